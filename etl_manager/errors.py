@@ -1,0 +1,82 @@
+"""The errors a user may meet: what failed, where, and what to do next.
+
+Every error the suite raises on purpose derives from `ProvisioningError`, so that a caller can tell
+"the suite knows what went wrong" from a defect of the suite itself, which keeps its traceback.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+
+class ProvisioningError(Exception):
+    """A failure the suite understands.
+
+    Args:
+        what: What failed, in one sentence. It may start with a word its users know, such as ``[ERROR]``.
+        where: The places that help to find it, such as phase, tenant, SSM command id or SQL file and line.
+        remedy: What to do next; one line or several.
+    """
+
+    def __init__(self, what: str, *, where: Mapping[str, object] | None = None, remedy: str = "") -> None:
+        """Keep the parts apart, so that a report can show them in its own way."""
+        self.what = what
+        self.where = {name: value for name, value in (where or {}).items() if value not in (None, "")}
+        self.remedy = remedy
+        super().__init__(what)
+
+    def __str__(self) -> str:
+        """Return the whole message, ready to be shown."""
+        lines = [self.what]
+        if self.where:
+            lines.append("  where: " + ", ".join(f"{name} {value}" for name, value in self.where.items()))
+        lines += [f"  next:  {line}" for line in self.remedy.splitlines()]
+        return "\n".join(lines)
+
+
+class ConfigError(ProvisioningError):
+    """The configuration, an option or an argument cannot be used; nothing was started."""
+
+
+class EnvironmentTrouble(ProvisioningError):
+    """What the suite stands on is not there: AWS, the bastion, the network, credentials or a target."""
+
+
+class DiscoveryError(EnvironmentTrouble):
+    """The stack, the secret or the bastion could not be found or read."""
+
+
+class TargetError(EnvironmentTrouble):
+    """A target could not be started or is in use."""
+
+
+class CommandError(EnvironmentTrouble):
+    """An SSM command did not run to its end, or its whole output could not be had."""
+
+
+class WorkspaceError(EnvironmentTrouble):
+    """The workspace on the bastion is missing, not ours, or could not be filled."""
+
+
+class SqlError(ProvisioningError):
+    """PostgreSQL refused a statement of an SQL file."""
+
+
+class VerificationError(ProvisioningError):
+    """What was found in the database cannot be read, or two witnesses disagree."""
+
+
+class PhaseNotRun(ProvisioningError):
+    """A phase was not run because one it depends on failed.
+
+    Args:
+        phase: The phase that was not run.
+        failed: The phase that failed.
+        reason: The first line of that failure.
+    """
+
+    def __init__(self, phase: str, failed: str, reason: str = "") -> None:
+        """Remember both phases; the message is the one reports show."""
+        self.phase = phase
+        self.failed = failed
+        super().__init__(f"not run because phase {failed} failed" + (f": {reason}" if reason else ""))
