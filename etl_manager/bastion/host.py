@@ -22,6 +22,9 @@ from etl_manager.bastion.workspace import (
 )
 from etl_manager.errors import CommandError, WorkspaceError
 
+FINISH, FINISH_AND_CLOSE = "finish $?", "finish_and_close $?"
+"""How a script ends."""
+
 TRANSFER_STATUS = {
     71: "a folder of the run on the bastion belongs to somebody else",
     73: "the workspace is a link or another user's",
@@ -49,6 +52,7 @@ class Ran:
     invocation: Invocation
     output: bytes
     status: int
+    kept: bool
 
 
 @dataclass
@@ -62,7 +66,7 @@ class Bastion:
     skip_copy: bool
     warn: Callable[[str], None]
     run_id: str = field(default_factory=lambda: secrets.token_hex(6))
-    found: BastionFacts | None = None
+    _facts: BastionFacts | None = None
     _sealed: Sealed | None = None
     _opened: bool = False
 
@@ -81,11 +85,24 @@ class Bastion:
         if self.skip_copy:
             for warning in check_skipped_copy(found, self.archive, self.workspace):
                 self.warn(warning)
-        self.found = found
+        self._facts, self._sealed = found, None
         return found
 
-    def batch(self, files: Sequence[str], connection: Connection, comment: str) -> tuple[Invocation, list[script.Step]]:
+    @property
+    def facts(self) -> BastionFacts:
+        """What `open` found; it knows of the transfers since."""
+        return self._facts or self.open()
+
+    def batch(
+        self, files: Sequence[str], connection: Connection, comment: str, *, closing: bool = False
+    ) -> tuple[Invocation, list[script.Step]]:
         """Run SQL *files* one after another, after the transfer when one is due; the first failure ends the batch.
+
+        Args:
+            files: Relative to the workspace.
+            connection: Where and as whom the engine connects.
+            comment: What the command is for, as SSM's history shows it.
+            closing: Close the run in the same command: it is expected to be the last. A later batch opens it anew.
 
         Raises:
             WorkspaceError: When the transfer failed.
@@ -100,7 +117,10 @@ class Bastion:
                 templates, values = ("transfer.sh", *templates), values | parts.values()
             else:
                 self._transfer()
-        ran = self.execute(templates, "\n".join(body), values, comment)
+        if closing:
+            templates = (*templates, "close.sh")
+        ran = self.execute(templates, "\n".join(body), values, comment, FINISH_AND_CLOSE if closing else FINISH)
+        self._opened = not closing or ran.kept
         head, steps = script.steps(ran.output)
         if ran.status != 0 or not steps:
             raise self._transfer_failed(ran)
@@ -111,10 +131,10 @@ class Bastion:
         """Delete this run's key and what was kept for it; once, and only when the run was opened."""
         if self._opened:
             self._opened = False
-            self.execute(("close.sh",), "", {}, "clean up", end="finish $? && close_run")
+            self.execute(("close.sh",), "", {}, "clean up", FINISH_AND_CLOSE)
 
     def execute(
-        self, templates: tuple[str, ...], body: str, values: dict[str, str], comment: str, end: str = "finish $?"
+        self, templates: tuple[str, ...], body: str, values: dict[str, str], comment: str, end: str = FINISH
     ) -> Ran:
         """Run a script made of *templates* and *body*, and return its whole output.
 
@@ -134,7 +154,7 @@ class Bastion:
         carried = frame.content
         while frame.kept and len(carried) < frame.size:
             carried += self._page(frame.kept, len(carried))
-        return Ran(invocation, frame.decode(carried), frame.status)
+        return Ran(invocation, frame.decode(carried), frame.status, bool(frame.kept))
 
     def _page(self, kept: str, offset: int) -> str:
         page = self.execute(("fetch.sh",), "fetch", {"KEPT": kept, "OFFSET": str(offset)}, "fetch the rest")
@@ -156,32 +176,32 @@ class Bastion:
         }
 
     def _connection_values(self, connection: Connection) -> dict[str, str]:
-        if self.found is None:
+        if not self._opened:
             self.open()
-        if self._sealed is None and self.found is not None:
-            self._sealed = seal(connection.credentials, self.found.public_key)
         if self._sealed is None:
-            raise AssertionError
+            self._sealed = seal(connection.credentials, self.facts.public_key)
         values = {
             "AURORA_ENDPOINT": connection.host,
             "AURORA_PORT": str(connection.port),
             "AURORA_USER": connection.credentials.user,
             "AURORA_SSLMODE": connection.sslmode,
+            "AURORA_RUNTIME_DIR": self._base_values()["RUNTIME"],
             "AURORA_SEALED_KEY": self._sealed.key,
             "AURORA_SEALED": self._sealed.body,
+            "AURORA_HANDOVER_KEY": f"{self._base_values()['RUNTIME']}/key.pem",
         }
         return values | ({"AURORA_SSLROOTCERT": connection.ca_bundle} if connection.ca_bundle else {})
 
     def _due(self) -> Parts | None:
         """Return the parts to send, or None when the bastion has what this run needs, or was told to keep it."""
-        if self.skip_copy or self.found is None or self.found.holds(self.archive):
+        if self.skip_copy or self.facts.holds(self.archive):
             return None
         whole = Parts.cut(self.archive, self.max_command_bytes)
         return whole if len(whole.pieces) == 1 else Parts.cut(self.archive, self._room())
 
     def _room(self) -> int:
         """Return how many bytes a command that only transfers has left for its part."""
-        empty = script.assemble(self._base_values(), ("transfer.sh",), "unpack || return", "finish $?")
+        empty = script.assemble(self._base_values(), ("transfer.sh",), "unpack || return", FINISH)
         return max(self.max_command_bytes - len(empty) - 400, 1_000)
 
     def _fits(self, values: dict[str, str], templates: tuple[str, ...], body: list[str], parts: Parts) -> bool:
@@ -189,14 +209,14 @@ class Bastion:
             self._base_values() | values,
             ("transfer.sh", *templates),
             "\n".join([*body, parts.receive(1), "unpack || return"]),
-            "finish $?",
+            FINISH,
         )
         return len(text.encode()) <= self.max_command_bytes
 
     def _transfer(self) -> None:
         """Send the archive in commands of its own; parts that an earlier run left there are not sent again."""
         parts = Parts.cut(self.archive, self._room())
-        riding = parts.missing(self.found.parts if self.found else {})
+        riding = parts.missing(self.facts.parts)
         for index, number in enumerate(riding or [0]):
             last = index == len(riding or [0]) - 1
             lines = [parts.receive(number)] if number else []
@@ -211,8 +231,8 @@ class Bastion:
         told = script.facts(head)
         for kept in told.get("kept", []):
             self.warn(f"[WARNING] What was in {self.workspace} was not made by a run; it is kept in {kept}")
-        if "transferred" in told and self.found is not None:
-            self.found = self.found.now_holding(self.archive)
+        if "transferred" in told:
+            self._facts = self.facts.now_holding(self.archive)
 
     def _transfer_failed(self, ran: Ran) -> WorkspaceError:
         reason = TRANSFER_STATUS.get(ran.status, f"exit status {ran.status}")

@@ -29,15 +29,16 @@ state_of_workspace() {
 }
 
 # finish STATUS: print what main printed and the end marker, with its length and digest. SSM keeps 24,000 bytes:
-# more than LIMIT is compressed; where that is not enough either, the rest is kept for the suite to fetch.
+# more than LIMIT is compressed; where that is not enough either, the rest is kept (in $kept) for the suite to fetch.
 finish() {
-    local status=$1 bytes digest encoding=plain kept='' size
+    local status=$1 bytes digest encoding=plain size
     bytes=$(wc -c <"$OUT") digest=$(sha256sum <"$OUT" | cut -d' ' -f1)
     if ((bytes > LIMIT)) || ! iconv -f UTF-8 -t UTF-8 "$OUT" >/dev/null 2>&1; then
         encoding=gzip
         gzip -9n <"$OUT" | base64 -w 0 >"$OUT.enc" && mv "$OUT.enc" "$OUT"
     fi
     size=$(wc -c <"$OUT")
+    kept=''
     ((size > LIMIT)) && kept=$OUT
     head -c "$LIMIT" "$OUT"
     printf '\n%s encoding=%s bytes=%d sha256=%s status=%d size=%d kept=%s\n' \
