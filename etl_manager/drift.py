@@ -51,9 +51,9 @@ class PhaseReport:
         return lines
 
 
-def compare(phase: str, before: Look, after: Look) -> PhaseReport:
-    """Return what *phase* did between two looks."""
-    return _report(phase, before, _objects(phase, before), _objects(phase, after))
+def compare(phase: str, before: Look, after: Look, first: Look) -> PhaseReport:
+    """Return what *phase* did between two looks; *first* is the look from before anything was done in this run."""
+    return _report(phase, before, first, _objects(phase, after))
 
 
 def predict(phase: str, look: Look, rows: int) -> PhaseReport:
@@ -64,7 +64,7 @@ def predict(phase: str, look: Look, rows: int) -> PhaseReport:
         "schema": {key: value for tenant in look.tenants for key, value in _sound(tenant, owner)},
         "data": {f"{tenant}.users rows": str(_wanted_rows(state, rows)) for tenant, state in look.tenants.items()},
     }.get(phase, {})
-    return _report(phase, look, _objects(phase, look), wanted)
+    return _report(phase, look, look, wanted)
 
 
 def _wanted_rows(state: TenantState, rows: int) -> int:
@@ -100,37 +100,36 @@ def _structure(tenant: str, state: TenantState) -> Iterator[tuple[str, str]]:
     yield f"table {tenant}.users primary key", ", ".join(state.primary_key or ()) or "missing"
 
 
-def _report(phase: str, before: Look, was: dict[str, str], now: dict[str, str]) -> PhaseReport:
-    any_rows = any(state.rows for state in before.tenants.values())
-    changes, unchanged = [], 0
-    for subject, after in now.items():
-        old = was.get(subject, "missing")
-        if old == after:
-            unchanged += 1
-        elif change := _change(subject, old, after, before, any_rows=any_rows):
-            changes.append(change)
-    return PhaseReport(phase, tuple(changes), unchanged)
+def _report(phase: str, before: Look, first: Look, now: dict[str, str]) -> PhaseReport:
+    was = _objects(phase, before)
+    changes = [
+        change
+        for subject, after in now.items()
+        if was.get(subject) != after and (change := _change(subject, was.get(subject, "missing"), after, before, first))
+    ]
+    return PhaseReport(phase, tuple(changes), sum(was.get(subject) == after for subject, after in now.items()))
 
 
-def _change(subject: str, old: str, after: str, before: Look, *, any_rows: bool) -> Change | None:
+def _change(subject: str, old: str, after: str, before: Look, first: Look) -> Change | None:
     """Tell making from mending; owner and key of what was itself just created are no changes of their own."""
     if subject.startswith("database "):
         return Change("created", subject, old, after)
     if subject.endswith(" rows"):
-        # Rows are new when nobody has any yet; one tenant without rows beside others lost them.
-        name = subject.removesuffix(".users rows")
-        fresh = old == "0" and (not any_rows or not _had_table(before, name))
-        return Change("created" if fresh else "repaired", f"{name}.users", f"{old} rows", f"{after} rows")
+        tenant = subject.removesuffix(".users rows")
+        return Change(_rows_kind(tenant, old, first), f"{tenant}.users", old, f"{after} rows")
     kind, name, *part = subject.split(" ", 2)
-    tenant = name.removesuffix(".users")
+    state = before.tenants[name.removesuffix(".users")]
     if part:
-        there = before.tenants[tenant].schema_exists if kind == "schema" else _had_table(before, tenant)
+        there = state.schema_exists if kind == "schema" else state.table_exists
         return Change("repaired", f"{name} {part[0]}", old, after) if there else None
-    if kind == "table" and before.tenants[tenant].schema_exists:
-        return Change("repaired", name, old, after)
-    return Change("created", f"{kind} {name}" if kind == "schema" else name, old, after)
+    if kind == "schema":
+        return Change("created", subject, old, after)
+    # A schema without its table is not new: somebody dropped the table.
+    return Change("repaired" if state.schema_exists else "created", name, old, after)
 
 
-def _had_table(look: Look, tenant: str) -> bool:
-    state = look.tenants.get(tenant)
-    return bool(state and state.table_exists)
+def _rows_kind(tenant: str, old: str, first: Look) -> Kind:
+    """Rows are new to a tenant that is new, or when nobody had any; one tenant without rows beside others lost them."""
+    new_tenant = not first.tenants[tenant].schema_exists
+    nobody = not any(state.rows for state in first.tenants.values())
+    return "created" if old == "0" and (new_tenant or nobody) else "repaired"
