@@ -13,4 +13,5 @@ pytest_plugins = (
     "etl_manager.pytest_plugin.reporting",
     "etl_manager.pytest_plugin.terminal",
     "etl_manager.pytest_plugin.plan",
+    "etl_manager.pytest_plugin.reports",
 )

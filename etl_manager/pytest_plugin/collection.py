@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import types
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from pytest_bdd.parser import Feature, Scenario, ScenarioTemplate, Step
 from pytest_bdd.scenario import find_fixturedefs_for_step, scenario_wrapper_template_registry
 
 from etl_manager import config as configuration
+from etl_manager import evidence
 from etl_manager.errors import ConfigError
 from etl_manager.pytest_plugin import guards, tenants
 from etl_manager.pytest_plugin.options import SETTINGS
@@ -25,7 +27,7 @@ _CONFIG_ERROR = pytest.StashKey[ConfigError]()
 _KNOWN_TAGS = pytest.StashKey[frozenset[str]]()
 SCENARIO = pytest.StashKey[Scenario]()
 """Where the ``stash`` of a collected test keeps its scenario, placeholders filled in."""
-ROW = pytest.StashKey[dict[str, str]]()
+ROW = pytest.StashKey[Mapping[str, str]]()
 """Where the ``stash`` of a collected test keeps its row of the Examples table; empty without one."""
 
 
@@ -123,13 +125,13 @@ class FeatureFile(pytest.Module):
     def _getobj(self) -> types.ModuleType:
         """Return a module made of the scenarios: an attribute's name is the scenario's, and so is the node id."""
         module = types.ModuleType(self.path.stem)
-        for name in self._feature().scenarios:
+        for name, template in self._feature().scenarios.items():
 
             @scenario(self.path.name, name, features_base_dir=str(self.path.parent))
             def bound() -> None:
                 """Run the scenario."""
 
-            setattr(module, name, bound)
+            setattr(module, name, _described(bound, template))
         return module
 
     def funcnamefilter(self, name: str) -> bool:  # noqa: ARG002 - pytest's signature
@@ -145,6 +147,18 @@ class FeatureFile(pytest.Module):
         item.stash[SCENARIO] = rendered
         title = item.name if rendered.name == template.name else rendered.name
         item.location = (self.nodeid, template.line_number - 1, title)
+
+
+def _described(function: Callable[[], None], template: ScenarioTemplate) -> Callable[[], None]:
+    """Return *function* labelled with what *template* says about itself, its rule and its feature."""
+    rule = template.rule
+    prose = [template.feature.description, rule.description if rule else "", template.description]
+    return evidence.describe(
+        function,
+        feature=template.feature.name,
+        story=rule.name if rule else template.name,
+        description="\n\n".join(inspect.cleandoc(part) for part in prose if part.strip()),
+    )
 
 
 def _steps_to_find(template: ScenarioTemplate) -> Iterator[Step]:

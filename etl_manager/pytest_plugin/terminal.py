@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import time
@@ -20,6 +21,7 @@ QUIET_SECONDS = 10.0
 PROGRESS = pytest.StashKey[Progress]()
 """Where ``pytestconfig.stash`` keeps the `Progress` of the run."""
 
+_log = logging.getLogger("etl_manager.progress")
 _CLEAR = "\r\x1b[2K"
 
 
@@ -34,7 +36,8 @@ class TerminalProgress:
         self._live = False
 
     def say(self, line: str) -> None:
-        """Show *line* for good."""
+        """Show *line* for good, in the log too."""
+        _log.info("%s", line)
         with self._terminal() as reporter:
             self._erase(reporter)
             reporter.write_line(redact(line))
