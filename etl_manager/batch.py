@@ -7,6 +7,7 @@ import logging
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from etl_manager.bastion.host import Bastion, Connection
 from etl_manager.bastion.script import Step
@@ -15,8 +16,8 @@ from etl_manager.config import Config
 from etl_manager.errors import EnvironmentTrouble, ProvisioningError, SqlError, WorkspaceError
 from etl_manager.progress import Progress
 
-Attach = Callable[[str, str, str], None]
-"""Keeps evidence: its name, its text, and its kind (``text``, ``sql``, ``json``)."""
+Attach = Callable[[str, str, Literal["text", "sql", "json"]], None]
+"""Keeps evidence: its name, its text, and its kind."""
 
 LOG = logging.getLogger("etl_manager")
 NO_CONNECTION, SQL_FAILED = 2, 3

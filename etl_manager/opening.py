@@ -46,7 +46,7 @@ def open_run(
         found.agent_version,
     )
     bastion = Bastion(
-        run_command=RunCommand(target.client("ssm"), found.instance_id),
+        run_command=RunCommand(target.client("ssm", attempts=1), found.instance_id),
         workspace=config.workspace,
         archive=archive,
         max_command_bytes=config.transfer.max_command_bytes,
