@@ -17,6 +17,9 @@ from etl_manager.pytest_plugin.options import SETTINGS, Mode
 from etl_manager.pytest_plugin.terminal import PROGRESS
 from etl_manager.targets import TargetOptions, open_target
 
+RUN = pytest.StashKey[Run]()
+"""Where ``pytestconfig.stash`` keeps the `Run` once it was opened."""
+
 
 @contextlib.contextmanager
 def opened(config: pytest.Config) -> Iterator[Run]:
@@ -52,6 +55,7 @@ def opened(config: pytest.Config) -> Iterator[Run]:
             attach=evidence.attach,
             warn=warn,
         )
+        config.stash[RUN] = run
         try:
             yield run
         finally:
@@ -93,3 +97,19 @@ def pytest_provisioning_plan(config: pytest.Config) -> list[str]:
     """Make the plan: look, and change nothing in the database."""
     with opened(config) as run:
         return run.plan()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Sum up what the run changed: a repair never passes unremarked, and neither does a run that changed nothing."""
+    run = config.stash.get(RUN, None)
+    if run is None or not run.reports:
+        return
+    terminalreporter.section("provisioning")
+    changes = [change for report in run.reports.values() for change in report.changes]
+    repaired = [change for change in changes if change.kind == "repaired"]
+    if not changes:
+        terminalreporter.write_line("Nothing was changed: everything was as the configuration says.")
+    else:
+        terminalreporter.write_line(f"{len(changes) - len(repaired)} created, {len(repaired)} repaired.")
+    for change in repaired:
+        terminalreporter.write_line(str(change), yellow=True)
