@@ -9,7 +9,7 @@ import pytest
 
 from etl_manager import evidence
 from etl_manager.config import Config
-from etl_manager.errors import ProvisioningError
+from etl_manager.errors import EnvironmentNotOpened, ProvisioningError
 from etl_manager.opening import open_run
 from etl_manager.provisioning import LOG, Run
 from etl_manager.pytest_plugin.collection import project_config
@@ -19,6 +19,8 @@ from etl_manager.targets import TargetOptions, open_target
 
 RUN = pytest.StashKey[Run]()
 """Where ``pytestconfig.stash`` keeps the `Run` once it was opened."""
+TOLD = pytest.StashKey[bool]()
+"""Set once a scenario has said why there is no run."""
 
 
 @contextlib.contextmanager
@@ -86,9 +88,12 @@ def opening(pytestconfig: pytest.Config) -> Iterator[Run | ProvisioningError]:
 
 
 @pytest.fixture
-def run(opening: Run | ProvisioningError) -> Run:
-    """What the steps talk to."""
+def run(opening: Run | ProvisioningError, pytestconfig: pytest.Config) -> Run:
+    """What the steps talk to; where there is none, the first scenario says why and the others say so."""
     if isinstance(opening, ProvisioningError):
+        if TOLD in pytestconfig.stash:
+            raise EnvironmentNotOpened(opening.what.splitlines()[0])
+        pytestconfig.stash[TOLD] = True
         raise opening
     return opening
 
