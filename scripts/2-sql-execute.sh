@@ -1,0 +1,233 @@
+#!/usr/bin/env bash
+# Run one SQL file of the project against Aurora, on the bastion, from the workspace root.
+#
+# usage: scripts/2-sql-execute.sh CONFIG.json sql/aurora/PHASE/FILE.sql
+#
+# PHASE decides the database: aurora.phases.PHASE.connection_db of CONFIG.json, or the phase's default.
+# The connection comes from the environment:
+#   AURORA_ENDPOINT, AURORA_PORT (default 5432), AURORA_USER, AURORA_PASSWORD
+#   AURORA_SSLMODE, AURORA_SSLROOTCERT (optional): as libpq's sslmode and sslrootcert
+# or, in place of AURORA_PASSWORD, from a sealed handover:
+#   AURORA_HANDOVER_KEY  the file of the private key
+#   AURORA_SEALED_KEY    base64 of a passphrase, encrypted to that key (RSA-OAEP, SHA-256)
+#   AURORA_SEALED        base64 of a pgpass line, encrypted with that passphrase (openssl enc)
+# AURORA_RUNTIME_DIR (default TMPDIR, then /tmp) is where the pgpass file lives until psql has read it.
+#
+# stdout: what psql prints, and nothing else.   stderr: the log, and psql's messages.
+# exit:   0 done, 2 no connection, 3 SQL error (stops at the first), 64 wrong call
+#
+# Needs bash 4.2, coreutils, psql 13, and jq or python3; for the handover openssl 1.1.1.
+# No secret is ever a program's argument: everybody on the bastion may read those.
+set +x # tracing would print the password
+set -euo pipefail
+umask 077
+export LC_ALL=C # psql's "(3 rows)" is read by programs: it must not be translated
+
+readonly EX_USAGE=64
+runtime=
+psql_pid=
+
+info() { printf '[INFO] %s\n' "$*" >&2; }
+error() { printf '[ERROR] %s\n' "$*" >&2; }
+die() {
+    error "$@"
+    exit "$EX_USAGE"
+}
+
+cleanup() {
+    if [[ -n $runtime ]]; then
+        rm -rf -- "$runtime"
+    fi
+}
+
+# A signal: let psql cancel its statement on the server, then end whatever is left.
+interrupted() {
+    error "interrupted by SIG$1"
+    if [[ -n $psql_pid ]]; then
+        kill -INT "$psql_pid" 2>/dev/null || true
+        local tenths
+        for ((tenths = 0; tenths < 20; tenths++)); do
+            kill -0 "$psql_pid" 2>/dev/null || break
+            sleep 0.1
+        done
+        kill -TERM "$psql_pid" 2>/dev/null || true
+    fi
+    exit "$2"
+}
+
+# json_string FILE NAME...: print the string at that path; nothing where there is none. Fails on anything else.
+json_string() {
+    local file=$1 path
+    shift
+    if command -v jq >/dev/null; then
+        path=$(printf ',"%s"' "$@")
+        # Slurped, since jq takes an empty file for no input rather than for bad input.
+        jq --slurp --raw-output --argjson path "[${path#,}]" '
+            if length == 1 then .[0] else error("not one JSON value") end
+            | getpath($path)
+            | if . == null then empty elif type == "string" then . else error("\($path | join(".")) is not a string") end
+        ' "$file" 2>&1
+    else
+        python3 -I -c '
+import json, sys
+try:
+    with open(sys.argv[1], encoding="utf-8") as file:
+        value = json.load(file)
+    for name in sys.argv[2:]:
+        value = None if value is None else value.get(name)
+    if value is not None and not isinstance(value, str):
+        raise ValueError(".".join(sys.argv[2:]) + " is not a string")
+except (AttributeError, ValueError) as problem:
+    sys.exit(str(problem))
+if value is not None:
+    sys.stdout.buffer.write(value.encode() + b"\n")
+' "$file" "$@" 2>&1
+    fi
+}
+
+# setting NAME...: put the same, from the configuration, into $found; or end the run.
+setting() {
+    found=$(json_string "$config" "$@") || die "$config cannot be read as a configuration: $found"
+}
+
+# Put the database that a phase connects to into $database.
+choose_database() {
+    setting aurora phases "$phase" connection_db
+    if [[ -z $found ]]; then
+        case $phase in
+        database | inspection)
+            found=postgres
+            ;;
+        schema | data | verification)
+            setting aurora databaseName
+            [[ -n $found ]] || setting aurora phases schema connection_db
+            [[ -n $found ]] || found=multitenant_analytics
+            ;;
+        *)
+            die "phase \"$phase\" has no database: set aurora.phases.$phase.connection_db in $config"
+            ;;
+        esac
+    fi
+    database=$found
+}
+
+# Refuse whatever is not a plain file in its phase's own folder.
+check_sql_file() {
+    local file=$1 part
+    [[ $file =~ ^sql/aurora/([A-Za-z0-9_-]+)/[A-Za-z0-9_-][A-Za-z0-9._-]*\.sql$ ]] ||
+        die "not an SQL file of a phase: \"$file\"; expected sql/aurora/PHASE/FILE.sql, relative to the workspace root"
+    phase=${BASH_REMATCH[1]}
+    for part in sql sql/aurora "sql/aurora/$phase" "$file"; do
+        [[ ! -L $part ]] || die "$part is a symbolic link; SQL is run from the workspace's own files only"
+    done
+    [[ -f $file && -r $file ]] ||
+        die "cannot read $file in $PWD; run from the workspace root, or transfer the files first"
+}
+
+# by_hand USER PASSWORD: write the pgpass file from a password in the clear.
+by_hand() {
+    local field line='*:*:*'
+    for field in "$@"; do
+        [[ $field != *[$'\r\n']* ]] || die "user and password cannot hold a line break: a pgpass file has no room for it"
+        field=${field//\\/\\\\}
+        line+=:${field//:/\\:}
+    done
+    printf '%s\n' "$line" >"$runtime/pgpass"
+}
+
+# sealed: write the pgpass file from the sealed handover.
+sealed() {
+    [[ -n ${AURORA_HANDOVER_KEY:-} && -n ${AURORA_SEALED_KEY:-} ]] ||
+        die "AURORA_SEALED needs AURORA_HANDOVER_KEY and AURORA_SEALED_KEY too"
+    [[ -r $AURORA_HANDOVER_KEY ]] ||
+        die "the handover key $AURORA_HANDOVER_KEY is not there: it goes away with its run; start a new run"
+    command -v openssl >/dev/null || die "openssl is not installed; it opens the sealed handover"
+    [[ $(openssl enc -help 2>&1 || true) == *-pbkdf2* ]] ||
+        die "$(openssl version) cannot open the sealed handover (no -pbkdf2): install openssl 1.1.1 or newer" \
+            "(on Amazon Linux 2: sudo yum install openssl11, and make it the first openssl in PATH)"
+    local line
+    if ! printf '%s' "$AURORA_SEALED_KEY" | base64 -d |
+        openssl pkeyutl -decrypt -inkey "$AURORA_HANDOVER_KEY" -pkeyopt rsa_padding_mode:oaep \
+            -pkeyopt rsa_oaep_md:sha256 -pkeyopt rsa_mgf1_md:sha256 >"$runtime/passphrase" 2>/dev/null ||
+        ! printf '%s' "$AURORA_SEALED" | base64 -d |
+        openssl enc -d -aes-256-cbc -pbkdf2 -iter 10000 -md sha256 \
+            -pass "file:$runtime/passphrase" >"$runtime/pgpass" 2>/dev/null ||
+        ! IFS= read -r line <"$runtime/pgpass" || [[ $line != '*:*:*:'* ]]; then
+        die "the sealed handover cannot be opened with $AURORA_HANDOVER_KEY: it was sealed to another key, or damaged"
+    fi
+    rm -f -- "$runtime/passphrase"
+}
+
+# Leave the connection in the variables that libpq reads, and a pgpass file.
+prepare_connection() {
+    local name
+    for name in AURORA_ENDPOINT AURORA_USER; do
+        [[ -n ${!name:-} ]] || die "$name is not set; see the head of scripts/2-sql-execute.sh"
+    done
+    [[ ${AURORA_PORT:=5432} =~ ^[0-9]{1,5}$ ]] || die "AURORA_PORT is not a port: \"$AURORA_PORT\""
+
+    runtime=$(mktemp -d "${AURORA_RUNTIME_DIR:-${TMPDIR:-/tmp}}/2-sql-execute.XXXXXXXX") ||
+        die "cannot make a private directory in ${AURORA_RUNTIME_DIR:-${TMPDIR:-/tmp}}"
+    if [[ -n ${AURORA_SEALED:-} ]]; then
+        sealed
+    elif [[ -n ${AURORA_PASSWORD:-} ]]; then
+        by_hand "$AURORA_USER" "$AURORA_PASSWORD"
+    else
+        die "AURORA_PASSWORD is not set; read it without leaving it in the shell's history:" \
+            "read -rs AURORA_PASSWORD && export AURORA_PASSWORD"
+    fi
+
+    export PGHOST=$AURORA_ENDPOINT PGPORT=$AURORA_PORT PGUSER=$AURORA_USER PGPASSFILE=$runtime/pgpass
+    export PGAPPNAME=2-sql-execute PGCLIENTENCODING=UTF8 PGCONNECT_TIMEOUT=15
+    # In the environment, not by -d: psql takes an argument with "=" or "://" for a connection string.
+    export PGDATABASE=$database
+    [[ -z ${AURORA_SSLMODE:-} ]] || export PGSSLMODE=$AURORA_SSLMODE
+    [[ -z ${AURORA_SSLROOTCERT:-} ]] || export PGSSLROOTCERT=$AURORA_SSLROOTCERT
+    # Secrets are not psql's to know, and these four would win over what was asked for.
+    unset AURORA_PASSWORD AURORA_SEALED AURORA_SEALED_KEY AURORA_HANDOVER_KEY
+    unset PGPASSWORD PGHOSTADDR PGSERVICE PGSERVICEFILE
+}
+
+# Run psql and report how it went.
+execute() {
+    # The first command runs as soon as the connection stands; from there on no secret is on disk, and none is left
+    # there should this script be killed. A file that connects once more needs it a second time, and keeps it to its end.
+    # shellcheck disable=SC2016  # psql's shell expands it: a path is not pasted into a command
+    local status=0 once_connected='\! rm -f -- "$PGPASSFILE"' connects=$'(^|\n)[[:blank:]]*\\\\c(onnect)?[[:space:]]'
+    [[ ! $(<"$sql_file") =~ $connects ]] || once_connected='\! :'
+    psql -X -w -q -v ON_ERROR_STOP=1 -v config_file="$config" \
+        -c "$once_connected" -f "$sql_file" </dev/null &
+    psql_pid=$!
+    wait "$psql_pid" || status=$?
+    psql_pid=
+    case $status in
+    0) info "done in $SECONDS s" ;;
+    2) error "no connection to $PGDATABASE at $PGHOST:$PGPORT as $PGUSER, or it was lost; psql's message is above" ;;
+    3) error "SQL error in phase $phase; psql's message above names file and line" ;;
+    *) error "psql ended with status $status" ;;
+    esac
+    return "$status"
+}
+
+main() {
+    (($# == 2)) || die "usage: scripts/2-sql-execute.sh CONFIG.json sql/aurora/PHASE/FILE.sql"
+    config=$1 sql_file=$2
+    [[ -f $config && -r $config ]] || die "cannot read the configuration \"$config\" in $PWD"
+    check_sql_file "$sql_file"
+    command -v jq >/dev/null || command -v python3 >/dev/null ||
+        die "neither jq nor python3 is installed; one of them reads $config"
+    command -v psql >/dev/null ||
+        die "psql is not installed; on Amazon Linux 2023: sudo dnf install -y postgresql16"
+    choose_database
+
+    trap cleanup EXIT
+    trap 'interrupted HUP 129' HUP
+    trap 'interrupted INT 130' INT
+    trap 'interrupted TERM 143' TERM
+    prepare_connection
+    info "phase $phase: $sql_file"
+    info "database $database at $PGHOST:$PGPORT as $PGUSER"
+    execute
+}
+
+main "$@"

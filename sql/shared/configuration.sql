@@ -1,0 +1,60 @@
+-- What every file here starts with: the configuration, read once, the same way.
+-- included by: sql/aurora/<phase>/*.sql (\ir)
+-- variables:   config_file (default config.json in the working directory)
+-- leaves:      psql variable database;
+--              pg_temp.configuration (content, database, users_per_tenant);
+--              pg_temp.tenant (ordinal, name): the configured tenants, in the order of the file;
+--              pg_temp.sample_users(tenant): the sample rows that tenant must hold.
+-- Temporary objects live in this session only; nothing else is written.
+\set ON_ERROR_STOP on
+\set QUIET on
+\pset pager off
+\encoding UTF8
+
+\if :{?config_file}
+\else
+  \set config_file config.json
+\endif
+\set config `cat :'config_file'`
+
+-- Names in the database must not decide what our names mean, and a limit meant for
+-- short queries must not cut off the building of 10,000 tenants.
+SET search_path = pg_catalog, pg_temp;
+SET statement_timeout = 0;
+
+CREATE TEMPORARY TABLE configuration AS
+SELECT content,
+       coalesce(content #>> '{aurora,databaseName}',
+                content #>> '{aurora,phases,schema,connection_db}',
+                'multitenant_analytics')                                  AS database,
+       coalesce((content #>> '{sampleData,usersPerTenant}')::integer, 5) AS users_per_tenant
+  FROM (SELECT :'config'::jsonb AS content) AS file;
+
+SELECT database FROM configuration \gset
+
+CREATE TEMPORARY TABLE tenant (
+    ordinal bigint NOT NULL,
+    name    text   NOT NULL,
+    CONSTRAINT tenant_is_named_once PRIMARY KEY (name),
+    CONSTRAINT tenant_name_is_1_to_63_bytes_long CHECK (octet_length(name) BETWEEN 1 AND 63)
+);
+
+INSERT INTO tenant
+SELECT listed.ordinal, listed.name
+  FROM configuration,
+       jsonb_array_elements_text(coalesce(content -> 'tenants', '["tenant_a", "tenant_b", "tenant_c"]'))
+           WITH ORDINALITY AS listed (name, ordinal);
+
+ANALYZE tenant;
+
+-- The one place that says what a sample row is: its content follows from tenant and number alone.
+SELECT format(
+    'CREATE FUNCTION pg_temp.sample_users(tenant text)
+     RETURNS TABLE (user_id integer, name varchar(100), email varchar(255))
+     LANGUAGE sql IMMUTABLE
+     BEGIN ATOMIC
+         SELECT number, format(''User %%s of %%s'', number, tenant), format(''%%s.user%%s@example.com'', tenant, number)
+           FROM generate_series(1, %s) AS number;
+     END', users_per_tenant)
+  FROM configuration
+\gexec
