@@ -8,4 +8,8 @@ from __future__ import annotations
 pytest_plugins = [
     "etl_manager.pytest_plugin",
     # The step modules, one a noun:
+    "steps.database",
+    "steps.schema",
+    "steps.data",
+    "steps.verification",
 ]

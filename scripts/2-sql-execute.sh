@@ -18,6 +18,7 @@
 #
 # Needs bash 4.2, coreutils, psql 13, and jq or python3; for the handover openssl 1.1.1.
 # No secret is ever a program's argument: everybody on the bastion may read those.
+set +x # tracing would print the password
 set -euo pipefail
 umask 077
 export LC_ALL=C # psql's "(3 rows)" is read by programs: it must not be translated
@@ -169,7 +170,7 @@ prepare_connection() {
         die "cannot make a private directory in ${AURORA_RUNTIME_DIR:-${TMPDIR:-/tmp}}"
     if [[ -n ${AURORA_SEALED:-} ]]; then
         sealed
-    elif [[ -n ${AURORA_PASSWORD+set} ]]; then
+    elif [[ -n ${AURORA_PASSWORD:-} ]]; then
         by_hand "$AURORA_USER" "$AURORA_PASSWORD"
     else
         die "AURORA_PASSWORD is not set; read it without leaving it in the shell's history:" \
@@ -192,10 +193,8 @@ execute() {
     # The first command runs as soon as the connection stands; from there on no secret is on disk, and none is left
     # there should this script be killed. A file that connects once more needs it a second time, and keeps it to its end.
     # shellcheck disable=SC2016  # psql's shell expands it: a path is not pasted into a command
-    local status=0 once_connected='\! rm -f -- "$PGPASSFILE"'
-    if grep -Eq '^[[:space:]]*\\c(onnect)?[[:space:]]' -- "$sql_file"; then
-        once_connected='\! :'
-    fi
+    local status=0 once_connected='\! rm -f -- "$PGPASSFILE"' connects=$'(^|\n)[[:blank:]]*\\\\c(onnect)?[[:space:]]'
+    [[ ! $(<"$sql_file") =~ $connects ]] || once_connected='\! :'
     psql -X -w -q -v ON_ERROR_STOP=1 -v config_file="$config" \
         -c "$once_connected" -f "$sql_file" </dev/null &
     psql_pid=$!

@@ -14,4 +14,5 @@ pytest_plugins = (
     "etl_manager.pytest_plugin.terminal",
     "etl_manager.pytest_plugin.plan",
     "etl_manager.pytest_plugin.reports",
+    "etl_manager.pytest_plugin.session",
 )

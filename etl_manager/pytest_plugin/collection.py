@@ -112,7 +112,7 @@ class FeatureFile(pytest.Module):
         feature = get_feature(str(self.path.parent), self.path.name)
         for template in feature.scenarios.values():
             if tenants.is_per_tenant(template):
-                tenants.fill(template, project_config(self.config).tenants)
+                tenants.fill(template, project_config(self.config))
         return feature
 
     def _unknown_steps(self, feature: Feature) -> Iterator[guards.Problem]:

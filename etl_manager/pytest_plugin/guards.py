@@ -141,10 +141,10 @@ def _tables(scenario: Node, tags: frozenset[str]) -> Iterator[Problem]:
     tables = scenario["examples"]
     headers = [[cell["value"] for cell in table.get("tableHeader", {"cells": []})["cells"]] for table in tables]
     if tenants.TAG in tags:
-        if headers != [[tenants.COLUMN]] or tables[0]["tableBody"]:
+        if len(headers) != 1 or headers[0] not in tenants.HEADERS or tables[0]["tableBody"]:
             yield Problem(
                 _line(tables[0] if tables else scenario),
-                f"@{tenants.TAG} wants one Examples table that is the header | {tenants.COLUMN} | and nothing else",
+                f"@{tenants.TAG} wants one Examples table that is the header | tenant | or | tenant | users | and nothing else",
             )
             return
     else:

@@ -5,12 +5,13 @@ In the file the table is a header and nothing else, so that adding a tenant chan
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from pytest_bdd.parser import ScenarioTemplate
 
+from etl_manager.config import Config
+
 TAG = "each-tenant"
-COLUMN = "tenant"
+HEADERS = (["tenant"], ["tenant", "users"])
+"""The headers such a table may have; ``users`` is the number of sample rows the configuration asks for."""
 
 
 def is_per_tenant(template: ScenarioTemplate) -> bool:
@@ -19,7 +20,8 @@ def is_per_tenant(template: ScenarioTemplate) -> bool:
     return TAG in template.tags | inherited
 
 
-def fill(template: ScenarioTemplate, tenants: Sequence[str]) -> None:
-    """Make *template* stand for one test each of *tenants*, in their order."""
+def fill(template: ScenarioTemplate, config: Config) -> None:
+    """Make *template* stand for one test each of the tenants of *config*, in their order."""
     [table] = template.examples
-    table.examples = [[tenant] for tenant in tenants]
+    width = len(table.example_params)
+    table.examples = [[tenant, str(config.users_per_tenant)][:width] for tenant in config.tenants]

@@ -1,7 +1,8 @@
 -- What every file here starts with: the configuration, read once, the same way.
 -- included by: sql/aurora/<phase>/*.sql (\ir)
 -- variables:   config_file (default config.json in the working directory)
--- leaves:      psql variables database, database_conninfo;
+-- leaves:      psql variable database;
+--              pg_temp.configuration (content, database, users_per_tenant);
 --              pg_temp.tenant (ordinal, name): the configured tenants, in the order of the file;
 --              pg_temp.sample_users(tenant): the sample rows that tenant must hold.
 -- Temporary objects live in this session only; nothing else is written.
@@ -21,16 +22,15 @@
 SET search_path = pg_catalog, pg_temp;
 SET statement_timeout = 0;
 
-CREATE TEMPORARY TABLE configuration AS SELECT :'config'::jsonb AS content;
-
-SELECT name AS database,
-       -- \connect takes a plain name for a connection string when it holds "=" or "://".
-       format('dbname=''%s''', replace(replace(name, '\', '\\'), '''', '\''')) AS database_conninfo
-  FROM configuration,
+CREATE TEMPORARY TABLE configuration AS
+SELECT content,
        coalesce(content #>> '{aurora,databaseName}',
                 content #>> '{aurora,phases,schema,connection_db}',
-                'multitenant_analytics') AS name
-\gset
+                'multitenant_analytics')                                  AS database,
+       coalesce((content #>> '{sampleData,usersPerTenant}')::integer, 5) AS users_per_tenant
+  FROM (SELECT :'config'::jsonb AS content) AS file;
+
+SELECT database FROM configuration \gset
 
 CREATE TEMPORARY TABLE tenant (
     ordinal bigint NOT NULL,
@@ -49,14 +49,12 @@ ANALYZE tenant;
 
 -- The one place that says what a sample row is: its content follows from tenant and number alone.
 SELECT format(
-    $definition$
-    CREATE FUNCTION pg_temp.sample_users(tenant text)
-    RETURNS TABLE (user_id integer, name varchar(100), email varchar(255))
-    LANGUAGE sql IMMUTABLE
-    BEGIN ATOMIC
-        SELECT n, format('User %%s of %%s', n, tenant), format('%%s.user%%s@example.com', tenant, n)
-          FROM generate_series(1, %s) AS n;
-    END
-    $definition$, coalesce((content #>> '{sampleData,usersPerTenant}')::integer, 5))
+    'CREATE FUNCTION pg_temp.sample_users(tenant text)
+     RETURNS TABLE (user_id integer, name varchar(100), email varchar(255))
+     LANGUAGE sql IMMUTABLE
+     BEGIN ATOMIC
+         SELECT number, format(''User %%s of %%s'', number, tenant), format(''%%s.user%%s@example.com'', tenant, number)
+           FROM generate_series(1, %s) AS number;
+     END', users_per_tenant)
   FROM configuration
 \gexec

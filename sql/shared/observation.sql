@@ -74,11 +74,11 @@ SELECT space.nspname AS name
                     WHERE users.relnamespace = space.oid AND users.relname = 'users' AND users.relkind IN ('r', 'p')));
 
 CREATE TEMPORARY TABLE head_count (
-    ordinal bigint PRIMARY KEY,
-    rows    bigint NOT NULL,
-    intact  bigint,      -- sample rows that are as they should be; these three are NULL where columns differ
-    missing integer[],   -- numbers of the sample rows that are not there
-    altered integer[]    -- numbers of the sample rows with another name or email
+    ordinal     bigint PRIMARY KEY,
+    rows        bigint NOT NULL,
+    sample_rows bigint,      -- how many sample rows are as they should be; these three are NULL where columns differ
+    missing     integer[],   -- the numbers of those that are not there
+    altered     integer[]    -- the numbers of those with another name or email
 );
 
 SET default_transaction_read_only = on;
@@ -100,19 +100,18 @@ BEGIN
             EXECUTE format('INSERT INTO pg_temp.head_count SELECT $1, count(*) FROM %I.users', tenant.name)
             USING tenant.ordinal;
         ELSE
+            -- DISTINCT, since a table that lost its primary key may hold a number twice.
             EXECUTE format(
                 'INSERT INTO pg_temp.head_count
                  SELECT $1, (SELECT count(*) FROM %1$I.users),
-                        count(*) FILTER (WHERE state = ''intact''),
-                        array_agg(user_id ORDER BY user_id) FILTER (WHERE state = ''missing''),
-                        array_agg(user_id ORDER BY user_id) FILTER (WHERE state = ''altered'')
-                   FROM (SELECT sample.user_id,
-                                CASE WHEN count(present.user_id) = 0 THEN ''missing''
-                                     WHEN bool_and(present.name = sample.name AND present.email = sample.email)
-                                     THEN ''intact'' ELSE ''altered'' END AS state
+                        wanted - coalesce(cardinality(missing), 0) - coalesce(cardinality(altered), 0), missing, altered
+                   FROM (SELECT count(DISTINCT sample.user_id) AS wanted,
+                                array_agg(sample.user_id) FILTER (WHERE present.user_id IS NULL) AS missing,
+                                array_agg(DISTINCT sample.user_id) FILTER
+                                    (WHERE present.name <> sample.name OR present.email <> sample.email) AS altered
                            FROM pg_temp.sample_users($2) AS sample
-                           LEFT JOIN %1$I.users AS present ON present.user_id = sample.user_id
-                          GROUP BY sample.user_id) AS judged', tenant.name)
+                           LEFT JOIN %1$I.users AS present ON present.user_id = sample.user_id) AS compared',
+                tenant.name)
             USING tenant.ordinal, tenant.name;
         END IF;
         reached := reached + 1;

@@ -18,14 +18,15 @@ SELECT format('CREATE DATABASE %I ENCODING ''UTF8''', :'database')
    AND NOT :'database_exists'
 \gexec
 
-SELECT set_config('etl_manager.database', :'database', false) \g /dev/null
 DO $$
 DECLARE
-    found text := (SELECT pg_encoding_to_char(encoding) FROM pg_database
-                    WHERE datname = current_setting('etl_manager.database'));
+    found record;
 BEGIN
-    IF found <> 'UTF8' THEN
-        RAISE 'database "%" exists with encoding %', current_setting('etl_manager.database'), found
+    SELECT datname AS name, pg_encoding_to_char(encoding) AS encoding INTO STRICT found
+      FROM pg_database
+      JOIN pg_temp.configuration ON database = datname;
+    IF found.encoding <> 'UTF8' THEN
+        RAISE 'database "%" exists with encoding %', found.name, found.encoding
         USING HINT = 'Zero-ETL replicates UTF8 only. Move that database away, or name another in aurora.databaseName.';
     END IF;
 END $$;

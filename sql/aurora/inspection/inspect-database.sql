@@ -20,7 +20,10 @@ SELECT row_to_json(line)
           LEFT JOIN pg_database ON datname = wanted.name) AS line;
 
 \if :database_exists
-    \connect -reuse-previous=on :database_conninfo
+    -- In quotes: psql takes a plain name with "=" or "://" in it for a connection string.
+    SELECT format('dbname=''%s''', replace(replace(database, '\', '\\'), '''', '\''')) AS database_conninfo
+      FROM configuration \gset
+    \connect -reuse-previous=on :"database_conninfo"
     \ir ../../shared/configuration.sql
     \ir ../../shared/observation.sql
 
@@ -30,7 +33,7 @@ SELECT row_to_json(line)
                    primary_key,
                    table_exists AND ordinal NOT IN (SELECT ordinal FROM column_finding) AS columns_ok,
                    head_count.rows,
-                   head_count.intact AS sample_rows
+                   head_count.sample_rows
               FROM observed
               LEFT JOIN head_count USING (ordinal)
              ORDER BY ordinal) AS line;

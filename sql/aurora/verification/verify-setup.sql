@@ -4,6 +4,14 @@
 --              then the findings (tenant, object, expected, found): no row means that all is well.
 -- A finding is not an error here: whoever reads the output judges.
 \ir ../../shared/configuration.sql
+
+-- The first ten numbers tell a reader where to look.
+CREATE FUNCTION pg_temp.enumeration(numbers integer[]) RETURNS text LANGUAGE sql IMMUTABLE
+BEGIN ATOMIC
+    SELECT array_to_string((SELECT array_agg(number ORDER BY number) FROM unnest(numbers) AS number)[1:10], ', ')
+           || CASE WHEN cardinality(numbers) > 10 THEN format(' and %s more', cardinality(numbers) - 10) ELSE '' END;
+END;
+
 \ir ../../shared/observation.sql
 
 SELECT name AS schemaname
@@ -54,29 +62,19 @@ WITH finding (ordinal, position, tenant, object, expected, found) AS (
       FROM observed
      WHERE table_exists AND NOT readable
      UNION ALL
-    SELECT ordinal, 9, name, 'rows', wanted.rows::text, head_count.rows::text
-      FROM observed
+    SELECT ordinal, 9, name, 'rows', users_per_tenant::text, rows::text
+      FROM configuration, observed
       JOIN head_count USING (ordinal)
-     CROSS JOIN LATERAL (SELECT count(*) FROM pg_temp.sample_users(name)) AS wanted (rows)
-     WHERE head_count.rows <> wanted.rows
+     WHERE rows <> users_per_tenant
      UNION ALL
-    SELECT ordinal, 10, name, 'sample rows', 'none missing', 'missing ' || numbers.text
+    SELECT ordinal, 10, name, 'sample rows', 'none missing', 'missing ' || pg_temp.enumeration(missing)
       FROM observed
       JOIN head_count USING (ordinal)
-      CROSS JOIN LATERAL (
-          -- The first ten tell a reader where to look.
-          SELECT array_to_string(missing[1:10], ', ')
-                 || CASE WHEN cardinality(missing) > 10 THEN format(' and %s more', cardinality(missing) - 10) ELSE '' END
-      ) AS numbers (text)
      WHERE missing IS NOT NULL
      UNION ALL
-    SELECT ordinal, 11, name, 'sample rows', 'none altered', 'altered ' || numbers.text
+    SELECT ordinal, 11, name, 'sample rows', 'none altered', 'altered ' || pg_temp.enumeration(altered)
       FROM observed
       JOIN head_count USING (ordinal)
-      CROSS JOIN LATERAL (
-          SELECT array_to_string(altered[1:10], ', ')
-                 || CASE WHEN cardinality(altered) > 10 THEN format(' and %s more', cardinality(altered) - 10) ELSE '' END
-      ) AS numbers (text)
      WHERE altered IS NOT NULL
      UNION ALL
     SELECT NULL, 12, name, 'schema', 'not configured: absent', 'exists'
