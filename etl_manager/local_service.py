@@ -43,8 +43,9 @@ def run(namespace: argparse.Namespace) -> int:
         ConfigError: When a fault is not known.
     """
     ended = threading.Event()
-    for sign in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(sign, lambda *_: ended.set())
+    for sign in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if sign != signal.SIGHUP or signal.getsignal(sign) != signal.SIG_IGN:  # nohup keeps its meaning
+            signal.signal(sign, lambda *_: ended.set())
     target = LocalTarget(
         TargetOptions(
             region=namespace.region,

@@ -40,6 +40,7 @@ class TerminalProgress:
         _log.info("%s", line)
         with self._terminal() as reporter:
             self._erase(reporter)
+            reporter.ensure_newline()
             reporter.write_line(redact(line))
             reporter.flush()
         self._shown_at = self._clock()
