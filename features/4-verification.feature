@@ -25,8 +25,8 @@ Feature: Verification
 
     @each-tenant
     Scenario Outline: The verification finds nothing out of order in <tenant>
-      Then the verification reports <users> users in <tenant>
-      And the verification finds no difference in <tenant>
+      Then the verification finds no difference in <tenant>
+      And the verification reports <users> users in <tenant>
 
       Examples:
         | tenant | users |

@@ -6,6 +6,7 @@ from pytest_bdd import given, parsers, then
 
 from etl_manager.look import Look
 from etl_manager.provisioning import Run
+from steps.judging import judge
 
 
 @given("the database exists", target_fixture="look")
@@ -17,4 +18,4 @@ def database_exists(run: Run) -> Look:
 @then(parsers.parse("the database is encoded in {encoding}"))
 def database_is_encoded_in(look: Look, encoding: str) -> None:
     """Compare the database's encoding."""
-    assert look.encoding == encoding, f"{look.database}: expected encoding {encoding}, found {look.encoding}"
+    judge(f"encoding of {look.database}", expected=encoding, found=look.encoding)

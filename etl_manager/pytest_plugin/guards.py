@@ -33,7 +33,8 @@ def problems(text: str, known_tags: Collection[str]) -> list[Problem]:
     try:
         feature: Any = Parser().parse(text).get("feature")
     except CompositeParserException as error:
-        return [Problem(part.location["line"], _unparsed(str(part))) for part in error.errors]
+        first = error.errors[0]  # the others follow from it
+        return [Problem(first.location["line"], _unparsed(str(first)))]
     if feature is None:
         return [Problem(1, "the file is empty: no feature")]
     source = text.splitlines()
@@ -140,17 +141,18 @@ def _tables(scenario: Node, tags: frozenset[str]) -> Iterator[Problem]:
     """Find Examples that cannot be filled in: the scenario would run once, with its ``<placeholders>`` as they stand."""
     tables = scenario["examples"]
     headers = [[cell["value"] for cell in table.get("tableHeader", {"cells": []})["cells"]] for table in tables]
+    filled = [table for table in tables if table["tableBody"]]
     if tenants.TAG in tags:
-        if len(headers) != 1 or headers[0] not in tenants.HEADERS or tables[0]["tableBody"]:
+        if len(headers) != 1 or headers[0] not in tenants.HEADERS or filled:
             yield Problem(
                 _line(tables[0] if tables else scenario),
                 f"@{tenants.TAG} wants one Examples table that is the header | tenant | or | tenant | users | and nothing else",
             )
             return
-    else:
-        for table in tables:
-            if not table["tableBody"]:
-                yield Problem(_line(table), f"Examples without a row; only @{tenants.TAG} fills a table")
+    elif len(filled) < len(tables):
+        empty = next(table for table in tables if not table["tableBody"])
+        yield Problem(_line(empty), f"Examples without a row; only @{tenants.TAG} fills a table")
+        return
     columns = set.intersection(*map(set, headers)) if headers else set()
     for line, text in _texts(scenario):
         for name in re.findall(r"<(.+?)>", text):

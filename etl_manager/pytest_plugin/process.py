@@ -1,9 +1,10 @@
-"""How the process ends: SIGTERM like Ctrl-C, so that what was started is stopped, and a quick exit."""
+"""How the process ends: SIGTERM like Ctrl-C, so that what was started is stopped, and without idle work."""
 
 from __future__ import annotations
 
 import gc
 import signal
+import sys
 import threading
 
 import pytest
@@ -18,6 +19,15 @@ def pytest_configure(config: pytest.Config) -> None:
             signal.signal(signal.SIGTERM, before)
 
         config.add_cleanup(restore)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Leave out hypothesis' summary where no test used it: the summary alone would import it, half a second."""
+    plugins = session.config.pluginmanager
+    plugin = plugins.get_plugin("hypothesispytest")
+    if plugin is not None and "hypothesis" not in sys.modules:
+        plugins.unregister(plugin)
 
 
 @pytest.hookimpl(trylast=True)

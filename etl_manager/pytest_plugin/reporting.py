@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Generator
+from typing import Any
 
 import pytest
 from pytest_bdd.parser import Step
@@ -50,6 +52,22 @@ def pytest_runtest_makereport(
         report.longrepr = text
     report.sections = [(name, redact(content)) for name, content in report.sections]
     return report
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_warning_recorded(warning_message: warnings.WarningMessage) -> None:
+    """Keep secrets out of the summary of warnings."""
+    text = str(warning_message.message)
+    if (redacted := redact(text)) != text:
+        warning_message.message = warning_message.category(redacted)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Forget the teardowns that have nothing to show: pytest would search them all for each failure it shows."""
+    reporter: Any = session.config.pluginmanager.get_plugin("terminalreporter")
+    silent = reporter.stats.get("", [])
+    silent[:] = [report for report in silent if any("teardown" in name for name, _ in report.sections)]
 
 
 def _message(item: pytest.Item, error: BaseException | None) -> str | None:

@@ -9,13 +9,18 @@ import pytest
 
 from etl_manager import evidence
 from etl_manager.config import Config
-from etl_manager.errors import ProvisioningError
+from etl_manager.errors import EnvironmentNotOpened, ProvisioningError
 from etl_manager.opening import open_run
 from etl_manager.provisioning import LOG, Run
 from etl_manager.pytest_plugin.collection import project_config
 from etl_manager.pytest_plugin.options import SETTINGS, Mode
 from etl_manager.pytest_plugin.terminal import PROGRESS
 from etl_manager.targets import TargetOptions, open_target
+
+RUN = pytest.StashKey[Run]()
+"""Where ``pytestconfig.stash`` keeps the `Run` once it was opened."""
+TOLD = pytest.StashKey[bool]()
+"""Set once a scenario has said why there is no run."""
 
 
 @contextlib.contextmanager
@@ -52,6 +57,7 @@ def opened(config: pytest.Config) -> Iterator[Run]:
             attach=evidence.attach,
             warn=warn,
         )
+        config.stash[RUN] = run
         try:
             yield run
         finally:
@@ -82,9 +88,12 @@ def opening(pytestconfig: pytest.Config) -> Iterator[Run | ProvisioningError]:
 
 
 @pytest.fixture
-def run(opening: Run | ProvisioningError) -> Run:
-    """What the steps talk to."""
+def run(opening: Run | ProvisioningError, pytestconfig: pytest.Config) -> Run:
+    """What the steps talk to; where there is none, the first scenario says why and the others say so."""
     if isinstance(opening, ProvisioningError):
+        if TOLD in pytestconfig.stash:
+            raise EnvironmentNotOpened(opening.what.splitlines()[0])
+        pytestconfig.stash[TOLD] = True
         raise opening
     return opening
 
@@ -93,3 +102,19 @@ def pytest_provisioning_plan(config: pytest.Config) -> list[str]:
     """Make the plan: look, and change nothing in the database."""
     with opened(config) as run:
         return run.plan()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Sum up what the run changed: a repair never passes unremarked, and neither does a run that changed nothing."""
+    run = config.stash.get(RUN, None)
+    if run is None or not run.reports:
+        return
+    terminalreporter.section("provisioning")
+    changes = [change for report in run.reports.values() for change in report.changes]
+    repaired = [change for change in changes if change.kind == "repaired"]
+    if not changes:
+        terminalreporter.write_line("Nothing was changed: everything was as the configuration says.")
+    else:
+        terminalreporter.write_line(f"{len(changes) - len(repaired)} created, {len(repaired)} repaired.")
+    for change in repaired:
+        terminalreporter.write_line(str(change), yellow=True)

@@ -6,7 +6,6 @@
 --              pg_temp.tenant (ordinal, name): the configured tenants, in the order of the file;
 --              pg_temp.sample_users(tenant): the sample rows that tenant must hold.
 -- Temporary objects live in this session only; nothing else is written.
-\set ON_ERROR_STOP on
 \set QUIET on
 \pset pager off
 \encoding UTF8
@@ -46,6 +45,13 @@ SELECT listed.ordinal, listed.name
            WITH ORDINALITY AS listed (name, ordinal);
 
 ANALYZE tenant;
+
+DO $$ BEGIN
+    IF NOT EXISTS (SELECT FROM pg_temp.tenant) THEN
+        RAISE 'the configuration names no tenant'
+        USING HINT = 'List them under "tenants", or leave that out for tenant_a, tenant_b and tenant_c.';
+    END IF;
+END $$;
 
 -- The one place that says what a sample row is: its content follows from tenant and number alone.
 SELECT format(

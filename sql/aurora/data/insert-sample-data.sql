@@ -3,6 +3,7 @@
 -- needs:       sql/aurora/schema
 -- prints:      how many tenants there are, and how many rows were inserted
 -- A row that is there is never changed or deleted. Safe to run twice, concurrently and after an interruption.
+\set ON_ERROR_STOP on
 \ir ../../shared/configuration.sql
 
 CREATE TEMPORARY TABLE inserted (rows bigint NOT NULL);

@@ -2,6 +2,7 @@
 -- connects to: postgres
 -- prints:      database, state (created | exists)
 -- safe to run twice, concurrently and after an interruption.
+\set ON_ERROR_STOP on
 \ir ../../shared/configuration.sql
 
 -- One builder at a time: CREATE DATABASE has no IF NOT EXISTS. The lock ends with this session.

@@ -2,6 +2,7 @@
 -- connects to: postgres, then to the multi-tenant database where that exists
 -- prints:      JSON, one object a line: one "database", a "tenant" for each configured one, in the order of
 --              config.json, a "stray_schema" for each tenant schema nobody configured, and one "end".
+\set ON_ERROR_STOP on
 \ir ../../shared/configuration.sql
 \pset format unaligned
 \pset tuples_only on

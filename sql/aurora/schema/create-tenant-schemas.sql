@@ -3,6 +3,7 @@
 -- repairs:     a missing schema, table or primary key, and a wrong owner of schema or table
 -- prints:      how many tenants there are, and how many of each were created or repaired
 -- Nothing is dropped. Safe to run twice, concurrently and after an interruption.
+\set ON_ERROR_STOP on
 \ir ../../shared/configuration.sql
 
 -- One builder at a time; the lock ends with this session.

@@ -3,6 +3,7 @@
 -- prints:      the tenants' schemas; their users tables with owner; their user counts;
 --              then the findings (tenant, object, expected, found): no row means that all is well.
 -- A finding is not an error here: whoever reads the output judges.
+\set ON_ERROR_STOP on
 \ir ../../shared/configuration.sql
 
 -- The first ten numbers tell a reader where to look.
