@@ -80,3 +80,16 @@ class PhaseNotRun(ProvisioningError):
         self.phase = phase
         self.failed = failed
         super().__init__(f"not run because phase {failed} failed" + (f": {reason}" if reason else ""))
+
+
+class EnvironmentNotOpened(PhaseNotRun):
+    """Nothing was run because target, cluster or bastion could not be had; the first scenario says why.
+
+    Args:
+        reason: The first line of that failure.
+    """
+
+    def __init__(self, reason: str) -> None:
+        """Keep the words that reports show."""
+        super().__init__("", "", reason)
+        self.what = f"not run because the environment could not be opened: {reason}"

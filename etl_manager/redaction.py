@@ -2,28 +2,80 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import logging
+import shlex
 import threading
+from collections.abc import Iterable
+from urllib.parse import quote, quote_plus
 
 MASK = "********"
+_LONGEST_PIECE = 120
+"""A shortened repr keeps at most half of pytest's 240 characters on either side of its dots."""
+_SHORTEST_PIECE = 4
+
 _secrets: set[str] = set()
+_spellings: tuple[str, ...] = ()
 _lock = threading.Lock()
 
 
 def register(secret: str) -> None:
     """Remember *secret*, so that `redact` masks it from now on; a blank one is ignored."""
+    global _spellings  # noqa: PLW0603 - the one list
     if secret.strip():
         with _lock:
-            _secrets.add(secret)
+            if secret not in _secrets:
+                _secrets.add(secret)
+                _spellings = tuple(sorted({*_spellings, *_ways_to_spell(secret)}, key=len, reverse=True))
 
 
 def redact(text: str) -> str:
-    """Return *text* with every registered secret masked, the longest first."""
-    with _lock:
-        known = sorted(_secrets, key=len, reverse=True)
-    for secret in known:
-        text = text.replace(secret, MASK)
-    return text
+    """Return *text* with every registered secret masked, however it is spelled, the longest first.
+
+    Where a shortened repr left only the beginning or the end of a secret beside its dots, that is masked too.
+    """
+    known = _spellings
+    for spelling in known:
+        text = text.replace(spelling, MASK)
+    return _without_pieces(text, known) if known and "..." in text else text
+
+
+def _ways_to_spell(secret: str) -> set[str]:
+    """Return *secret* as it looks in a repr, in JSON, a URL, a shell word, SQL, libpq's conninfo and a pgpass file."""
+    ways = {
+        secret,
+        secret.replace("'", "''"),
+        secret.replace("\\", "\\\\").replace("'", "\\'"),
+        secret.replace("\\", "\\\\").replace(":", "\\:"),
+        shlex.quote(secret).strip("'") or secret,
+        quote(secret, safe=""),
+        quote(secret),
+        quote_plus(secret),
+        base64.b64encode(secret.encode()).decode(),
+    }
+    for _ in range(2):  # twice: a report shows the repr of a line of JSON
+        ways |= {way for known in ways for way in (repr(known)[1:-1], json.dumps(known)[1:-1], _in_json(known))}
+    return ways
+
+
+def _in_json(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)[1:-1]
+
+
+def _without_pieces(text: str, known: Iterable[str]) -> str:
+    parts = text.split("...")
+    for spelling in known:
+        for size in range(min(len(spelling) - 1, _LONGEST_PIECE), _SHORTEST_PIECE - 1, -1):
+            head, tail = spelling[:size], spelling[-size:]
+            for index, part in enumerate(parts):
+                cut = part
+                if index < len(parts) - 1 and cut.endswith(head):
+                    cut = cut[:-size] + MASK
+                if index > 0 and cut.startswith(tail):
+                    cut = MASK + cut[size:]
+                parts[index] = cut
+    return "...".join(parts)
 
 
 class RedactingFormatter(logging.Formatter):

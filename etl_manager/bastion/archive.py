@@ -1,0 +1,92 @@
+"""The archive that becomes the workspace on the bastion: the same files give the same bytes, named by their digest."""
+
+from __future__ import annotations
+
+import fnmatch
+import gzip
+import hashlib
+import io
+import tarfile
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from etl_manager.config import Config
+from etl_manager.errors import ConfigError
+
+CONFIG_NAME = "config.json"
+"""Under this name the run's configuration reaches the bastion, whatever file ``--config-json`` named."""
+
+
+@dataclass(frozen=True)
+class Archive:
+    """A tar.gz and the SHA-256 of the tar inside: zlib's versions compress differently, the tar stays the same."""
+
+    digest: str
+    data: bytes
+    names: tuple[str, ...]
+
+
+def build(config: Config) -> Archive:
+    """Pack what ``bastion.autoTransfer`` names, and the configuration.
+
+    Raises:
+        ConfigError: When a named file or folder is not there, or one leads out of the project by a link.
+    """
+    tar = io.BytesIO()
+    names = []
+    with tarfile.open(fileobj=tar, mode="w", format=tarfile.USTAR_FORMAT) as archive:
+        for name, content in sorted(_contents(config).items()):
+            entry = tarfile.TarInfo(name)
+            entry.size = len(content)
+            entry.mode = 0o755 if name.endswith(".sh") else 0o644
+            archive.addfile(entry, io.BytesIO(content))
+            names.append(name)
+    data = gzip.compress(tar.getvalue(), config.transfer.compression_level, mtime=0)
+    return Archive(digest=hashlib.sha256(tar.getvalue()).hexdigest(), data=data, names=tuple(names))
+
+
+def _contents(config: Config) -> dict[str, bytes]:
+    root = config.root.resolve()
+    contents: dict[str, bytes] = {}
+    for index, directory in enumerate(config.transfer.directories):
+        key = f"bastion.autoTransfer.directories[{index}]"
+        folder = root / directory
+        if not folder.is_dir():
+            raise ConfigError(f"{key}: no such folder: {directory}", where={"config": config.source})
+        for path in sorted(folder.rglob("*")):
+            name = path.relative_to(root).as_posix()
+            if path.is_file() and not _excluded(name, config.transfer.exclude_patterns):
+                contents[name] = _read(path, root, key)
+    for index, name in enumerate(config.transfer.files):
+        key = f"bastion.autoTransfer.files[{index}]"
+        if name == CONFIG_NAME:
+            continue
+        if not (root / name).is_file():
+            raise ConfigError(f"{key}: no such file: {name}", where={"config": config.source})
+        contents[name] = _read(root / name, root, key)
+    contents[CONFIG_NAME] = config.raw
+    return contents
+
+
+def _read(path: Path, root: Path, key: str) -> bytes:
+    if not path.resolve().is_relative_to(root):
+        raise ConfigError(f"{key}: {path.relative_to(root)} leads out of the project: {path.resolve()}")
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ConfigError(f"{key}: cannot read {path.relative_to(root)}: {error.strerror}") from error
+
+
+def _excluded(name: str, patterns: tuple[str, ...]) -> bool:
+    """Say whether a pattern takes *name*: ``*.log`` any part of it, ``build/`` a folder of it, ``sql/x.sql`` the whole."""
+    parts = PurePosixPath(name).parts
+    for pattern in patterns:
+        if pattern.endswith("/"):
+            wanted = pattern.rstrip("/")
+            if any(fnmatch.fnmatchcase(part, wanted) for part in parts[:-1]) or fnmatch.fnmatchcase(
+                name, f"{wanted}/*"
+            ):
+                return True
+        elif fnmatch.fnmatchcase(name, pattern) or any(fnmatch.fnmatchcase(part, pattern) for part in parts):
+            return True
+    return False

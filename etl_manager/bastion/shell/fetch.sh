@@ -1,0 +1,6 @@
+# shellcheck shell=bash disable=SC2154
+# Another page of an output that was longer than SSM keeps. Given by the suite: KEPT, OFFSET.
+fetch() {
+    [[ ${KEPT:?} =~ ^out\.[A-Za-z0-9]+$ && -f $RUNTIME/$KEPT ]] || { echo "no kept output $KEPT" >&2; return 74; }
+    tail -c "+$((OFFSET + 1))" "$RUNTIME/$KEPT" | head -c "$LIMIT"
+}

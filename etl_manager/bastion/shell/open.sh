@@ -1,0 +1,34 @@
+# shellcheck shell=bash disable=SC2154
+# The first command of a run: what the bastion has, and a key of this run's own for the sealed credentials.
+# Given by the suite: DIGEST, that of the archive this run would use.
+open_run() {
+    local state part
+    # What a run that was killed left behind more than a day ago goes now: nobody else would clean it up.
+    find "${RUNTIME%/*}" "${WORKSPACE%/*}" -maxdepth 1 -type d -user "$(id -u)" -mmin +1440 \
+        \( -name "${RUNTIME_PREFIX:?}*" -o -name "${WORKSPACE##*/}.parts-*" -o -name "${WORKSPACE##*/}.new-*" \) \
+        -exec rm -rf {} + 2>/dev/null
+    state=$(state_of_workspace)
+    fact workspace "$state"
+    fact owner "$(stat -c %U "$WORKSPACE" 2>/dev/null)"
+    if [[ $state == made ]]; then
+        fact digest "$(cat "$WORKSPACE/.transfer/digest")"
+        if (cd "$WORKSPACE" && sha256sum --quiet --check .transfer/manifest >/dev/null 2>&1); then
+            fact manifest intact
+        else
+            fact manifest changed
+        fi
+    fi
+    for part in "$WORKSPACE.parts-${DIGEST:?}"/*; do
+        [[ -f $part && -O ${part%/*} && ! -L ${part%/*} ]] && fact part "${part##*/}:$(sha256sum <"$part" | cut -d' ' -f1)"
+    done
+    fact user "$(id -un)"
+    fact psql "$(psql --version 2>/dev/null)"
+    fact json "$(command -v jq python3 2>/dev/null | head -n 1)"
+    fact openssl "$(openssl version 2>/dev/null)"
+    if [[ ! -s $RUNTIME/key.pem ]]; then
+        openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:3072 -out "$RUNTIME/key.new" 2>/dev/null &&
+            mv "$RUNTIME/key.new" "$RUNTIME/key.pem"
+    fi
+    openssl pkey -in "$RUNTIME/key.pem" -pubout 2>/dev/null
+    return 0
+}

@@ -1,0 +1,47 @@
+# shellcheck shell=bash disable=SC2154
+# Parts of the archive arrive; when all are there they are checked, unpacked beside the workspace and swapped in.
+# Given by the suite: DIGEST and ARCHIVE_SHA256, PARTS (how many there are); and receive NUMBER, the part on stdin.
+PARTS_FOLDER=$WORKSPACE.parts-${DIGEST:?}
+
+receive() {
+    (umask 022 && mkdir -p "${WORKSPACE%/*}")
+    [[ -d $PARTS_FOLDER ]] || mkdir "$PARTS_FOLDER"
+    [[ -O $PARTS_FOLDER && ! -L $PARTS_FOLDER ]] || return 71
+    base64 -d >"$PARTS_FOLDER/.$1" && mv "$PARTS_FOLDER/.$1" "$PARTS_FOLDER/$1"
+}
+
+# The workspace is never half there: a whole new one is made first, and two renames put it in place.
+unpack() {
+    local new old number state
+    state=$(state_of_workspace)
+    [[ $state != link && $state != foreign ]] || { echo "workspace $WORKSPACE: $state, left alone" >&2; return 73; }
+    for ((number = 1; number <= PARTS; number++)); do
+        cat "$PARTS_FOLDER/$number" || return 74
+    done >"$PARTS_FOLDER/.archive"
+    echo "${ARCHIVE_SHA256:?}  $PARTS_FOLDER/.archive" | sha256sum --quiet --check >&2 || {
+        rm -rf "$PARTS_FOLDER"
+        return 74
+    }
+    new=$(mktemp -d "$WORKSPACE.new-XXXXXX") && old=$(mktemp -d "$WORKSPACE.old-XXXXXX") || return 75
+    # A person who logs in on the bastion is another user, and runs the engine from here too: all may read.
+    (
+        umask 022
+        chmod 755 "$new" && cd "$new" && mkdir .transfer &&
+            tar -xzpf "$PARTS_FOLDER/.archive" --no-same-owner &&
+            find . -type f ! -path './.transfer/*' -exec sha256sum {} + >.transfer/manifest &&
+            echo "$DIGEST" >.transfer/digest
+    ) || return 75
+    # The lock orders two runs on one bastion; without flock the renames still never leave half a workspace.
+    (
+        if command -v flock >/dev/null; then flock -w 60 9 || exit 76; fi
+        if [[ $state != absent ]]; then mv -T "$WORKSPACE" "$old" || exit 76; fi
+        mv -T "$new" "$WORKSPACE" || { mv -T "$old" "$WORKSPACE"; exit 76; }
+    ) 9<"${WORKSPACE%/*}" || return 76
+    if [[ $state == unknown ]]; then
+        fact kept "$old" # not made by a run: what a person put there is theirs
+    else
+        rm -rf "$old"
+    fi
+    rm -rf "$PARTS_FOLDER"
+    fact transferred "$DIGEST"
+}

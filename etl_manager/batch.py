@@ -1,0 +1,144 @@
+"""Batches of SQL files on the bastion: shown while they run, kept as evidence, and judged when they are done."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from etl_manager.bastion.host import Bastion, Connection
+from etl_manager.bastion.script import Step
+from etl_manager.bastion.ssm import Invocation
+from etl_manager.config import Config
+from etl_manager.errors import EnvironmentTrouble, ProvisioningError, SqlError, WorkspaceError
+from etl_manager.progress import Progress
+
+Attach = Callable[[str, str, Literal["text", "sql", "json"]], None]
+"""Keeps evidence: its name, its text, and its kind."""
+
+LOG = logging.getLogger("etl_manager")
+NO_CONNECTION, SQL_FAILED = 2, 3
+"""Exit statuses of the engine, which are psql's own (PostgreSQL manual, psql, "Exit Status")."""
+
+_PSQL_ERROR = re.compile(r"^psql:(?P<file>[^:]+):(?P<line>\d+): (?:ERROR|FATAL|PANIC): +(?P<message>.*)$", re.MULTILINE)
+_ANY_ERROR = re.compile(r"^(?:psql: error: |\[ERROR\] |.*?(?:ERROR|FATAL): +)(?P<message>.*)$", re.MULTILINE)
+
+
+@dataclass
+class Batches:
+    """Runs batches on *bastion* over *connection*; *attach* keeps what ran and what it printed."""
+
+    config: Config
+    bastion: Bastion
+    connection: Connection
+    progress: Progress
+    attach: Attach
+
+    def run(
+        self, title: str, files: Sequence[str], database: str, *, closing: bool = False, needed: int | None = None
+    ) -> list[Step]:
+        """Run *files* in one command and return a step for each.
+
+        Args:
+            title: What is being done, as terminal, log and SSM's history show it.
+            files: SQL files, relative to the workspace.
+            database: The database most of them connect to, for messages.
+            closing: Close the run on the bastion in the same command.
+            needed: How many of the files must succeed; all by default.
+
+        Raises:
+            SqlError: When PostgreSQL refused a statement.
+            EnvironmentTrouble: When the bastion could not connect, or the command did not run to its end.
+        """
+        self.progress.status(f"{title} · {len(self.config.tenants)} tenants · sending")
+        self.bastion.run_command.on_status = lambda status, seconds: self.progress.status(
+            f"{title} · {len(self.config.tenants)} tenants · {status} · {seconds:.0f} s"
+        )
+        for file in dict.fromkeys(files):
+            self.attach(file, (self.config.root / file).read_text(encoding="utf-8"), "sql")
+        invocation, steps = self.bastion.batch(files, self.connection, title, closing=closing)
+        self._keep(title, invocation, steps)
+        must = len(files) if needed is None else needed
+        if len(steps) < must or any(step.exit_code for step in steps[:must]):
+            raise self._failure(title, invocation, steps[-1], database)
+        self._last = invocation
+        return steps
+
+    def check(self, title: str, steps: list[Step], database: str) -> list[Step]:
+        """Return *steps* when all of them succeeded.
+
+        Raises:
+            ProvisioningError: As `run`.
+        """
+        if any(step.exit_code for step in steps):
+            raise self._failure(title, self._last, steps[-1], database)
+        return steps
+
+    def _keep(self, title: str, invocation: Invocation, steps: list[Step]) -> None:
+        LOG.info(
+            "%s: SSM command %s on %s: %s in %.1f s",
+            title,
+            invocation.command_id,
+            invocation.instance_id,
+            invocation.status,
+            invocation.seconds,
+        )
+        facts = {
+            "command id": invocation.command_id,
+            "instance": invocation.instance_id,
+            "region": self.config.region,
+            "status": invocation.status,
+            "exit status": invocation.exit_code,
+            "seconds": round(invocation.seconds, 2),
+            "files": {step.file: {"exit status": step.exit_code, "seconds": step.seconds} for step in steps},
+        }
+        self.attach(f"SSM command of {title}", json.dumps(facts, indent=2), "json")
+        for step in steps:
+            LOG.info("%s: exit status %d, %.2f s", step.file, step.exit_code, step.seconds)
+            for line in (step.stderr + step.stdout).splitlines():
+                LOG.debug("%s | %s", step.file, line)
+            self.attach(f"output of {step.file}", step.stdout or "(psql printed nothing)", "text")
+            self.attach(f"bastion log of {step.file}", step.stderr, "text")
+
+    def _failure(self, title: str, invocation: Invocation, step: Step, database: str) -> ProvisioningError:
+        where: dict[str, object] = {
+            "during": title,
+            "database": database,
+            "SQL": step.file,
+            "SSM command": invocation.command_id,
+            "instance": invocation.instance_id,
+        }
+        placed = _PSQL_ERROR.search(step.stderr)
+        message = placed or _ANY_ERROR.search(step.stderr)
+        told = message["message"] if message else step.stderr.strip()[-300:] or "no message"
+        if step.exit_code == SQL_FAILED:
+            if placed:
+                where["SQL"] = f"{placed['file']}:{placed['line']}"
+            return SqlError(
+                f"PostgreSQL refused a statement: {told}",
+                where=where | {"detail": _context(step.stderr)},
+                remedy="Nothing after it was run. Correct the cause and run again: every phase is safe to repeat.",
+            )
+        if step.exit_code == NO_CONNECTION:
+            return EnvironmentTrouble(
+                f"The bastion has no connection to the database: {told}",
+                where=where | {"endpoint": f"{self.connection.host}:{self.connection.port}"},
+                remedy=(
+                    "Is the cluster available, and does its security group let the bastion in?\n"
+                    "Is the secret the one of this cluster?"
+                ),
+            )
+        return WorkspaceError(
+            f"The engine on the bastion ended with exit status {step.exit_code}: {told}",
+            where=where,
+            remedy="reports/run.log has its whole log.",
+        )
+
+
+def _context(stderr: str) -> str:
+    """Return PostgreSQL's DETAIL or HINT, which name the row or the tenant."""
+    found = re.findall(r"^(?:DETAIL|HINT): +(.*)$", stderr, re.MULTILINE)
+    return "; ".join(found[:2])

@@ -1,0 +1,39 @@
+"""What runs a script: the seam behind which a sandbox or a container stands."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import IO, Protocol
+
+
+class Running(Protocol):
+    """A script that was started, with everything it started in its process group."""
+
+    def wait(self, timeout: float) -> int | None:
+        """Return its exit status, negative for a signal; None when it still runs after *timeout* seconds."""
+
+    def kill(self) -> None:
+        """Kill the whole process group at once; harmless when it is over."""
+
+
+class BastionHost(Protocol):
+    """A machine that runs scripts as the SSM agent does: one file, run by ``sh``, no stdin, a process group."""
+
+    def start(
+        self, script: str, working_directory: str, environment: Mapping[str, str], stdout: IO[bytes], stderr: IO[bytes]
+    ) -> Running:
+        """Start *script* with the agent's variables in *environment*.
+
+        Args:
+            script: The whole file, newline at its end.
+            working_directory: Where to run it; empty is the agent's own choice.
+            environment: What the agent adds: ``AWS_SSM_*`` and ``SSM_COMMAND_ID``.
+            stdout: Where the output goes; the caller closes it.
+            stderr: The same for errors.
+
+        Raises:
+            OSError: When it cannot be started.
+        """
+
+    def reboot(self) -> None:
+        """Kill everything that scripts started and left in the background; files stay."""

@@ -1,0 +1,128 @@
+"""The bastion of the local target: a directory of this machine, with real bash and psql.
+
+What is emulated about it: scripts run as the operator and not as root, the operating system is the
+operator's, and ``/tmp`` is a folder of the sandbox. For that, ``/tmp`` at the start of a word of a script is
+rewritten before it runs; what a script prints is not rewritten back.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import IO
+
+from etl_manager.errors import TargetError
+
+# A word that begins with /tmp: not a part of another path, nor of base64 text.
+_TMP = re.compile(r"(?<![\w./~+\])}-])(?<!\$)/tmp(?![\w.+-])|(?<=:-)/tmp(?![\w.+-])")
+_REBOOT_SECONDS = 5
+_PLAIN = re.compile(r"[\w./-]+")
+_ORCHESTRATION = "var/lib/amazon/ssm/{instance}/document/orchestration/{command}/awsrunShellScript"
+
+
+class SandboxHost:
+    """Runs scripts inside *root*, in their own session, without anything of the operator's environment.
+
+    Args:
+        root: The sandbox, made when it is missing; it stands unquoted in scripts, so only plain characters.
+        bin_dir: Where psql is.
+    """
+
+    def __init__(self, root: Path, bin_dir: Path) -> None:
+        self.root = root.absolute()
+        if not _PLAIN.fullmatch(str(self.root)):
+            raise TargetError(f"the sandbox {self.root} has characters in its path that mean something to a shell")
+        self._programs = self.root / "usr/bin"
+        self._tmp = str(self.root / "tmp")
+        for folder in (self._programs, Path(self._tmp)):
+            folder.mkdir(parents=True, exist_ok=True)
+        self._link("psql", bin_dir / "psql")
+        # Amazon Linux's sh is bash in POSIX mode; Debian's is another shell.
+        self._link("sh", Path(shutil.which("bash") or "/bin/bash"))
+        self.reboot()  # what a killed run left behind
+
+    def start(
+        self, script: str, working_directory: str, environment: Mapping[str, str], stdout: IO[bytes], stderr: IO[bytes]
+    ) -> _Group:
+        """Write the script where the agent writes it, and run it as the agent does (AWS: amazon-ssm-agent)."""
+        folder = self.root / _ORCHESTRATION.format(
+            instance=environment["AWS_SSM_INSTANCE_ID"], command=environment["SSM_COMMAND_ID"]
+        )
+        file = folder / "0.awsrunShellScript" / "_script.sh"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch(mode=0o700)
+        file.write_bytes(self.mapped(script).encode())
+        return _Group(
+            subprocess.Popen(
+                ["sh", "-c", str(file)],
+                executable=self._programs / "sh",
+                cwd=self.mapped(working_directory) or "/usr/bin",
+                env={**self._environment(), **environment},
+                stdin=subprocess.DEVNULL,
+                stdout=stdout,
+                stderr=stderr,
+                start_new_session=True,
+                umask=0o022,
+            )
+        )
+
+    def reboot(self) -> None:
+        """Kill what scripts of this sandbox left running, until it is gone.
+
+        Only where /proc tells whose a process is (Linux).
+        """
+        deadline = time.monotonic() + _REBOOT_SECONDS
+        while (strays := list(self._strays())) and time.monotonic() < deadline:
+            for pid in strays:
+                with suppress(ProcessLookupError, PermissionError):
+                    os.kill(pid, signal.SIGKILL)
+            time.sleep(0.01)
+
+    def mapped(self, text: str) -> str:
+        """Return *text* with ``/tmp`` pointing into the sandbox."""
+        return _TMP.sub(lambda _: self._tmp, text)
+
+    def _environment(self) -> dict[str, str]:
+        """HOME is not set, as on EC2, where the agent is a system service."""
+        return {
+            "PATH": f"{self._programs}:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin",
+            "TMPDIR": self._tmp,
+            "LANG": "C.UTF-8",
+        }
+
+    def _strays(self) -> Iterator[int]:
+        mark = f"TMPDIR={self._tmp}".encode()
+        for folder in Path("/proc").glob("[0-9]*"):
+            with suppress(OSError):
+                entries = (folder / "environ").read_bytes().split(b"\0")
+                if mark in entries and any(entry.startswith(b"SSM_COMMAND_ID=") for entry in entries):
+                    yield int(folder.name)
+
+    def _link(self, name: str, program: Path) -> None:
+        link = self._programs / name
+        link.unlink(missing_ok=True)
+        link.symlink_to(program)
+
+
+class _Group:
+    """A started script and its process group."""
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        self._process = process
+
+    def wait(self, timeout: float) -> int | None:
+        try:
+            return self._process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            return None
+
+    def kill(self) -> None:
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._process.pid, signal.SIGKILL)

@@ -1,0 +1,57 @@
+"""How a run comes to be: target, discovery, bastion, put together once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from etl_manager.bastion.archive import build
+from etl_manager.bastion.host import Bastion
+from etl_manager.bastion.ssm import RunCommand
+from etl_manager.batch import Attach, Batches
+from etl_manager.config import Config
+from etl_manager.discovery import discover
+from etl_manager.progress import Progress
+from etl_manager.provisioning import LOG, Run
+from etl_manager.targets import Target
+
+
+def open_run(
+    config: Config,
+    target: Target,
+    *,
+    verify_only: bool,
+    skip_copy: bool,
+    progress: Progress,
+    attach: Attach,
+    warn: Callable[[str], None],
+) -> Run:
+    """Find the environment behind *target* and return a run on it; the bastion is first asked when a phase needs it.
+
+    Raises:
+        ConfigError: When the archive cannot be made as the configuration says.
+        DiscoveryError: When cluster, credentials or bastion cannot be found.
+    """
+    archive = build(config)
+    progress.status("discovering the environment")
+    found = discover(config, target.client)
+    LOG.info(
+        "target %s%s, region %s, stack %s, cluster %s:%d, bastion %s (agent %s)",
+        target.name,
+        " (emulated)" if target.emulated else "",
+        target.region,
+        found.stack,
+        found.connection.host,
+        found.connection.port,
+        found.instance_id,
+        found.agent_version,
+    )
+    bastion = Bastion(
+        run_command=RunCommand(target.client("ssm", attempts=1), found.instance_id),
+        workspace=config.workspace,
+        archive=archive,
+        max_command_bytes=config.transfer.max_command_bytes,
+        skip_copy=skip_copy or not config.transfer.enabled,
+        warn=warn,
+    )
+    batches = Batches(config, bastion, found.connection, progress, attach)
+    return Run(config, batches, verify_only, progress, target.witness_conninfo)

@@ -1,0 +1,18 @@
+"""The pytest plugin: ``.feature`` files become tests that build and prove the database.
+
+It only wires; each module owns its options and hooks.
+"""
+
+from __future__ import annotations
+
+pytest_plugins = (
+    "etl_manager.pytest_plugin.options",
+    "etl_manager.pytest_plugin.process",
+    "etl_manager.pytest_plugin.collection",
+    "etl_manager.pytest_plugin.ordering",
+    "etl_manager.pytest_plugin.reporting",
+    "etl_manager.pytest_plugin.terminal",
+    "etl_manager.pytest_plugin.plan",
+    "etl_manager.pytest_plugin.reports",
+    "etl_manager.pytest_plugin.session",
+)

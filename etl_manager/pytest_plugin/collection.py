@@ -1,0 +1,168 @@
+"""Collects ``.feature`` files: no binder file is needed, and what pytest-bdd would lose in silence is an error."""
+
+from __future__ import annotations
+
+import inspect
+import types
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pytest_bdd import scenario
+from pytest_bdd.exceptions import GherkinParseError
+from pytest_bdd.feature import get_feature
+from pytest_bdd.parser import Feature, Scenario, ScenarioTemplate, Step
+from pytest_bdd.scenario import find_fixturedefs_for_step, scenario_wrapper_template_registry
+
+from etl_manager import config as configuration
+from etl_manager import evidence
+from etl_manager.errors import ConfigError
+from etl_manager.pytest_plugin import guards, tenants
+from etl_manager.pytest_plugin.options import SETTINGS
+
+CONFIG = pytest.StashKey[configuration.Config]()
+"""Where ``pytestconfig.stash`` keeps the `Config`; use `project_config`, which loads it."""
+_CONFIG_ERROR = pytest.StashKey[ConfigError]()
+_KNOWN_TAGS = pytest.StashKey[frozenset[str]]()
+SCENARIO = pytest.StashKey[Scenario]()
+"""Where the ``stash`` of a collected test keeps its scenario, placeholders filled in."""
+ROW = pytest.StashKey[Mapping[str, str]]()
+"""Where the ``stash`` of a collected test keeps its row of the Examples table; empty without one."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Remember the markers of pytest.ini, before plugins add theirs: they are the tags a feature may use."""
+    lines = config.getini("markers")
+    config.stash[_KNOWN_TAGS] = frozenset(line.partition(":")[0].partition("(")[0].strip() for line in lines)
+
+
+def project_config(config: pytest.Config) -> configuration.Config:
+    """Return the project's configuration, which is read once a run and only when it is needed.
+
+    Raises:
+        ConfigError: When it cannot be used.
+    """
+    if CONFIG not in config.stash:
+        settings = config.stash[SETTINGS]
+        config.stash[CONFIG] = configuration.load(settings.config_path, settings.root)
+    return config.stash[CONFIG]
+
+
+def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> FeatureFile | None:
+    """Collect ``.feature`` files."""
+    if file_path.suffix != ".feature":
+        return None
+    return FeatureFile.from_parent(parent, path=file_path)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection(session: pytest.Session) -> Generator[None, object, object]:
+    """Turn an unusable configuration into wrong use: exit 4, no traceback, nothing started.
+
+    It is noticed while files are collected, where pytest would make a collection error of it.
+    """
+    result = yield
+    if error := session.config.stash.get(_CONFIG_ERROR, None):
+        raise pytest.UsageError(str(error))
+    return result
+
+
+def has_scenarios(session: pytest.Session) -> bool:
+    """Return whether a scenario is among the tests of *session*."""
+    return any(SCENARIO in item.stash for item in session.items)
+
+
+class FeatureFile(pytest.Module):
+    """A ``.feature`` file, collected like a module: its scenarios are the test functions."""
+
+    def collect(self) -> Iterable[pytest.Item | pytest.Collector]:
+        """Return one test a scenario and row, or raise a `CollectError` of one line a problem."""
+        try:
+            project_config(self.config)
+        except ConfigError as error:
+            self.config.stash[_CONFIG_ERROR] = error
+            return []
+        found = self._problems()
+        if found:
+            raise self.CollectError("\n".join(f"{self.nodeid}:{line}: {text}" for line, text in found))
+        items = list(super().collect())
+        for item in items:
+            if isinstance(item, pytest.Function):
+                self._place(item)
+        return items
+
+    def _problems(self) -> list[guards.Problem]:
+        try:
+            text = self.path.read_text(encoding="utf-8")
+        except UnicodeDecodeError as error:
+            return [guards.Problem(1, f"not UTF-8 text: byte {error.start}")]
+        known = self.config.stash[_KNOWN_TAGS]
+        found = guards.problems(text, known)
+        if not found:
+            try:
+                found = sorted(set(self._unknown_steps(self._feature())))
+            except GherkinParseError as error:
+                found = [guards.Problem(error.line, error.message)]
+        return found
+
+    def _feature(self) -> Feature:
+        """Return the parsed feature, with one row a tenant where a scenario asks for that."""
+        feature = get_feature(str(self.path.parent), self.path.name)
+        for template in feature.scenarios.values():
+            if tenants.is_per_tenant(template):
+                tenants.fill(template, project_config(self.config))
+        return feature
+
+    def _unknown_steps(self, feature: Feature) -> Iterator[guards.Problem]:
+        for template in feature.scenarios.values():
+            for step in _steps_to_find(template):
+                manager = self.session._fixturemanager  # noqa: SLF001 - as pytest-bdd itself finds steps when they run
+                if not any(True for _ in find_fixturedefs_for_step(step, manager, self)):
+                    yield guards.Problem(step.line_number, f"unknown step: {step.type.capitalize()} {step.name}")
+
+    def _getobj(self) -> types.ModuleType:
+        """Return a module made of the scenarios: an attribute's name is the scenario's, and so is the node id."""
+        module = types.ModuleType(self.path.stem)
+        for name, template in self._feature().scenarios.items():
+
+            @scenario(self.path.name, name, features_base_dir=str(self.path.parent))
+            def bound() -> None:
+                """Run the scenario."""
+
+            setattr(module, name, _described(bound, template))
+        return module
+
+    def funcnamefilter(self, name: str) -> bool:  # noqa: ARG002 - pytest's signature
+        """Take every scenario: none begins with ``test_``."""
+        return True
+
+    def _place(self, item: pytest.Function) -> None:
+        """Tell *item* what it stands for, and where: pytest would name a line inside pytest-bdd."""
+        template = scenario_wrapper_template_registry[item.function]
+        row: Any = item.callspec.params["_pytest_bdd_example"] if hasattr(item, "callspec") else {}
+        rendered = template.render(row)
+        item.stash[ROW] = row
+        item.stash[SCENARIO] = rendered
+        title = item.name if rendered.name == template.name else rendered.name
+        item.location = (self.nodeid, template.line_number - 1, title)
+
+
+def _described(function: Callable[[], None], template: ScenarioTemplate) -> Callable[[], None]:
+    """Return *function* labelled with what *template* says about itself, its rule and its feature."""
+    rule = template.rule
+    prose = [template.feature.description, rule.description if rule else "", template.description]
+    return evidence.describe(
+        function,
+        feature=template.feature.name,
+        story=rule.name if rule else template.name,
+        description="\n\n".join(inspect.cleandoc(part) for part in prose if part.strip()),
+    )
+
+
+def _steps_to_find(template: ScenarioTemplate) -> Iterator[Step]:
+    """Yield the steps of *template* as they will run; one tenant's stand for those of all tenants."""
+    rows = [row for table in template.examples for row in table.as_contexts()] or [{}]
+    for row in rows[:1] if tenants.is_per_tenant(template) else rows:
+        yield from template.render(row).steps

@@ -1,0 +1,121 @@
+"""The options of the group "provisioning", checked once and kept as `Settings`."""
+
+from __future__ import annotations
+
+import enum
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+TARGETS = ("local", "container", "aws")
+TARGET_VARIABLE = "PROVISION_TARGET"
+
+
+class Mode(enum.Enum):
+    """What a run may do to the database."""
+
+    PROVISION = "provision"
+    VERIFY_ONLY = "verify-only"
+    PLAN = "plan"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What the command line asked for; paths are absolute."""
+
+    root: Path
+    reports: Path
+    target: str
+    config_path: Path
+    mode: Mode
+    skip_copy: bool
+    require_gate: bool
+    reset_local: bool
+    aws_profile: str | None
+    aws_region: str | None
+
+
+SETTINGS = pytest.StashKey[Settings]()
+"""Where ``pytestconfig.stash`` keeps the `Settings` of the run."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the options of the group "provisioning"."""
+    group = parser.getgroup("provisioning", "building and proving the database")
+    group.addoption(
+        "--target",
+        choices=TARGETS,
+        help=f"what answers behind the AWS API (default: the variable {TARGET_VARIABLE}, else local)",
+    )
+    group.addoption(
+        "--config-json", metavar="FILE", help="the configuration (default: config.json in the project's folder)"
+    )
+    group.addoption("--skip-copy", action="store_true", help="use the workspace that is on the bastion already")
+    group.addoption("--verify-only", action="store_true", help="prove what is there; change nothing in the database")
+    group.addoption(
+        "--plan",
+        action="store_true",
+        help="look and change nothing: show each phase with its SQL files and its database, and what a run would do",
+    )
+    group.addoption(
+        "--require-gate",
+        action="store_true",
+        help="fail unless every Phase 3 prerequisite was proven in this very run",
+    )
+    group.addoption("--aws-profile", metavar="NAME", help="the profile of the AWS CLI to use (default: boto3's chain)")
+    group.addoption("--aws-region", metavar="NAME", help="the AWS region (default: the configuration's, else boto3's)")
+    group.addoption("--reset-local", action="store_true", help="forget the local target's state first")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Check the options together and keep them.
+
+    Raises:
+        pytest.UsageError: When they contradict one another; nothing was started.
+    """
+    option = config.option
+    target = option.target or os.environ.get(TARGET_VARIABLE) or "local"
+    if target not in TARGETS:
+        raise pytest.UsageError(f"{TARGET_VARIABLE}={target!r}: no such target; choose from {', '.join(TARGETS)}")
+    for problem in _contradictions(
+        target,
+        plan=option.plan,
+        verify_only=option.verify_only,
+        reset_local=option.reset_local,
+        require_gate=option.require_gate,
+        profile=option.aws_profile,
+    ):
+        raise pytest.UsageError(problem)
+    here = config.invocation_params.dir
+    config.stash[SETTINGS] = Settings(
+        root=config.rootpath,
+        reports=config.rootpath / "reports",
+        target=target,
+        config_path=here / option.config_json if option.config_json else config.rootpath / "config.json",
+        mode=Mode.PLAN if option.plan else Mode.VERIFY_ONLY if option.verify_only else Mode.PROVISION,
+        skip_copy=option.skip_copy,
+        require_gate=option.require_gate,
+        reset_local=option.reset_local,
+        aws_profile=option.aws_profile,
+        aws_region=option.aws_region,
+    )
+
+
+def _contradictions(
+    target: str, *, plan: bool, verify_only: bool, reset_local: bool, require_gate: bool, profile: str | None
+) -> list[str]:
+    """Return what is wrong with the options taken together, the gravest first."""
+    rules = {
+        "--plan changes nothing and --verify-only proves: choose one of them": plan and verify_only,
+        "--plan changes nothing: it cannot go with --reset-local": plan and reset_local,
+        "--plan proves nothing: it cannot go with --require-gate": plan and require_gate,
+        "--verify-only proves what is there; with --reset-local nothing would be": verify_only and reset_local,
+        f"--reset-local forgets the local target's state; the target is {target}": reset_local and target != "local",
+        f"--aws-profile {profile} names an account on AWS; the target is {target}: add --target aws": (
+            profile is not None and target != "aws"
+        ),
+    }
+    return [problem for problem, holds in rules.items() if holds]

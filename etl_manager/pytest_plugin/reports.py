@@ -1,0 +1,117 @@
+"""What a run leaves in ``reports/``: the log and the Allure results. A run of other tests leaves nothing there."""
+
+from __future__ import annotations
+
+import csv
+import io
+import logging
+import sys
+from collections.abc import Generator
+from pathlib import Path
+
+import pytest
+from pytest_bdd.parser import Scenario, Step
+
+from etl_manager import evidence
+from etl_manager.pytest_plugin.collection import ROW, SCENARIO, has_scenarios
+from etl_manager.pytest_plugin.logfile import RunLog
+from etl_manager.pytest_plugin.options import SETTINGS, Mode
+
+_ALLURE_DIRECTORY = pytest.StashKey[str | None]()
+_log = logging.getLogger("etl_manager.run")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Keep allure-pytest from starting by itself.
+
+    It would write before it is known whether scenarios are run, and what it writes would not be redacted.
+    """
+    if config.pluginmanager.has_plugin("allure_pytest"):
+        config.stash[_ALLURE_DIRECTORY] = config.option.allure_report_dir
+        config.option.allure_report_dir = None
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, object]:
+    """Start the reports once it is certain that tests are run."""
+    config = session.config
+    settings = config.stash[SETTINGS]
+    if session.testsfailed or config.option.collectonly or settings.mode is Mode.PLAN:
+        return (yield)
+    scenarios = has_scenarios(session)
+    _start_allure(config, settings.reports / "allure-results" if scenarios else None)
+    if not scenarios:
+        return (yield)
+    log = RunLog(settings.reports / "run.log")
+    config.pluginmanager.register(log)
+    config.add_cleanup(log.close)
+    _log.info("%s on %s, configuration %s", settings.mode.value, settings.target, settings.config_path)
+    return (yield)
+
+
+def _start_allure(config: pytest.Config, default: Path | None) -> None:
+    if _ALLURE_DIRECTORY not in config.stash:
+        return
+    asked = config.stash[_ALLURE_DIRECTORY]
+    directory = Path(asked).absolute() if asked else default
+    if directory is not None:
+        config.option.allure_report_dir = str(directory)
+        recorder = evidence.start(config, directory, clean=config.option.clean_alluredir or not asked)
+        config.pluginmanager.register(Recording(recorder))
+
+
+class Recording:
+    """Tells the recorder what happens. It is registered after Allure's listener, and so sees what that made of it."""
+
+    def __init__(self, recorder: evidence.Recorder) -> None:
+        """Tell *recorder*."""
+        self._recorder = recorder
+        self._begun = 0
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None, None, None]:
+        """Name the test as its scenario reads, also when its set-up fails."""
+        try:
+            return (yield)
+        finally:
+            if SCENARIO in item.stash:
+                self._begun = 0
+                self._recorder.name(item.location[2], item.stash[ROW])
+
+    def pytest_bdd_before_step(self, step: Step) -> None:
+        """Open the step."""
+        self._begun += 1
+        self._recorder.begin_step(_title(step))
+        if step.datatable is not None:
+            table = io.StringIO()
+            csv.writer(table).writerows(step.datatable.raw())
+            evidence.attach("table of the step", table.getvalue(), "csv")
+
+    def pytest_bdd_after_step(self) -> None:
+        """Close a step that passed."""
+        self._recorder.end_step()
+
+    def pytest_bdd_step_error(self, exception: Exception) -> None:
+        """Close a step that did not pass."""
+        self._recorder.end_step(exception)
+
+    def pytest_bdd_after_scenario(self, scenario: Scenario) -> None:
+        """Close what a skip or an interrupt left open, which no other hook tells of; write down what did not run."""
+        self._recorder.end_step(sys.exc_info()[1])
+        for step in scenario.steps[self._begun :]:
+            self._recorder.skip_step(_title(step))
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        """Say whether the database or the environment is at fault: Allure only knows asserts."""
+        report = yield
+        if call.excinfo and SCENARIO in item.stash and call.when != "teardown" and not hasattr(report, "wasxfail"):
+            self._recorder.judge(call.excinfo.value, report.longreprtext)
+        return report
+
+
+def _title(step: Step) -> str:
+    return f"{step.keyword} {step.name}"

@@ -1,0 +1,92 @@
+"""What answers behind the AWS API. Nothing above asks which one it is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from etl_manager.errors import TargetError
+
+NAMES = ("local", "container", "aws")
+
+
+class Target(Protocol):
+    """Something that answers AWS's API."""
+
+    @property
+    def name(self) -> str:
+        """``local``, ``container`` or ``aws``."""
+
+    @property
+    def emulated(self) -> bool:
+        """True whenever what answers is not AWS itself."""
+
+    @property
+    def region(self) -> str:
+        """The region of every client."""
+
+    @property
+    def endpoint_url(self) -> str | None:
+        """Where everything is sent, when that is not AWS's own endpoint."""
+
+    def client(self, service: str, *, attempts: int | None = None) -> Any:
+        """Return a boto3 client of *service*.
+
+        Args:
+            service: boto3's name for it, such as ``ssm``.
+            attempts: How often botocore sends a call at most; None is botocore's default. 1 is for calls that
+                must not be sent twice without a thought, as botocore sends again after a connection was lost.
+        """
+
+    def witness_conninfo(self, database: str) -> str | None:
+        """Return libpq's connection string for the second witness; None where the database is out of reach."""
+
+    def close(self) -> None:
+        """Stop whatever was started for it; idempotent."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TargetOptions:
+    """What a target may be told.
+
+    Attributes:
+        region: The AWS region.
+        profile: The AWS profile, for ``aws``.
+        state: Where ``local`` and ``container`` keep their state.
+        reset: Whether that is forgotten first.
+        master_username: The cluster's superuser, where the target makes the cluster.
+        instance_id: The id of the bastion, where the target makes it.
+        port: Where the emulated AWS listens; 0 takes a free one.
+        latency: Seconds from SendCommand to the start of the command, emulated.
+        faults: What is to go wrong, emulated: see `etl_manager.emulator.schedule`.
+    """
+
+    region: str
+    profile: str | None = None
+    state: Path = Path(".local")
+    reset: bool = False
+    master_username: str = "postgres"
+    instance_id: str | None = None
+    port: int = 0
+    latency: float = 0.0
+    faults: tuple[str, ...] = ()
+
+
+def open_target(name: str, options: TargetOptions) -> Target:
+    """Start the target *name*; whoever opens it closes it.
+
+    Raises:
+        TargetError: When it cannot be started, is in use, or is not known.
+        ConfigError: When a fault is not known.
+    """
+    if name == "local":
+        from etl_manager.targets.local import LocalTarget
+
+        return LocalTarget(options)
+    if name == "aws":
+        from etl_manager.targets.aws import AwsTarget
+
+        return AwsTarget(options)
+    known = "is not there yet" if name in NAMES else "is not known"
+    raise TargetError(f"the target {name!r} {known}", remedy="Use one of: local, aws")

@@ -1,0 +1,199 @@
+"""A PostgreSQL server of our own on a loopback port: what stands for the Aurora cluster on the local target."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from etl_manager import redaction
+from etl_manager.errors import TargetError
+from etl_manager.targets.postgres_binaries import programs, server_account
+from etl_manager.targets.private_folder import open_to_others, private_folder
+from etl_manager.targets.stale_server import stop_stale
+
+# Aurora passwords may hold any of these; each has broken somebody's quoting.
+_BITING = ":\\'$ \"%@/#&"
+_START_SECONDS = 180  # a big cluster that was killed replays its log first
+_STOP_SECONDS = 20
+
+
+class EmbeddedPostgres:
+    """One server with one data directory, kept across starts.
+
+    TCP on 127.0.0.1 with SCRAM passwords and no Unix socket, so that everybody connects as they would to
+    Aurora. The wheel's server has no TLS.
+
+    Args:
+        directory: Where password, port and log are kept, and the data where the server's user can reach it.
+        user: The superuser, Aurora's master user.
+        major: PostgreSQL's major version; the wheel brings 16 and 18.
+    """
+
+    host = "127.0.0.1"
+
+    def __init__(self, directory: Path, *, user: str = "postgres", major: int = 16) -> None:
+        self.directory = directory.absolute()
+        self.user = user
+        self.major = major
+        self.port = 0
+        self.password = ""
+        self.bin_dir = Path()
+        self._account = server_account()
+        self._process: subprocess.Popen[bytes] | None = None
+        closed = self._account is not None and not open_to_others(self.directory)
+        self._home = private_folder(self.directory, "data") if closed else self.directory
+        self._data = self._home / "data"
+
+    def start(self) -> None:
+        """Start the server; a first start makes the cluster, one after a killed run stops what that left.
+
+        Raises:
+            TargetError: When the wheel is missing, the data is of another version, or the server does not come up.
+        """
+        self.directory.mkdir(parents=True, exist_ok=True, mode=0o755 if self._account else 0o700)
+        self.bin_dir = programs(self.major, self._account)
+        self.password = self._kept("password", lambda: secrets.token_hex(8) + _BITING + secrets.token_hex(8))
+        redaction.register(self.password)
+        stop_stale(self._data)
+        if not (self._data / "PG_VERSION").exists():
+            self._initialise()
+        found = (self._data / "PG_VERSION").read_text().strip()
+        if found != str(self.major):
+            raise TargetError(
+                f"the embedded cluster is PostgreSQL {found}, wanted is {self.major}",
+                where={"data": self._data},
+                remedy="Forget it with --reset-local",
+            )
+        atexit.register(self.stop)
+        wanted = int(self._kept("port", lambda: "0"))
+        while not self._launch(wanted):
+            wanted = 0  # somebody took the port between our look and the server's
+        (self.directory / "port").write_text(str(self.port))
+
+    def stop(self) -> None:
+        """Stop the server, if it runs; connections are cut, committed work is kept."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        for sign in (signal.SIGINT, signal.SIGQUIT, signal.SIGKILL):  # fast, immediate, and the last word
+            process.send_signal(sign)
+            try:
+                process.wait(_STOP_SECONDS)
+                break
+            except subprocess.TimeoutExpired:
+                continue
+        atexit.unregister(self.stop)
+
+    def forget(self) -> None:
+        """Remove cluster, password and port; a server that a killed run left is stopped first."""
+        self.stop()
+        stop_stale(self._data)
+        shutil.rmtree(self._home, ignore_errors=True)
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+    def conninfo(self, database: str) -> str:
+        """Return libpq's connection string for *database*, as superuser; it holds the password."""
+        words = {"host": self.host, "port": self.port, "user": self.user, "password": self.password, "dbname": database}
+        return " ".join(f"{key}='{_escaped(str(value))}'" for key, value in words.items())
+
+    def _initialise(self) -> None:
+        """Make the cluster aside and move it into place, so that an interrupted initdb leaves nothing half done."""
+        part, password_file = self._home / "data.part", self._home / "password.part"
+        shutil.rmtree(part, ignore_errors=True)
+        password_file.unlink(missing_ok=True)
+        part.mkdir(mode=0o700)
+        password_file.touch(mode=0o600)
+        password_file.write_text(self.password)
+        if self._account:
+            os.chown(part, self._account.uid, self._account.gid)
+            os.chown(password_file, self._account.uid, self._account.gid)
+        try:
+            done = subprocess.run(
+                [self.bin_dir / "initdb", "-D", part, "-U", self.user, f"--pwfile={password_file}",
+                 "--auth=scram-sha-256", "--encoding=UTF8", "--locale=C", "--no-sync", "--no-instructions"],
+                check=False, capture_output=True, text=True, stdin=subprocess.DEVNULL, start_new_session=True,
+                cwd="/", env=self._environment(), **(self._account.popen() if self._account else {}),
+            )  # fmt: skip
+        finally:
+            password_file.unlink()
+        if done.returncode != 0:
+            raise TargetError("initdb failed", where={"exit": done.returncode}, remedy=done.stderr.strip()[-2000:])
+        part.rename(self._data)
+
+    def _launch(self, wanted: int) -> bool:
+        """Start the server process and wait until it takes connections; False when its port was just taken."""
+        self.port = _free_port(self.host, wanted)
+        log = self.directory / "server.log"
+        settings = {
+            "listen_addresses": self.host,
+            "port": self.port,
+            "unix_socket_directories": "",
+            "max_connections": 20,
+        }
+        with log.open("wb") as output:
+            self._process = subprocess.Popen(
+                [self.bin_dir / "postgres", "-D", self._data, *(f"--{k}={v}" for k, v in settings.items())],
+                stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True,
+                cwd="/", env=self._environment(), **(self._account.popen() if self._account else {}),
+            )  # fmt: skip
+        deadline = time.monotonic() + _START_SECONDS
+        while self._process.poll() is None:
+            if self._ready(self._process.pid):
+                return True
+            if time.monotonic() > deadline:
+                self.stop()
+                break
+            time.sleep(0.01)
+        said = log.read_text(errors="replace")
+        if "could not bind" in said:
+            return False
+        raise TargetError(
+            "the embedded PostgreSQL did not start", where={"log": log}, remedy=redaction.redact(said)[-2000:]
+        )
+
+    def _ready(self, pid: int) -> bool:
+        """Return what postmaster.pid says: its first line is the process, its eighth the state."""
+        try:
+            lines = (self._data / "postmaster.pid").read_text().splitlines()
+        except OSError:
+            return False
+        return len(lines) >= 8 and lines[0] == str(pid) and lines[7].strip() == "ready"
+
+    def _kept(self, name: str, make: Callable[[], str]) -> str:
+        """Return what the file *name* of the directory holds; made once, for the owner's eyes only."""
+        file = self.directory / name
+        if not file.exists():
+            part = file.with_name(f"{name}.part")
+            part.unlink(missing_ok=True)
+            part.touch(mode=0o600)
+            part.write_text(make())
+            part.rename(file)
+        return file.read_text()
+
+    def _environment(self) -> dict[str, str]:
+        """Nothing of the operator's PG* variables may reach the server."""
+        return {"PATH": f"{self.bin_dir}:/usr/bin:/bin", "LC_ALL": "C"}
+
+
+def _escaped(value: str) -> str:
+    return value.replace("\\", "\\\\").replace("'", "\\'")
+
+
+def _free_port(host: str, wanted: int) -> int:
+    """Return *wanted* when it is free, else a free port."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, wanted))
+        except OSError:
+            probe.bind((host, 0))
+        port: int = probe.getsockname()[1]
+        return port

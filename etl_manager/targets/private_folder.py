@@ -1,0 +1,48 @@
+"""Folders outside the state directory, for what cannot live in it: stable, and nobody else's."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from pathlib import Path
+
+from etl_manager.errors import TargetError
+
+# Kept across reboots, unlike /tmp, and on Linux never below a closed home.
+_BASE = Path("/var/tmp")  # noqa: S108  # the folder made in it is checked to be ours
+
+
+def private_folder(directory: Path, purpose: str) -> Path:
+    """Return the folder that stands in for *directory*; the same one every time, made when it is missing.
+
+    Args:
+        directory: What cannot be used as it is, such as a path below a closed home.
+        purpose: Keeps the stand-ins of one directory apart.
+
+    Raises:
+        TargetError: When something of that name exists and belongs to somebody else.
+    """
+    key = hashlib.sha256(f"{os.geteuid()}\0{directory.absolute()}\0{purpose}".encode()).hexdigest()[:16]
+    folder = _BASE / f"etl-manager-{key}"
+    folder.mkdir(mode=_mode(), exist_ok=True)
+    found = folder.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o022:
+        raise TargetError(
+            f"{folder} is in the way: it is not a folder that only this user may write",
+            where={"needed for": directory},
+            remedy=f"Look at it, and remove it: ls -ld {folder}",
+        )
+    folder.chmod(_mode())  # mkdir's mode is cut by the umask
+    return folder
+
+
+def open_to_others(path: Path) -> bool:
+    """Return whether another user may walk down to *path*; what does not exist yet counts as open."""
+    path = path.absolute()
+    return all(bool(each.stat().st_mode & stat.S_IXOTH) for each in (path, *path.parents) if each.exists())
+
+
+def _mode() -> int:
+    """Root's folders are walked by the server's user; anyone else's by themselves only."""
+    return 0o755 if os.geteuid() == 0 else 0o700

@@ -1,0 +1,102 @@
+"""The verification's output as facts: psql's three result sets, and the findings that make the fourth."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from etl_manager.errors import VerificationError
+
+_HEADERS = (
+    ("schemaname",),
+    ("schemaname", "tablename", "tableowner"),
+    ("tenant", "user_count"),
+    ("tenant", "object", "expected", "found"),
+)
+_FOOTER = re.compile(r"\((\d+) rows?\)")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One difference between what should be and what is; of a tenant, or of a schema nobody configured."""
+
+    tenant: str
+    object: str
+    expected: str
+    found: str
+
+    def __str__(self) -> str:
+        """Return the line that a failing scenario shows."""
+        return f"{self.tenant}: {self.object}: expected {self.expected}, found {self.found}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verification:
+    """What the verification printed. *tables* maps (schema, table) to its owner, *counts* a tenant to its users."""
+
+    schemas: tuple[str, ...]
+    tables: Mapping[tuple[str, str], str]
+    counts: Mapping[str, int]
+    findings: tuple[Finding, ...]
+
+    @classmethod
+    def read(cls, text: str) -> Verification:
+        """Read psql's aligned tables.
+
+        Raises:
+            VerificationError: When a result set is missing, cut off, or not the one that is expected.
+        """
+        sets = _result_sets(text)
+        if tuple(header for header, _ in sets) != _HEADERS:
+            raise VerificationError(
+                f"The verification printed other result sets than expected: {[header for header, _ in sets]}",
+                remedy="Is sql/aurora/verification/verify-setup.sql the one of this project? reports/run.log has the output.",
+            )
+        schemas, tables, counts, findings = (rows for _, rows in sets)
+        return cls(
+            schemas=tuple(row[0] for row in schemas),
+            tables={(row[0], row[1]): row[2] for row in tables},
+            counts={row[0]: int(row[1]) for row in counts},
+            findings=tuple(Finding(*row) for row in findings),
+        )
+
+    def of(self, tenant: str) -> tuple[Finding, ...]:
+        """Return the findings that concern *tenant*."""
+        return tuple(finding for finding in self.findings if finding.tenant == tenant)
+
+    def strays(self, tenants: Sequence[str]) -> tuple[Finding, ...]:
+        """Return the findings that concern none of the configured *tenants*."""
+        return tuple(finding for finding in self.findings if finding.tenant not in tenants)
+
+
+def _result_sets(text: str) -> list[tuple[tuple[str, ...], list[tuple[str, ...]]]]:
+    """Split psql's aligned output: a header, a ruler of dashes, rows, and a footer that counts them."""
+    lines = text.splitlines()
+    found = []
+    for number, line in enumerate(lines):
+        if number and line and set(line) <= {"-", "+"}:
+            columns = _columns(line)
+            rows: list[tuple[str, ...]] = []
+            for row in lines[number + 1 :]:
+                if footer := _FOOTER.fullmatch(row.strip()):
+                    if int(footer[1]) != len(rows):
+                        raise VerificationError(f"A result set announces {footer[1]} rows and has {len(rows)}")
+                    break
+                rows.append(_cells(row, columns))
+            else:
+                raise VerificationError("A result set of the verification is cut off: its footer is missing")
+            found.append((_cells(lines[number - 1], columns), rows))
+    return found
+
+
+def _columns(ruler: str) -> list[tuple[int, int]]:
+    """Return where each column begins and ends; by place, since a value may itself hold a bar."""
+    edges = [-1, *(i for i, character in enumerate(ruler) if character == "+"), len(ruler)]
+    return [(start + 1, end) for start, end in pairwise(edges)]
+
+
+def _cells(line: str, columns: list[tuple[int, int]]) -> tuple[str, ...]:
+    last = len(columns) - 1
+    return tuple(line[start : None if i == last else end].strip() for i, (start, end) in enumerate(columns))

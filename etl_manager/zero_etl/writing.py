@@ -1,0 +1,59 @@
+r"""Writes names and groups of names as parts of a pattern that mean the same under both readings.
+
+A *shape* is a string in which one character stands for one element of an expression: itself, or one of the marks below.
+Because each element is one character, shapes can be cut, compared and reversed like names.
+
+A regular expression is first tried as it is; where some name of the database is found by it but not matched whole, the
+end is anchored by ``$``, then the beginning is freed by a leading ``.*`` (there is no ``^`` in the alphabet), which
+makes the two readings agree at the price of matching more.
+"""
+
+from __future__ import annotations
+
+from etl_manager.zero_etl.evaluate import Names, Reading
+from etl_manager.zero_etl.grammar import ANY, Kind, Part
+
+DIGITS, DIGIT, REST, ONE, BREAK = "\ue000", "\ue001", "\ue002", "\ue003", "\ue004"
+r"""The marks: a run of digits ``\d+``, one digit, anything ``.*``, one character ``.``, one line terminator ``\D``."""
+
+_ESCAPED = ".*+?$"
+_WRITTEN = {DIGITS: r"\d+", DIGIT: r"\d", REST: ".*", ONE: ".", BREAK: r"\D"} | {char: "\\" + char for char in _ESCAPED}
+_WORD = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_")
+_ITSELF = _WORD | frozenset("-" + _ESCAPED)
+_TERMINATORS = frozenset("\n\r\x85\u2028\u2029")
+_LOOSE = str.maketrans(dict.fromkeys(_ESCAPED + DIGIT, ONE))
+MAX_PART = 88
+"""Characters of an expression: a database name of 63 and two such parts stay under the 256 of a pattern."""
+
+
+def shape_of(name: str) -> str:
+    """Return the shape of one name; a character outside the alphabet becomes a mark that matches any character."""
+    if _WORD.issuperset(name):
+        return name
+    return "".join(c if c in _ITSELF else BREAK if c in _TERMINATORS else ONE for c in name)
+
+
+def is_blurred(name: str) -> bool:
+    """Tell whether *name* holds a character that no filter can spell, so that a wider pattern stands for it."""
+    return ONE in shape_of(name) or BREAK in shape_of(name)
+
+
+def part_of(shape: str, names: Names) -> Part | None:
+    """Return the narrowest part for *shape* on which both readings agree over *names*; None where there is none."""
+    if shape == REST:
+        return ANY
+    if _WORD.issuperset(shape):
+        return Part(Kind.NAME, shape)
+    expression = _expression(shape)
+    if len(expression) > MAX_PART - len(".*$"):
+        expression = _expression(shape.translate(_LOOSE))
+    free = "" if shape.startswith(REST) else ".*"
+    for candidate in (expression, expression + "$", free + expression, free + expression + "$"):
+        part = Part(Kind.REGEX, candidate)
+        if len(candidate) <= MAX_PART and names.matching(part, Reading.WHOLE) == names.matching(part, Reading.FIND):
+            return part
+    return None
+
+
+def _expression(shape: str) -> str:
+    return "".join(_WRITTEN.get(element, element) for element in shape)

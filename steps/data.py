@@ -1,0 +1,38 @@
+"""Sentences about the rows of the tenants."""
+
+from __future__ import annotations
+
+from pytest_bdd import given, parsers, then
+
+from etl_manager.look import Look
+from etl_manager.provisioning import Run
+from steps.judging import judge
+
+
+@given("the sample data is there", target_fixture="look")
+def sample_data_is_there(run: Run) -> Look:
+    """Insert what is missing; verifying only, look."""
+    return run.ensure("data")
+
+
+@given(parsers.re(r"the sample data of (?P<tenant>\w+) is there"), target_fixture="look")
+def sample_data_of_tenant_is_there(run: Run, tenant: str) -> Look:
+    """Insert what is missing; verifying only, prove that the tenant has a table to hold it."""
+    look = run.ensure("data")
+    state = look.tenants.get(tenant)
+    found = "not in config.json" if state is None else "exists" if state.table_exists else "missing"
+    judge(f"table {tenant}.users", expected="exists", found=found)
+    return look
+
+
+@then(parsers.re(r"(?P<schema>\w+)\.(?P<table>\w+) has (?P<count>\d+) rows?"))
+def table_has_rows(run: Run, schema: str, table: str, count: str) -> None:
+    """Count the rows of any table, once everything is built."""
+    found = run.rows(schema, table)
+    judge(f"rows of {schema}.{table}", expected=int(count), found="no such table" if found is None else found)
+
+
+@then(parsers.re(r"the (?P<count>\d+) sample users of (?P<tenant>\w+) are unaltered"))
+def sample_users_are_unaltered(look: Look, tenant: str, count: str) -> None:
+    """Sample rows have known content: one that was edited is no longer the one to compare with."""
+    judge(f"unaltered sample rows of {tenant}.users", expected=int(count), found=look.tenants[tenant].sample_rows or 0)

@@ -1,0 +1,38 @@
+"""How a sentence fails: what was expected, what was found, and nothing else.
+
+``pytest.fail`` without a traceback costs a tenth of a rewritten assert: a thousand tenants may fail at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import pytest
+
+MOST_SHOWN = 20
+"""Differences shown in one message: the rest is counted."""
+
+
+def judge(what: str, *, expected: object, found: object) -> None:
+    """Fail unless *found* is *expected*; *what* names tenant and object."""
+    if found != expected:
+        pytest.fail(f"{what}: expected {expected}, found {found}", pytrace=False)
+
+
+def judge_none(what: str, differences: Iterable[object]) -> None:
+    """Fail when there are *differences*: each is a line of the message."""
+    lines = [str(difference) for difference in differences]
+    if lines:
+        shown = lines[:MOST_SHOWN] + ([f"… and {len(lines) - MOST_SHOWN} more"] if len(lines) > MOST_SHOWN else [])
+        pytest.fail("\n".join([f"{what}: {len(lines)}", *(f"  - {line}" for line in shown)]), pytrace=False)
+
+
+def judge_same_set(what: str, *, expected: set[object], found: set[object]) -> None:
+    """Fail unless two sets are the same: one too many fails like one too few."""
+    missing = [f"missing: {_name(item)}" for item in sorted(expected - found, key=str)]
+    surplus = [f"not expected: {_name(item)}" for item in sorted(found - expected, key=str)]
+    judge_none(f"differences in the {what}", [*missing, *surplus])
+
+
+def _name(item: object) -> str:
+    return " ".join(map(str, item)) if isinstance(item, tuple) else str(item)

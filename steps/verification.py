@@ -1,0 +1,70 @@
+"""Sentences about what the verification prints."""
+
+from __future__ import annotations
+
+import pytest
+from pytest_bdd import given, parsers, then, when
+
+from etl_manager.config import Config
+from etl_manager.drift import PhaseReport
+from etl_manager.provisioning import Run
+from etl_manager.verification import Verification
+from steps.judging import judge, judge_none, judge_same_set
+
+
+@when("everything is provisioned again", target_fixture="reports")
+def provisioned_again(run: Run) -> list[PhaseReport]:
+    """Run every phase once more."""
+    if run.verify_only:
+        pytest.skip("--verify-only changes nothing, and so repeats nothing")
+    return run.again()
+
+
+@then("nothing was created or repaired")
+def nothing_was_changed(reports: list[PhaseReport]) -> None:
+    """Each phase says itself that it changed nothing."""
+    judge_none("changes by the second run", [change for report in reports for change in report.changes])
+
+
+@given("the environment is verified", target_fixture="verification")
+def environment_is_verified(run: Run) -> Verification:
+    """Build what is missing, then have the verification print what is there, and the second witness read it again."""
+    return run.verification()
+
+
+@then("the verification lists the schemas of all tenants")
+def lists_all_schemas(verification: Verification, project: Config) -> None:
+    """The first result set, as a whole."""
+    judge_same_set("schemas of the verification", expected=set(project.tenants), found=set(verification.schemas))
+
+
+@then("the verification lists the users tables of all tenants")
+def lists_all_tables(verification: Verification, project: Config) -> None:
+    """The second result set, as a whole."""
+    expected: set[object] = {(tenant, "users") for tenant in project.tenants}
+    judge_same_set("tables of the verification", expected=expected, found=set(verification.tables))
+
+
+@then("the verification counts the users of all tenants")
+def counts_all_users(verification: Verification, project: Config) -> None:
+    """The third result set, as a whole."""
+    expected: set[object] = {(tenant, project.users_per_tenant) for tenant in project.tenants}
+    judge_same_set("user counts of the verification", expected=expected, found=set(verification.counts.items()))
+
+
+@then(parsers.re(r"the verification finds no difference in (?P<tenant>\w+)"))
+def finds_no_difference(verification: Verification, tenant: str) -> None:
+    """No finding concerns this tenant."""
+    judge_none(f"differences in {tenant}", verification.of(tenant))
+
+
+@then(parsers.re(r"the verification reports (?P<count>\d+) users in (?P<tenant>\w+)"))
+def reports_users(verification: Verification, count: str, tenant: str) -> None:
+    """One line of the third result set."""
+    judge(f"users of {tenant}", expected=int(count), found=verification.counts.get(tenant, "no users table"))
+
+
+@then("the verification finds no tenant schema that is not configured")
+def finds_no_stray(verification: Verification, project: Config) -> None:
+    """What nobody configured is told, and left alone."""
+    judge_none("tenant schemas that config.json does not name", verification.strays(project.tenants))

@@ -1,0 +1,171 @@
+"""The configuration: the user's files load, and every problem of a bad one is told at once."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from etl_manager import config
+from etl_manager.errors import ConfigError
+
+MINIMAL = {
+    "aurora": {
+        "phases": {
+            "database": {"connection_db": "postgres", "description": "Database creation phase"},
+            "schema": {"connection_db": "multitenant_analytics", "description": "Schema creation phase"},
+        }
+    },
+    "bastion": {"autoTransfer": {"enabled": True, "directories": ["sql", "scripts"], "files": ["config.json"]}},
+}
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A project whose four built-in phases have an SQL file each."""
+    for phase in ("database", "schema", "data", "verification"):
+        folder = tmp_path / "sql/aurora" / phase
+        folder.mkdir(parents=True)
+        (folder / "one.sql").write_text("select 1;\n")
+    return tmp_path
+
+
+def load(project: Path, document: object) -> config.Config:
+    path = project / "config.json"
+    path.write_text(document if isinstance(document, str) else json.dumps(document))
+    return config.load(path, project)
+
+
+def problems(project: Path, document: object) -> str:
+    with pytest.raises(ConfigError) as caught:
+        load(project, document)
+    return str(caught.value)
+
+
+def test_minimal_config_of_the_specification_loads(project):
+    """The user's own minimal config loads; what it leaves out has the documented default."""
+    loaded = load(project, MINIMAL)
+    assert loaded.tenants == ("tenant_a", "tenant_b", "tenant_c")
+    assert loaded.users_per_tenant == 5
+    assert [(phase.name, phase.connection_db) for phase in loaded.phases] == [
+        ("database", "postgres"),
+        ("schema", "multitenant_analytics"),
+        ("data", "multitenant_analytics"),
+        ("verification", "multitenant_analytics"),
+    ]
+
+
+def test_every_problem_is_told_at_once_with_its_path(project):
+    """One run of the check names all that is wrong, each with its JSON path."""
+    told = problems(
+        project,
+        {
+            "tennants": [],
+            "tenants": ['a"; drop schema x', "TENANT A", "a" * 64, "b", "b", "pg_x", "public", 3],
+            "aurora": {"phases": {"schema": {"conection_db": "x"}, "grants": {}}, "sslmode": "perhaps"},
+            "sampleData": {"usersPerTenant": "5"},
+            "bastion": {"instanceId": "i-1", "workingDirectory": "/tmp", "autoTransfer": {"directories": ["../etc"]}},
+        },
+    )
+    for path in (
+        "tenants[0]:",
+        "tenants[1]:",
+        "tenants[2]: 'aaaa",
+        "tenants: 'b' is named 2 times",
+        "tenants[5]:",
+        "tenants[6]:",
+        "tenants[7]:",
+        "aurora.phases.schema.conection_db: unknown key; did you mean aurora.phases.schema.connection_db?",
+        "aurora.phases.grants: unknown phase 'grants'",
+        "aurora.sslmode:",
+        "sampleData.usersPerTenant:",
+        "bastion.instanceId:",
+        "bastion.workingDirectory:",
+        "bastion.autoTransfer.directories[0]:",
+    ):
+        assert path in told
+
+
+@pytest.mark.parametrize(
+    ("document", "told"),
+    [
+        ('{"tenants": [', "not valid JSON"),
+        ("[]", "must be a JSON object"),
+        ('{"tenants": ["a_b"], "tenants": ["c_d"]}', "'tenants' twice"),
+        ({"tenants": []}, "tenants: Tuple should have at least 1 item"),
+        ({"aurora": {"databaseName": "postgres"}}, "aurora.databaseName:"),
+    ],
+)
+def test_unusable_file_is_refused(project, document, told):
+    """A file that is no configuration is refused in one message."""
+    assert told in problems(project, document)
+
+
+def test_malformed_json_names_line_and_column(project):
+    """A slip in the JSON is told with file, line and column."""
+    assert f"{project / 'config.json'}:2:1" in problems(project, "{\n")
+
+
+def test_missing_file_names_the_option(tmp_path):
+    """A missing configuration says which option names another."""
+    with pytest.raises(ConfigError, match="--config-json"):
+        config.load(tmp_path / "none.json", tmp_path)
+
+
+def test_database_is_inferred_from_the_schema_phase(project):
+    """The tenants' database is the one the schema phase connects to, where databaseName does not say it."""
+    loaded = load(project, {"aurora": {"phases": {"schema": {"connection_db": "other_db"}}}})
+    assert loaded.database == "other_db"
+    assert loaded.phase("verification").connection_db == "other_db"
+
+
+def test_two_databases_for_the_tenants_are_a_contradiction(project):
+    """A phase that would look for the tenants elsewhere is refused."""
+    told = problems(project, {"aurora": {"databaseName": "one_db", "phases": {"data": {"connection_db": "two_db"}}}})
+    assert "aurora.phases.data.connection_db" in told
+
+
+def test_own_phase_runs_where_the_file_puts_it(project):
+    """A further phase with its own SQL runs in the order of the file, before what it leaves out."""
+    folder = project / "sql/aurora/grants"
+    folder.mkdir()
+    (folder / "grants.sql").write_text("select 1;\n")
+    loaded = load(project, {"aurora": {"phases": {"database": {}, "schema": {}, "grants": {"connection_db": "x_db"}}}})
+    assert [phase.name for phase in loaded.phases] == ["database", "schema", "grants", "data", "verification"]
+
+
+def test_verification_comes_last(project):
+    """A phase after verification would not be proven, and is refused."""
+    folder = project / "sql/aurora/grants"
+    folder.mkdir()
+    (folder / "grants.sql").write_text("select 1;\n")
+    told = problems(project, {"aurora": {"phases": {"verification": {}, "grants": {"connection_db": "x_db"}}}})
+    assert "aurora.phases.grants: stands after verification" in told
+
+
+def test_phase2_transfer_wins(project):
+    """bastion.phase2.autoTransfer wins over bastion.autoTransfer when present."""
+    loaded = load(
+        project,
+        {
+            "bastion": {
+                "autoTransfer": {"compressionLevel": 1},
+                "phase2": {"autoTransfer": {"compressionLevel": 7}},
+            }
+        },
+    )
+    assert loaded.transfer.compression_level == 7
+
+
+def test_sql_file_that_leads_outside_is_refused(project, tmp_path_factory):
+    """A link in a phase's folder that leaves sql/ is refused."""
+    outside = tmp_path_factory.mktemp("outside") / "evil.sql"
+    outside.write_text("select 1;\n")
+    (project / "sql/aurora/data/two.sql").symlink_to(outside)
+    assert "aurora.phases.data: sql/aurora/data/two.sql lies outside sql/" in problems(project, MINIMAL)
+
+
+def test_sections_of_other_tools_are_accepted(project):
+    """Sections Phase 2 does not use are accepted unread."""
+    assert load(project, MINIMAL | {"networking": {"vpc": 1}, "redshift": [], "dbt": None, "tags": {}}).tenants
