@@ -24,6 +24,9 @@ from etl_manager.zero_etl.writing import DIGIT, DIGITS, REST, shape_of
 _END = "\ue010"
 _LENGTH = 0xE100  # lengths of digit runs are characters from here on
 _RUN = re.compile("[0-9]+")
+_CORE = 0.9
+_MOST_RUNS = 3
+"""A name with more runs of digits is no numbered name: many repetitions in one expression are slow to refuse."""
 
 
 class Group(NamedTuple):
@@ -60,6 +63,8 @@ def _plain_shape(key: str) -> str:
 
 def _abstract_key(shape: str) -> str:
     runs = _RUN.findall(shape)
+    if len(runs) > _MOST_RUNS:
+        return _plain_key(shape)
     return _RUN.sub(DIGITS, shape) + _END + "".join(chr(_LENGTH + len(run)) for run in runs) + "".join(runs)
 
 
@@ -128,13 +133,31 @@ class Hierarchy:
         shape = self._shape_of(key)
         return Group(shape[:: self._step], tuple(name for found in self._names[low:high] for name in found))
 
-    def pure_groups(self, *, wanted: bool) -> list[Group]:
-        """Return the largest groups of wanted names only, or of others only."""
-        totals = self._weight if wanted else self._wanted
+    def foreign_groups(self) -> list[Group]:
+        """Return the largest groups without a wanted name."""
         return [
             self.group(node)
             for node, (low, high) in enumerate(self._spans)
-            if self._leaves[node] and totals[low] == totals[high]
+            if self._leaves[node] and self._wanted[high] == self._wanted[low]
+        ]
+
+    def wanted_groups(self, share: float) -> list[Group]:
+        """Return the largest groups of which at least *share* (0 to 1) is wanted, each without what only its rim holds."""
+        dense = [self._wanted[high] - self._wanted[low] >= share * (high - low) for low, high in self._spans]
+        # Where one child has nearly all the wanted names of a node, the child is the narrower group for them.
+        wanted = [self._wanted[high] - self._wanted[low] for low, high in self._spans]
+        core = list(range(len(self._spans)))
+        for node in range(len(self._spans) - 1, 0, -1):
+            if wanted[node] >= _CORE * wanted[self._parents[node]]:
+                core[self._parents[node]] = core[node]
+        # A node below a dense one is part of its group, also where it is not dense itself.
+        for node, parent in enumerate(self._parents):
+            covered = parent >= 0 and dense[parent]
+            dense[node] = dense[node] or covered
+        return [
+            self.group(core[node])
+            for node, parent in enumerate(self._parents)
+            if dense[node] and not (parent >= 0 and dense[parent])
         ]
 
     def choose(self, prices: Prices) -> list[Choice]:
