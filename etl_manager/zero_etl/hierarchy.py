@@ -19,7 +19,7 @@ from itertools import accumulate
 from typing import NamedTuple
 
 from etl_manager.zero_etl.grammar import Keyword
-from etl_manager.zero_etl.writing import DIGIT, DIGITS, REST, shape_of
+from etl_manager.zero_etl.writing import DIGIT, DIGITS, REST, Group, common_start, shape_of
 
 _END = "\ue010"
 _LENGTH = 0xE100  # lengths of digit runs are characters from here on
@@ -27,13 +27,6 @@ _RUN = re.compile("[0-9]+")
 _CORE = 0.9
 _MOST_RUNS = 3
 """A name with more runs of digits is no numbered name: many repetitions in one expression are slow to refuse."""
-
-
-class Group(NamedTuple):
-    """Names that one expression stands for."""
-
-    shape: str
-    names: tuple[str, ...]
 
 
 class Choice(NamedTuple):
@@ -82,13 +75,6 @@ def _abstract_shape(key: str) -> str:
     return "".join(filled)
 
 
-def _common(first: str, last: str) -> str:
-    """Return the common beginning of two keys, and so of all that sort between them."""
-    if first == last:
-        return first
-    return first[: next(at for at, (a, b) in enumerate(zip(first, last, strict=False)) if a != b)]
-
-
 class Hierarchy:
     """Names arranged by keys, each wanted or with a weight: what it costs to take it although it is not wanted."""
 
@@ -120,7 +106,7 @@ class Hierarchy:
         self._leaves.append(pure or high - low == 1)
         if self._leaves[me]:
             return
-        depth = len(_common(self._keys[low], self._keys[high - 1]))
+        depth = len(common_start(self._keys[low], self._keys[high - 1]))
         while low < high:
             following = bisect_right(self._keys, self._keys[low][: depth + 1] + "\U0010ffff", low, high)
             self._grow(low, following, me)
@@ -129,7 +115,7 @@ class Hierarchy:
     def group(self, node: int) -> Group:
         """Return the names at *node*, with the narrowest shape for them."""
         low, high = self._spans[node]
-        key = _common(self._keys[low], self._keys[high - 1])
+        key = common_start(self._keys[low], self._keys[high - 1])
         shape = self._shape_of(key)
         return Group(shape[:: self._step], tuple(name for found in self._names[low:high] for name in found))
 

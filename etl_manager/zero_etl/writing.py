@@ -11,6 +11,7 @@ makes the two readings agree at the price of matching more.
 from __future__ import annotations
 
 from collections.abc import Collection
+from typing import NamedTuple
 
 from etl_manager.zero_etl.evaluate import Names, Reading
 from etl_manager.zero_etl.grammar import ANY, Kind, Part
@@ -47,6 +48,34 @@ def _element(char: str) -> str:
 def is_blurred(name: str) -> bool:
     """Tell whether *name* holds a character that no filter can spell, so that a wider pattern stands for it."""
     return not _ITSELF.issuperset(name)
+
+
+class Group(NamedTuple):
+    """Names that one shape stands for."""
+
+    shape: str
+    names: tuple[str, ...]
+
+    def shapes(self) -> tuple[str, ...]:
+        """Return the shape, and a narrower one where all names that begin alike also end alike, or the other way round."""
+        shapes = [shape_of(name) for name in self.names]
+        fixed = self.shape.replace(REST, "")
+        room = min(map(len, shapes)) - len(fixed)
+        if self.shape in (REST, fixed) or DIGITS in fixed or room < 1:
+            return (self.shape,)
+        if self.shape.endswith(REST):
+            backward = [shape[::-1] for shape in shapes]
+            end = common_start(min(backward), max(backward))[:room]
+            return (self.shape, self.shape + end[::-1]) if end else (self.shape,)
+        start = common_start(min(shapes), max(shapes))[:room]
+        return (self.shape, start + self.shape) if start else (self.shape,)
+
+
+def common_start(first: str, last: str) -> str:
+    """Return the common beginning of two texts, and so of all that sort between them."""
+    if first == last:
+        return first
+    return first[: next((at for at, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), len(first))]
 
 
 def part_of(shape: str, names: Names, covered: Collection[str] = ()) -> Part | None:
