@@ -16,7 +16,7 @@ from typing import Any, Literal, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 
 from etl_manager import phases
-from etl_manager.config_schema import AuroraSection, ConfigFile, TransferSection
+from etl_manager.config_schema import AuroraSection, ConfigFile, ImagesSection, TransferSection
 from etl_manager.errors import ConfigError
 
 DEFAULT_DATABASE = "multitenant_analytics"
@@ -57,6 +57,7 @@ class Config:
     transfer: TransferSection
     integration_name: str | None
     data_filter: str | None
+    images: ImagesSection
 
     def phase(self, name: str) -> Phase:
         """Return the phase called *name*.
@@ -258,4 +259,5 @@ def _build(parsed: ConfigFile, path: Path, root: Path, raw: bytes) -> Config:
         transfer=_transfer(parsed),
         integration_name=parsed.zero_etl.integration_name,
         data_filter=parsed.zero_etl.data_filter,
+        images=parsed.container.images,
     )

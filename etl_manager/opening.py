@@ -33,7 +33,7 @@ def open_run(
     """
     found, bastion = open_bastion(config, target, skip_copy=skip_copy, progress=progress, warn=warn)
     batches = Batches(config, bastion, found.connection, progress, attach)
-    return Run(config, batches, verify_only, progress, target.witness_conninfo)
+    return Run(config, batches, verify_only, progress, target.witness_conninfo, target.separation)
 
 
 def open_bastion(

@@ -14,6 +14,7 @@ from etl_manager.config import Config
 from etl_manager.drift import PhaseReport, compare, predict
 from etl_manager.errors import PhaseNotRun, ProvisioningError, VerificationError
 from etl_manager.look import Look
+from etl_manager.network import Separation
 from etl_manager.progress import Progress
 from etl_manager.verification import Verification
 
@@ -32,6 +33,7 @@ class Run:
         verify_only: Prove what is there and change nothing in the database.
         progress: Told what was created, repaired and left alone.
         witness_conninfo: Gives the conninfo of a database for the second witness, or None where it cannot be reached.
+        separation: Tells what stands between the operator's machine and the database.
     """
 
     config: Config
@@ -39,6 +41,7 @@ class Run:
     verify_only: bool
     progress: Progress
     witness_conninfo: Callable[[str], str | None]
+    separation: Callable[[], Separation]
     reports: dict[str, PhaseReport] = field(default_factory=dict)
     _first: Look | None = None
     _look: Look | None = None
