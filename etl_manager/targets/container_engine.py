@@ -36,14 +36,14 @@ class Engine:
     """
 
     def __init__(self, url: str, service: subprocess.Popen[bytes] | None = None) -> None:
-        import docker
+        import docker.client
         from testcontainers.core.config import testcontainers_config
 
         # Its reaper is a container of an image more, which a site's own registry may lack: the target cleans up.
         testcontainers_config.ryuk_disabled = True
         self._service = service
         self.client_words: dict[str, Any] = {"environment": {**os.environ, "DOCKER_HOST": url}}
-        self.client: Any = docker.DockerClient.from_env(**self.client_words)  # type: ignore[no-untyped-call]
+        self.client: Any = docker.client.DockerClient.from_env(**self.client_words)
         parts = self.client.version().get("Components") or []
         self.podman = any("podman" in str(part["Name"]).lower() for part in parts)
 
