@@ -33,6 +33,7 @@ class Bastion:
     DATA = "sql/aurora/data/insert-sample-data.sql"
     VERIFICATION = "sql/aurora/verification/verify-setup.sql"
     INSPECTION = "sql/aurora/inspection/inspect-database.sql"
+    ROWS = "sql/aurora/inspection/count-rows.sql"
 
     server: EmbeddedPostgres
     workspace: Path
