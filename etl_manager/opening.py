@@ -9,7 +9,7 @@ from etl_manager.bastion.host import Bastion
 from etl_manager.bastion.ssm import RunCommand
 from etl_manager.batch import Attach, Batches
 from etl_manager.config import Config
-from etl_manager.discovery import discover
+from etl_manager.discovery import Found, discover
 from etl_manager.progress import Progress
 from etl_manager.provisioning import LOG, Run
 from etl_manager.targets import Target
@@ -30,6 +30,19 @@ def open_run(
     Raises:
         ConfigError: When the archive cannot be made as the configuration says.
         DiscoveryError: When cluster, credentials or bastion cannot be found.
+    """
+    found, bastion = open_bastion(config, target, skip_copy=skip_copy, progress=progress, warn=warn)
+    batches = Batches(config, bastion, found.connection, progress, attach)
+    return Run(config, batches, verify_only, progress, target.witness_conninfo)
+
+
+def open_bastion(
+    config: Config, target: Target, *, skip_copy: bool, progress: Progress, warn: Callable[[str], None]
+) -> tuple[Found, Bastion]:
+    """Find the environment behind *target*; the bastion is not asked yet.
+
+    Raises:
+        ProvisioningError: As `open_run`.
     """
     archive = build(config)
     progress.status("discovering the environment")
@@ -53,5 +66,4 @@ def open_run(
         skip_copy=skip_copy or not config.transfer.enabled,
         warn=warn,
     )
-    batches = Batches(config, bastion, found.connection, progress, attach)
-    return Run(config, batches, verify_only, progress, target.witness_conninfo)
+    return found, bastion
