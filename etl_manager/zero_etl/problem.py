@@ -8,8 +8,8 @@ from functools import cached_property
 
 from etl_manager.zero_etl.cover import cover
 from etl_manager.zero_etl.evaluate import Database, Reading
-from etl_manager.zero_etl.grammar import ANY, MAX_PATTERNS, Keyword, Part, Pattern
 from etl_manager.zero_etl.hierarchy import Choice, Hierarchy, hierarchies
+from etl_manager.zero_etl.pattern import ANY, MAX_PATTERNS, Keyword, Part, Pattern
 from etl_manager.zero_etl.writing import REST, Group, part_of, shape_of
 
 Pair = tuple[str, str]
@@ -169,8 +169,5 @@ class Job:
 
         offers = [(group.shape, group.names) for group in groups]
         chosen, left = cover(dict.fromkeys(self.wanted, 1), offers, room, accept)
-        return (
-            None
-            if left
-            else [pattern for shape in chosen for pattern in self.includes(self._problem.schema_part(shape) or ANY)]
-        )
+        parts = [part for shape in chosen if (part := self._problem.schema_part(shape))]
+        return None if left else [pattern for part in parts for pattern in self.includes(part)]
