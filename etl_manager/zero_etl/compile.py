@@ -32,7 +32,7 @@ class CompiledFilter:
         patterns: The same, in its parts.
         exact: It takes the wanted tables and no other table of the catalogue, under both readings.
         excess: The tables of the catalogue it takes although they are not wanted; it never misses a wanted one.
-        latent: Schemas of the catalogue that have no table of a wanted name, but whose table would be taken if they had.
+        latent: Schemas of the catalogue of which nothing is wanted and nothing taken, until they get the table wanted most often.
         blurred: Wanted tables whose name no filter can spell; a pattern with ``.`` stands for them.
     """
 

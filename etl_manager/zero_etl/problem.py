@@ -24,8 +24,9 @@ _Offer = tuple[str, "str | Part"]
 class Problem:
     """Wanted tables beside the others of their database.
 
-    A schema that has no table of a wanted name gets a latent one: a filter that would take it should it be created is worse
-    than one that would not, though only real tables decide whether a filter is exact.
+    A schema of which nothing is wanted, and that lacks the table wanted most often, gets that table as a latent one: a filter
+    that would take it, should it be created, is worse than one that would not, though only real tables decide whether a
+    filter is exact.
     """
 
     def __init__(self, database: str, wanted: Sequence[Pair], catalogue: Iterable[Pair]) -> None:
