@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from etl_manager.bastion import script
 from etl_manager.bastion.archive import Archive
-from etl_manager.bastion.handover import Credentials, Sealed, seal
+from etl_manager.bastion.handover import Credentials, Sealed, TokenCredentials, seal
 from etl_manager.bastion.ssm import Invocation, RunCommand
 from etl_manager.bastion.workspace import (
     BastionFacts,
@@ -46,7 +46,7 @@ class Connection:
 
     host: str
     port: int
-    credentials: Credentials
+    credentials: Credentials | TokenCredentials
     sslmode: str = "prefer"
     ca_bundle: str | None = None
 
@@ -73,7 +73,7 @@ class Bastion:
     warn: Callable[[str], None]
     run_id: str = field(default_factory=lambda: secrets.token_hex(6))
     _facts: BastionFacts | None = None
-    _sealed: Sealed | None = None
+    _sealed: tuple[Credentials, Sealed] | None = None
     _opened: bool = False
 
     def open(self) -> BastionFacts:
@@ -233,16 +233,18 @@ class Bastion:
     def _connection_values(self, connection: Connection) -> dict[str, str]:
         if not self._opened:
             self.open()
-        if self._sealed is None:
-            self._sealed = seal(connection.credentials, self.facts.public_key)
+        credentials = connection.credentials.current()
+        if self._sealed is None or self._sealed[0] is not credentials:
+            self._sealed = (credentials, seal(credentials, self.facts.public_key))
+        sealed = self._sealed[1]
         values = {
             "AURORA_ENDPOINT": connection.host,
             "AURORA_PORT": str(connection.port),
             "AURORA_USER": connection.credentials.user,
             "AURORA_SSLMODE": connection.sslmode,
             "AURORA_RUNTIME_DIR": self._base_values()["RUNTIME"],
-            "AURORA_SEALED_KEY": self._sealed.key,
-            "AURORA_SEALED": self._sealed.body,
+            "AURORA_SEALED_KEY": sealed.key,
+            "AURORA_SEALED": sealed.body,
             "AURORA_HANDOVER_KEY": f"{self._base_values()['RUNTIME']}/key.pem",
         }
         return values | ({"AURORA_SSLROOTCERT": connection.ca_bundle} if connection.ca_bundle else {})
