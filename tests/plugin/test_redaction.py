@@ -29,6 +29,7 @@ def known(request):
     warnings.warn("warned " + SECRET)
     request.config.stash[PROGRESS].say("said " + SECRET)
     evidence.attach("bytes", "attached " + SECRET)
+    evidence.attach("cut in the middle of it", "x" * 65530 + SECRET)
     evidence.attach("facts", json.dumps({{"password": SECRET}}), "json")
 
 

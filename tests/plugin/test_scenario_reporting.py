@@ -157,18 +157,44 @@ def test_a_junit_report_says_the_same(outcomes_project):
 
 
 def test_two_hundred_failing_tenants_cost_no_traceback(project):
-    """A mass of failures makes no traceback at all: one takes 50 ms."""
+    """A mass of failures makes no traceback, which takes 50 ms, and has no teardowns to search for each failure."""
     project.write("features/1.feature", FEATURES.partition("  Scenario: A refused")[0].replace("has 5", "has 6"))
     project.tenants(*(f"tenant_{number}" for number in range(200)))
     project.append(
         "conftest.py",
         "\nimport pytest\n"
         "def getrepr(*args, **kwargs):\n    raise RuntimeError('a traceback was made')\n"
-        "pytest.ExceptionInfo.getrepr = getrepr\n",
+        "pytest.ExceptionInfo.getrepr = getrepr\n"
+        "def pytest_terminal_summary(terminalreporter):\n"
+        "    terminalreporter.write_line(f'to search: {len(terminalreporter.stats[str()])}')\n",
     )
     found = project.run("features/")
     assert (found.status, found.counts) == (1, {"failed": 200})
+    assert "to search: 0\n" in found.out
     assert len(project.results()) == 200
+
+
+def test_what_a_teardown_printed_is_shown(project):
+    """A failing scenario shows also what was printed while it was torn down."""
+    project.append(
+        "sentences.py",
+        """
+import pytest
+
+@pytest.fixture
+def left_over():
+    yield
+    print("left over on the bastion")
+
+@then("it fails")
+def it_fails(left_over):
+    assert False
+""",
+    )
+    project.write("features/1.feature", "Feature: F\n  Scenario: S\n    Then it fails\n")
+    out = project.run("features/").out
+    assert "Captured stdout teardown" in out
+    assert "left over on the bastion" in out
 
 
 def test_sigterm_tears_the_session_down(project):

@@ -257,3 +257,10 @@ def test_tls_settings_reach_psql(built):
         "sql/aurora/data/env.sql", AURORA_SSLMODE="prefer", AURORA_SSLROOTCERT="ca.pem"
     ).splitlines()
     assert {"PGSSLMODE=prefer", "PGSSLROOTCERT=ca.pem"} <= set(environment)
+
+
+def test_psql_speaks_one_language(built):
+    """Whatever language the bastion speaks, psql is told C: "(3 rows)" is read by programs."""
+    (built.workspace / "sql/aurora/data/env.sql").write_text("\\! env\n")
+    environment = built.succeed("sql/aurora/data/env.sql", LANG="ja_JP.UTF-8", LC_ALL="ja_JP.UTF-8").splitlines()
+    assert "LC_ALL=C" in environment

@@ -100,11 +100,6 @@ def test_proven_output_to_the_byte(built):
     assert built.succeed(built.VERIFICATION) == PROVEN
 
 
-def test_output_is_not_translated(built):
-    """A bastion that speaks another language prints the same bytes."""
-    assert built.succeed(built.VERIFICATION, LANG="ja_JP.UTF-8", LC_ALL="ja_JP.UTF-8", LANGUAGE="ja") == PROVEN
-
-
 @pytest.mark.parametrize(("damage", "expected"), FINDINGS)
 def test_each_difference_is_found(built, stranger, snapshot, damage, expected):
     """Each broken thing alone is found, with tenant, expectation and finding; exit 0, and nothing is changed."""
