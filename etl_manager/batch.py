@@ -142,7 +142,9 @@ class Batches:
 def _connection_remedy(told: str, config: Config) -> str:
     """Return what to look at, by what libpq *told*."""
     if "not compiled in" in told:
-        return "That psql was built without TLS, as the local target's is; aurora.sslmode is for Aurora and other servers."
+        return (
+            "That psql was built without TLS, as the local target's is; aurora.sslmode is for Aurora and other servers."
+        )
     if any(word in told for word in ("certificate", "SSL", "sslmode", "no encryption")):
         return (
             f"TLS: aurora.sslmode is {config.sslmode}, aurora.caBundle is {config.ca_bundle or 'not set'}.\n"

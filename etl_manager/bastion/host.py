@@ -199,6 +199,8 @@ class Bastion:
         text = script.assemble(self._base_values() | values, templates, body or ":", end)
         invocation = self.run_command.run(text, f"etl-manager {comment}")
         frame = script.parse(invocation.stdout)
+        if frame is not None and frame.status == TAKEN and (twin := self.run_command.twin(invocation)):
+            invocation, frame = twin, script.parse(twin.stdout)
         if frame is None:
             raise CommandError(
                 f"The command ended without its end marker (exit status {invocation.exit_code}): "
@@ -293,10 +295,10 @@ class Bastion:
 
     def _taken(self, invocation: Invocation) -> CommandError:
         return CommandError(
-            "The command was given to SSM twice, since an answer was lost on the network; it ran once, the other time",
+            "The command was given to SSM twice, since an answer was lost on the network; it runs once, the other time",
             where={"SSM command": invocation.command_id, "instance": invocation.instance_id},
             remedy=(
-                "Its output is in the command before this one: aws ssm list-commands "
+                "SSM does not show the other one yet; its output will be there: aws ssm list-commands "
                 f"--instance-id {invocation.instance_id} --max-results 5"
             ),
         )
