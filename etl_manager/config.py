@@ -191,10 +191,27 @@ def _contradictions(parsed: ConfigFile, root: Path) -> Iterator[str]:
     for needed in ("sql", "scripts"):
         if transfer.enabled and needed not in transfer.directories:
             yield f"bastion.autoTransfer.directories: {needed!r} is missing; the phases run from it"
-    if parsed.aurora.sslmode.startswith("verify") and parsed.aurora.ca_bundle is None:
-        yield f"aurora.caBundle: missing; sslmode {parsed.aurora.sslmode} checks the server against it"
-    if parsed.aurora.ca_bundle is not None and not (root / parsed.aurora.ca_bundle).is_file():
-        yield f"aurora.caBundle: no such file: {parsed.aurora.ca_bundle}"
+    yield from _connection_contradictions(parsed.aurora, root)
+
+
+def _connection_contradictions(aurora: AuroraSection, root: Path) -> Iterator[str]:
+    if aurora.sslmode.startswith("verify") and aurora.ca_bundle is None:
+        yield f"aurora.caBundle: missing; sslmode {aurora.sslmode} checks the server against it"
+    if aurora.credentials == "iam" and aurora.sslmode in {"disable", "allow", "prefer"}:
+        yield (
+            f"aurora.sslmode: {aurora.sslmode!r} might send an IAM token in clear; aurora.credentials iam needs "
+            "require, verify-ca or verify-full"
+        )
+    if aurora.ca_bundle is not None:
+        try:
+            bundle = (root / aurora.ca_bundle).read_text(encoding="ascii", errors="replace")
+        except OSError:
+            yield f"aurora.caBundle: no such file: {aurora.ca_bundle}"
+            return
+        if "-----BEGIN CERTIFICATE-----" not in bundle:
+            yield f"aurora.caBundle: {aurora.ca_bundle} holds no certificate in PEM form"
+        if "PRIVATE KEY-----" in bundle:
+            yield f"aurora.caBundle: {aurora.ca_bundle} holds a private key, and is sent to the bastion for all to read"
 
 
 def _database_contradictions(aurora: AuroraSection) -> Iterator[str]:

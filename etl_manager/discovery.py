@@ -13,7 +13,7 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from etl_manager.bastion.handover import Credentials
+from etl_manager.bastion.handover import Credentials, TokenCredentials
 from etl_manager.bastion.host import Connection
 from etl_manager.config import Config
 from etl_manager.errors import DiscoveryError
@@ -64,13 +64,7 @@ def discover(config: Config, client: ClientFor) -> Found:
     stacks = _stacks(client("cloudformation"), config.region)
     stack = _aurora_stack(config, stacks)
     host, port = _host_and_port(stack.output(ENDPOINT) or "", config.port, stack.name)
-    secret = stack.output(SECRET)
-    if not secret:
-        raise DiscoveryError(
-            "[ERROR] Could not retrieve Aurora secret name from CloudFormation",
-            where={"stack": stack.name, "outputs": ", ".join(sorted(stack.outputs))},
-            remedy=f"The stack needs an output whose key contains {SECRET}.",
-        )
+    secret, credentials = _credentials(config, stack, f"{host}:{port}", client)
     instance_id = config.instance_id or _bastion(config, stacks, client)
     return Found(
         stack=stack.name,
@@ -81,7 +75,7 @@ def discover(config: Config, client: ClientFor) -> Found:
         connection=Connection(
             host=host,
             port=port,
-            credentials=_credentials(client("secretsmanager"), secret, config.master_username),
+            credentials=credentials,
             sslmode=config.sslmode,
             ca_bundle=config.ca_bundle,
         ),
@@ -134,7 +128,34 @@ def _host_and_port(endpoint: str, default_port: int, stack: str) -> tuple[str, i
     return host, int(port) if port else default_port
 
 
-def _credentials(client: Any, secret: str, master_username: str | None) -> Credentials:
+def _credentials(
+    config: Config, stack: _Stack, endpoint: str, client: ClientFor
+) -> tuple[str, Credentials | TokenCredentials]:
+    """Return the name of the secret, if one is used, and as whom to connect."""
+    if config.credentials == "iam":
+        return "", _token_credentials(client("rds"), endpoint, config.master_username or "postgres", config.region)
+    secret = stack.output(SECRET)
+    if not secret:
+        raise DiscoveryError(
+            "[ERROR] Could not retrieve Aurora secret name from CloudFormation",
+            where={"stack": stack.name, "outputs": ", ".join(sorted(stack.outputs))},
+            remedy=f"The stack needs an output whose key contains {SECRET}.",
+        )
+    return secret, _secret_credentials(client("secretsmanager"), secret, config.master_username)
+
+
+def _token_credentials(client: Any, endpoint: str, user: str, region: str) -> TokenCredentials:
+    """Return credentials that make their tokens themselves: each is signed here, and AWS is not asked."""
+    host, _, port = endpoint.rpartition(":")
+
+    def make() -> str:
+        with _asking("RDS", "GenerateDBAuthToken", user):
+            return str(client.generate_db_auth_token(DBHostname=host, Port=int(port), DBUsername=user, Region=region))
+
+    return TokenCredentials(user, make)
+
+
+def _secret_credentials(client: Any, secret: str, master_username: str | None) -> Credentials:
     with _asking("Secrets Manager", "GetSecretValue", secret):
         answer = client.get_secret_value(SecretId=secret)
     remedy = (
