@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from etl_manager import phases
 from etl_manager.bastion.host import Bastion, Connection
 from etl_manager.bastion.script import Step
 from etl_manager.bastion.ssm import Invocation
@@ -20,6 +21,7 @@ Attach = Callable[[str, str, Literal["text", "sql", "json"]], None]
 """Keeps evidence: its name, its text, and its kind."""
 
 LOG = logging.getLogger("etl_manager")
+INSPECTIONS = str(phases.INSPECTION.parent)
 NO_CONNECTION, SQL_FAILED = 2, 3
 """Exit statuses of the engine, which are psql's own (PostgreSQL manual, psql, "Exit Status")."""
 
@@ -98,7 +100,9 @@ class Batches:
         self.attach(f"SSM command of {title}", json.dumps(facts, indent=2), "json")
         for step in steps:
             LOG.info("%s: exit status %d, %.2f s", step.file, step.exit_code, step.seconds)
-            for line in (step.stderr + step.stdout).splitlines():
+            # The inspection's lines are for programs; what they say is logged as drift.
+            said = step.stderr if step.file.startswith(INSPECTIONS) else step.stderr + step.stdout
+            for line in said.splitlines():
                 LOG.debug("%s | %s", step.file, line)
             self.attach(f"output of {step.file}", step.stdout or "(psql printed nothing)", "text")
             self.attach(f"bastion log of {step.file}", step.stderr, "text")

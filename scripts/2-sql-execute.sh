@@ -146,13 +146,15 @@ sealed() {
         die "$(openssl version) cannot open the sealed handover (no -pbkdf2): install openssl 1.1.1 or newer" \
             "(on Amazon Linux 2: sudo yum install openssl11, and make it the first openssl in PATH)"
     local line
-    if ! printf '%s' "$AURORA_SEALED_KEY" | base64 -d |
-        openssl pkeyutl -decrypt -inkey "$AURORA_HANDOVER_KEY" -pkeyopt rsa_padding_mode:oaep \
-            -pkeyopt rsa_oaep_md:sha256 -pkeyopt rsa_mgf1_md:sha256 >"$runtime/passphrase" 2>/dev/null ||
-        ! printf '%s' "$AURORA_SEALED" | base64 -d |
-        openssl enc -d -aes-256-cbc -pbkdf2 -iter 10000 -md sha256 \
-            -pass "file:$runtime/passphrase" >"$runtime/pgpass" 2>/dev/null ||
-        ! IFS= read -r line <"$runtime/pgpass" || [[ $line != '*:*:*:'* ]]; then
+    if ! {
+        printf '%s' "$AURORA_SEALED_KEY" | base64 -d |
+            openssl pkeyutl -decrypt -inkey "$AURORA_HANDOVER_KEY" -pkeyopt rsa_padding_mode:oaep \
+                -pkeyopt rsa_oaep_md:sha256 -pkeyopt rsa_mgf1_md:sha256 >"$runtime/passphrase" &&
+            printf '%s' "$AURORA_SEALED" | base64 -d |
+            openssl enc -d -aes-256-cbc -pbkdf2 -iter 10000 -md sha256 \
+                -pass "file:$runtime/passphrase" >"$runtime/pgpass" &&
+            IFS= read -r line <"$runtime/pgpass" && [[ $line == '*:*:*:'* ]]
+    } 2>/dev/null; then
         die "the sealed handover cannot be opened with $AURORA_HANDOVER_KEY: it was sealed to another key, or damaged"
     fi
     rm -f -- "$runtime/passphrase"

@@ -64,10 +64,10 @@ def judge_filter(
     patterns = parse(text)
     asked = {Table(database, *pair) for pair in wanted}
     everything = Catalogue([*catalogue, *asked])
-    taken = [everything.taken(patterns, reading) for reading in Reading]
+    whole, found = (everything.taken(patterns, reading) for reading in Reading)
     return Judgement(
         patterns=patterns,
-        missing=tuple(sorted(asked - set.intersection(*taken))),
-        excess=tuple(sorted(set.union(*taken) - asked)),
+        missing=tuple(sorted(asked - (whole & found))),
+        excess=tuple(sorted((whole | found) - asked)),
         ambiguous=tuple(everything.ambiguities(patterns)),
     )
