@@ -90,7 +90,7 @@ def discover(config: Config, client: ClientFor) -> Found:
 
 def _stacks(client: Any, region: str) -> list[_Stack]:
     found = []
-    with _asking("CloudFormation", "DescribeStacks", region):
+    with asking("CloudFormation", "DescribeStacks", region):
         for page in client.get_paginator("describe_stacks").paginate():
             for stack in page["Stacks"]:
                 outputs = {item["OutputKey"]: item["OutputValue"] for item in stack.get("Outputs", [])}
@@ -135,7 +135,7 @@ def _host_and_port(endpoint: str, default_port: int, stack: str) -> tuple[str, i
 
 
 def _credentials(client: Any, secret: str, master_username: str | None) -> Credentials:
-    with _asking("Secrets Manager", "GetSecretValue", secret):
+    with asking("Secrets Manager", "GetSecretValue", secret):
         answer = client.get_secret_value(SecretId=secret)
     remedy = (
         f"Secret {secret} must hold JSON with password, and username where it is not {master_username or 'postgres'}."
@@ -178,7 +178,7 @@ def _tagged(client: Any) -> Iterator[tuple[str, str]]:
         {"Name": "tag:Name", "Values": list(BASTION_TAGS)},
         {"Name": "instance-state-name", "Values": ["running"]},
     ]
-    with _asking("EC2", "DescribeInstances", "bastion"):
+    with asking("EC2", "DescribeInstances", "bastion"):
         for page in client.get_paginator("describe_instances").paginate(Filters=filters):
             for reservation in page["Reservations"]:
                 for instance in reservation["Instances"]:
@@ -187,7 +187,7 @@ def _tagged(client: Any) -> Iterator[tuple[str, str]]:
 
 def _agent(client: Any, instance_id: str) -> str:
     """Return the version of the bastion's agent; an agent that is not online is told before anything is sent."""
-    with _asking("SSM", "DescribeInstanceInformation", instance_id):
+    with asking("SSM", "DescribeInstanceInformation", instance_id):
         answer = client.describe_instance_information(Filters=[{"Key": "InstanceIds", "Values": [instance_id]}])
     nodes = answer["InstanceInformationList"]
     status = nodes[0]["PingStatus"] if nodes else "not a managed node, stopped, or in another region"
@@ -203,7 +203,7 @@ def _agent(client: Any, instance_id: str) -> str:
     return str(nodes[0].get("AgentVersion", ""))
 
 
-class _asking:  # noqa: N801 - reads as a word in the with statement
+class asking:  # noqa: N801 - reads as a word in the with statement
     """Turns what AWS answers when it refuses into a `DiscoveryError` that says whom was asked for what."""
 
     REMEDIES: Mapping[str, str] = {
