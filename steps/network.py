@@ -12,7 +12,7 @@ from etl_manager.provisioning import Run
 @given("a network of its own keeps the database", target_fixture="separation")
 def own_network(run: Run) -> Separation:
     """Only where the target made such a network can it be proven; elsewhere the scenario says why not."""
-    separation = run.separation()
+    separation = run.environment.separation()
     if separation.absent:
         pytest.skip(f"not applicable: {separation.absent}")
     return separation
