@@ -93,7 +93,7 @@ class Bastion:
     def without(self, *programs: str) -> Iterator[None]:
         """Hide *programs*, wherever they lie in the container."""
         words = shlex.join(programs)
-        self.behind(f"for p in $(for n in {words}; do type -aP $n; done); do mv $p $p.hidden; done")
+        self.behind(f"for name in {words}; do while p=$(type -P $name); do mv $p $p.hidden; hash -r; done; done")
         try:
             yield
         finally:
