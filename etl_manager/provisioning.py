@@ -144,8 +144,9 @@ class Run:
             lines += [f"  {file}" for file in self._files(phase.name)]
             if phase.name in phases.BUILT_IN and phase.name != VERIFICATION:
                 report = predict(phase.name, look, self.config.users_per_tenant)
-                lines += [f"  would be {change}" for change in report.changes]
-                lines.append(f"  {report.unchanged} would be left alone" if report.changes else "  nothing to change")
+                lines += [f"  would be {change}" for change in report.changes] or ["  nothing to change"]
+                if report.changes and report.unchanged:
+                    lines.append(f"  {report.unchanged} would be left alone")
         lines += [f"not configured, and left alone: schema {stray}" for stray in look.strays]
         return lines
 
