@@ -11,6 +11,7 @@ from etl_manager.bastion.ssm import RunCommand
 from etl_manager.batch import Attach, Batches
 from etl_manager.config import Config
 from etl_manager.discovery import Found, discover
+from etl_manager.environment import Environment
 from etl_manager.progress import Progress
 from etl_manager.provisioning import LOG, Run
 from etl_manager.targets import Target
@@ -35,7 +36,17 @@ def open_run(
     config = replace(config, region=target.region)  # where the run is, whatever the file says
     found, bastion = open_bastion(config, target, skip_copy=skip_copy, progress=progress, warn=warn)
     batches = Batches(config, bastion, found.connection, progress, attach)
-    return Run(config, batches, verify_only, progress, target.witness_conninfo)
+    environment = Environment(
+        target=target.name,
+        emulated=target.emulated,
+        region=target.region,
+        stack=found.stack,
+        cluster_arn=found.cluster_arn,
+        host=found.connection.host,
+        port=found.connection.port,
+        client=target.client,
+    )
+    return Run(config, batches, verify_only, progress, target.witness_conninfo, environment)
 
 
 def open_bastion(

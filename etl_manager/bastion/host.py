@@ -165,11 +165,14 @@ class Bastion:
         """Run *body*, after the transfer when one is due: in the same command where both fit."""
         values = self._connection_values(connection)
         if (parts := self._due()) is not None:
-            if len(parts.pieces) == 1 and self._fits(values | parts.values(), templates, body, parts):
-                body = [parts.receive(1), "unpack || return", *body]
+            missing = parts.missing(self.facts.parts)
+            self._send(parts, missing[:-1])
+            riding = [*map(parts.receive, missing[-1:]), "unpack || return"]
+            if self._fits(values | parts.values(), templates, [*riding, *body]):
+                body = [*riding, *body]
                 templates, values = ("transfer.sh", *templates), values | parts.values()
             else:
-                self._transfer()
+                self._send(parts, missing[-1:] or [0], unpack=True)
         if closing:
             templates = (*templates, "close.sh")
         ran = self.execute(templates, "\n".join(body), values, comment, FINISH_AND_CLOSE if closing else FINISH)
@@ -263,23 +266,15 @@ class Bastion:
         empty = script.assemble(self._base_values(), ("transfer.sh",), "unpack || return", FINISH)
         return max(self.max_command_bytes - len(empty) - 400, 1_000)
 
-    def _fits(self, values: dict[str, str], templates: tuple[str, ...], body: list[str], parts: Parts) -> bool:
-        text = script.assemble(
-            self._base_values() | values,
-            ("transfer.sh", *templates),
-            "\n".join([*body, parts.receive(1), "unpack || return"]),
-            FINISH,
-        )
+    def _fits(self, values: dict[str, str], templates: tuple[str, ...], body: list[str]) -> bool:
+        text = script.assemble(self._base_values() | values, ("transfer.sh", *templates), "\n".join(body), FINISH)
         return len(text.encode()) <= self.max_command_bytes
 
-    def _transfer(self) -> None:
-        """Send the archive in commands of its own; parts that an earlier run left there are not sent again."""
-        parts = Parts.cut(self.archive, self._room())
-        riding = parts.missing(self.facts.parts)
-        for index, number in enumerate(riding or [0]):
-            last = index == len(riding or [0]) - 1
+    def _send(self, parts: Parts, numbers: Sequence[int], *, unpack: bool = False) -> None:
+        """Send the parts *numbers* in commands of their own, 0 for none; the last one may *unpack* them all."""
+        for number in numbers:
             lines = [parts.receive(number)] if number else []
-            lines += ["unpack || return"] if last else []
+            lines += ["unpack || return"] if unpack and number == numbers[-1] else []
             comment = f"transfer part {number} of {len(parts.pieces)}"
             ran = self.execute(("transfer.sh",), "\n".join(lines), parts.values(), comment)
             if ran.status != 0:
