@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from etl_manager.bastion.archive import build
 from etl_manager.bastion.host import Bastion
@@ -31,6 +32,7 @@ def open_run(
         ConfigError: When the archive cannot be made as the configuration says.
         DiscoveryError: When cluster, credentials or bastion cannot be found.
     """
+    config = replace(config, region=target.region)  # the one that is asked, whoever named it
     archive = build(config)
     progress.status("discovering the environment")
     found = discover(config, target.client)
