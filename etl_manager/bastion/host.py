@@ -5,13 +5,15 @@ A run is few SendCommands: one opens it, one carries each phase (the transfer ri
 
 from __future__ import annotations
 
+import base64
+import gzip
 import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from etl_manager.bastion import script
 from etl_manager.bastion.archive import Archive
-from etl_manager.bastion.handover import Credentials, Sealed, seal
+from etl_manager.bastion.handover import Credentials, Sealed, TokenCredentials, seal
 from etl_manager.bastion.ssm import Invocation, RunCommand
 from etl_manager.bastion.workspace import (
     BastionFacts,
@@ -20,8 +22,12 @@ from etl_manager.bastion.workspace import (
     check_tools,
     check_usable,
 )
-from etl_manager.errors import CommandError, WorkspaceError
+from etl_manager.errors import CommandError, ConfigError, WorkspaceError
 
+TAKEN = 77
+"""The status of a command that may run once, where it was run already."""
+COMMAND_BYTES = 6_000
+"""What a command takes beside an uploaded script: its shell functions and the sealed credentials."""
 FINISH, FINISH_AND_CLOSE = "finish $?", "finish_and_close $?"
 """How a script ends."""
 
@@ -40,7 +46,7 @@ class Connection:
 
     host: str
     port: int
-    credentials: Credentials
+    credentials: Credentials | TokenCredentials
     sslmode: str = "prefer"
     ca_bundle: str | None = None
 
@@ -67,7 +73,7 @@ class Bastion:
     warn: Callable[[str], None]
     run_id: str = field(default_factory=lambda: secrets.token_hex(6))
     _facts: BastionFacts | None = None
-    _sealed: Sealed | None = None
+    _sealed: tuple[Credentials, Sealed] | None = None
     _opened: bool = False
 
     def open(self) -> BastionFacts:
@@ -108,20 +114,72 @@ class Bastion:
             WorkspaceError: When the transfer failed.
             CommandError: When the command did not run to its end.
         """
-        templates: tuple[str, ...] = ("batch.sh",)
-        values = self._connection_values(connection)
         body = [f"step {script.quote(file)} || return 0" for file in files]
+        return self._carry(("batch.sh",), body, connection, comment, closing=closing)
+
+    def command(
+        self, line: str, connection: Connection, comment: str, upload: tuple[str, bytes] | None = None
+    ) -> tuple[Invocation, script.Step]:
+        """Run one shell command *line* in the workspace, after the transfer when one is due, and close the run.
+
+        It runs at most once: this run's key on the bastion is the right to run it, and is used up by it.
+
+        Args:
+            line: What a shell reads.
+            connection: What the command finds in ``AURORA_*`` and ``PG*``; psql connects by itself.
+            comment: What the command is for, as SSM's history shows it.
+            upload: Name and content of a script that *line* finds as ``$UPLOADED``; it goes away with the run.
+
+        Raises:
+            ConfigError: When *upload* does not fit into one command.
+            WorkspaceError: When the transfer failed.
+            CommandError: When the command did not run to its end.
+        """
+        body = [] if upload is None else [self._upload(*upload)]
+        body.append(f"framed command bash -c {script.quote(line)}\nreturn 0")
+        invocation, [step] = self._carry(
+            ("batch.sh", "command.sh"), body, connection, comment, closing=True, errors="surrogateescape"
+        )
+        return invocation, step
+
+    def _upload(self, name: str, content: bytes) -> str:
+        text = base64.b64encode(gzip.compress(content, mtime=0)).decode()
+        room = self.max_command_bytes - COMMAND_BYTES
+        if len(text) > room:
+            raise ConfigError(
+                f"{name} is too long for one command: {len(text)} bytes packed, and there is room for {room}",
+                remedy="Put it into scripts/, which is transferred, and run it with --bastion-command.",
+            )
+        return f"upload {script.quote(name)} <<'SCRIPT' || return\n{text}\nSCRIPT"
+
+    def _carry(
+        self,
+        templates: tuple[str, ...],
+        body: list[str],
+        connection: Connection,
+        comment: str,
+        *,
+        closing: bool,
+        errors: str = "replace",
+    ) -> tuple[Invocation, list[script.Step]]:
+        """Run *body*, after the transfer when one is due: in the same command where both fit."""
+        values = self._connection_values(connection)
         if (parts := self._due()) is not None:
-            if len(parts.pieces) == 1 and self._fits(values | parts.values(), templates, body, parts):
-                body = [parts.receive(1), "unpack || return", *body]
+            missing = parts.missing(self.facts.parts)
+            self._send(parts, missing[:-1])
+            riding = [*map(parts.receive, missing[-1:]), "unpack || return"]
+            if self._fits(values | parts.values(), templates, [*riding, *body]):
+                body = [*riding, *body]
                 templates, values = ("transfer.sh", *templates), values | parts.values()
             else:
-                self._transfer()
+                self._send(parts, missing[-1:] or [0], unpack=True)
         if closing:
             templates = (*templates, "close.sh")
         ran = self.execute(templates, "\n".join(body), values, comment, FINISH_AND_CLOSE if closing else FINISH)
         self._opened = not closing or ran.kept
-        head, steps = script.steps(ran.output)
+        head, steps = script.steps(ran.output, errors)
+        if ran.status == TAKEN:
+            raise self._taken(ran.invocation)
         if ran.status != 0 or not steps:
             raise self._transfer_failed(ran)
         self._transferred(head)
@@ -144,12 +202,14 @@ class Bastion:
         text = script.assemble(self._base_values() | values, templates, body or ":", end)
         invocation = self.run_command.run(text, f"etl-manager {comment}")
         frame = script.parse(invocation.stdout)
+        if frame is not None and frame.status == TAKEN and (twin := self.run_command.twin(invocation)):
+            invocation, frame = twin, script.parse(twin.stdout)
         if frame is None:
             raise CommandError(
                 f"The command ended without its end marker (exit status {invocation.exit_code}): "
                 f"{invocation.stderr.strip()[:400] or 'it printed nothing on stderr'}",
                 where={"SSM command": invocation.command_id, "instance": invocation.instance_id},
-                remedy="It was cut off on the bastion. Run again: every phase is safe to repeat.",
+                remedy=f"It was cut off on the bastion. {self.run_command.again}",
             )
         carried = frame.content
         while frame.kept and len(carried) < frame.size:
@@ -178,16 +238,18 @@ class Bastion:
     def _connection_values(self, connection: Connection) -> dict[str, str]:
         if not self._opened:
             self.open()
-        if self._sealed is None:
-            self._sealed = seal(connection.credentials, self.facts.public_key)
+        credentials = connection.credentials.current()
+        if self._sealed is None or self._sealed[0] is not credentials:
+            self._sealed = (credentials, seal(credentials, self.facts.public_key))
+        sealed = self._sealed[1]
         values = {
             "AURORA_ENDPOINT": connection.host,
             "AURORA_PORT": str(connection.port),
             "AURORA_USER": connection.credentials.user,
             "AURORA_SSLMODE": connection.sslmode,
             "AURORA_RUNTIME_DIR": self._base_values()["RUNTIME"],
-            "AURORA_SEALED_KEY": self._sealed.key,
-            "AURORA_SEALED": self._sealed.body,
+            "AURORA_SEALED_KEY": sealed.key,
+            "AURORA_SEALED": sealed.body,
             "AURORA_HANDOVER_KEY": f"{self._base_values()['RUNTIME']}/key.pem",
         }
         return values | ({"AURORA_SSLROOTCERT": connection.ca_bundle} if connection.ca_bundle else {})
@@ -204,23 +266,15 @@ class Bastion:
         empty = script.assemble(self._base_values(), ("transfer.sh",), "unpack || return", FINISH)
         return max(self.max_command_bytes - len(empty) - 400, 1_000)
 
-    def _fits(self, values: dict[str, str], templates: tuple[str, ...], body: list[str], parts: Parts) -> bool:
-        text = script.assemble(
-            self._base_values() | values,
-            ("transfer.sh", *templates),
-            "\n".join([*body, parts.receive(1), "unpack || return"]),
-            FINISH,
-        )
+    def _fits(self, values: dict[str, str], templates: tuple[str, ...], body: list[str]) -> bool:
+        text = script.assemble(self._base_values() | values, ("transfer.sh", *templates), "\n".join(body), FINISH)
         return len(text.encode()) <= self.max_command_bytes
 
-    def _transfer(self) -> None:
-        """Send the archive in commands of its own; parts that an earlier run left there are not sent again."""
-        parts = Parts.cut(self.archive, self._room())
-        riding = parts.missing(self.facts.parts)
-        for index, number in enumerate(riding or [0]):
-            last = index == len(riding or [0]) - 1
+    def _send(self, parts: Parts, numbers: Sequence[int], *, unpack: bool = False) -> None:
+        """Send the parts *numbers* in commands of their own, 0 for none; the last one may *unpack* them all."""
+        for number in numbers:
             lines = [parts.receive(number)] if number else []
-            lines += ["unpack || return"] if last else []
+            lines += ["unpack || return"] if unpack and number == numbers[-1] else []
             comment = f"transfer part {number} of {len(parts.pieces)}"
             ran = self.execute(("transfer.sh",), "\n".join(lines), parts.values(), comment)
             if ran.status != 0:
@@ -233,6 +287,16 @@ class Bastion:
             self.warn(f"[WARNING] What was in {self.workspace} was not made by a run; it is kept in {kept}")
         if "transferred" in told:
             self._facts = self.facts.now_holding(self.archive)
+
+    def _taken(self, invocation: Invocation) -> CommandError:
+        return CommandError(
+            "The command was given to SSM twice, since an answer was lost on the network; it runs once, the other time",
+            where={"SSM command": invocation.command_id, "instance": invocation.instance_id},
+            remedy=(
+                "SSM does not show the other one yet; its output will be there: aws ssm list-commands "
+                f"--instance-id {invocation.instance_id} --max-results 5"
+            ),
+        )
 
     def _transfer_failed(self, ran: Ran) -> WorkspaceError:
         reason = TRANSFER_STATUS.get(ran.status, f"exit status {ran.status}")

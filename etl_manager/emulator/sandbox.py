@@ -12,6 +12,7 @@ import re
 import shutil
 import signal
 import subprocess
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -21,6 +22,7 @@ from etl_manager.errors import TargetError
 
 # A word that begins with /tmp: not a part of another path, nor of base64 text.
 _TMP = re.compile(r"(?<![\w./~+\])}-])(?<!\$)/tmp(?![\w.+-])|(?<=:-)/tmp(?![\w.+-])")
+_REBOOT_SECONDS = 5
 _PLAIN = re.compile(r"[\w./-]+")
 _ORCHESTRATION = "var/lib/amazon/ssm/{instance}/document/orchestration/{command}/awsrunShellScript"
 
@@ -72,10 +74,16 @@ class SandboxHost:
         )
 
     def reboot(self) -> None:
-        """Kill what scripts of this sandbox left running; only where /proc tells whose a process is (Linux)."""
-        for pid in self._strays():
-            with suppress(ProcessLookupError, PermissionError):
-                os.kill(pid, signal.SIGKILL)
+        """Kill what scripts of this sandbox left running, until it is gone.
+
+        Only where /proc tells whose a process is (Linux).
+        """
+        deadline = time.monotonic() + _REBOOT_SECONDS
+        while (strays := list(self._strays())) and time.monotonic() < deadline:
+            for pid in strays:
+                with suppress(ProcessLookupError, PermissionError):
+                    os.kill(pid, signal.SIGKILL)
+            time.sleep(0.01)
 
     def mapped(self, text: str) -> str:
         """Return *text* with ``/tmp`` pointing into the sandbox."""

@@ -6,6 +6,7 @@ seconds for faults that take one. For the others ``NAME=N`` is the same as ``NAM
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -104,13 +105,13 @@ class Schedule:
                 f"there is no fault {name!r}", remedy="Known are, each NAME[=VALUE][@N]: " + ", ".join(known())
             )
         try:
-            only = int(at or 0)
+            only = _count(at)
             if name == OFFLINE:
-                self.offline = True
+                self.offline = _nothing(value + at)
             elif name in CALLS:
                 self._calls.append(CALLS[name](value, only))
             elif name in COUNTED:
-                self._commands.append(_CommandFault(COUNTED[name], int(value or only)))
+                self._commands.append(_CommandFault(COUNTED[name], _count(value) or only))
             else:
                 self._commands.append(_CommandFault(_timed(TIMED[name], value), only))
         except ValueError as error:
@@ -119,8 +120,27 @@ class Schedule:
             ) from error
 
 
+def _nothing(text: str) -> bool:
+    """Refuse a value where none is taken."""
+    if text:
+        raise ValueError("it takes no value")
+    return True
+
+
+def _count(text: str) -> int:
+    """Return *text* as the number of one event; 0, for all of them, when there is none."""
+    if not text:
+        return 0
+    number = int(text)
+    if number < 1:
+        raise ValueError("events are counted from 1")
+    return number
+
+
 def _timed(fault: Callable[..., None], value: str) -> Callable[[Fate], None]:
     if not value:
         return fault
     seconds = float(value)
+    if not 0 <= seconds < math.inf:
+        raise ValueError("a time is 0 seconds or more")
     return lambda fate: fault(fate, seconds)

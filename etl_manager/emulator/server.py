@@ -5,11 +5,13 @@ from __future__ import annotations
 import io
 import itertools
 import json
+import os
 import secrets
 import socket
 import struct
 import threading
 from collections.abc import Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
@@ -130,10 +132,14 @@ def _action(environ: Environ, content: bytes) -> str:
 
 
 def _cut(environ: Environ) -> None:
-    """Reset the connection: a close with nothing to linger for sends RST instead of FIN."""
+    """Reset the connection: a close with nothing to linger for sends RST instead of FIN.
+
+    The server's own files keep the socket open, so its descriptor is taken away from under them.
+    """
     connection: socket.socket = environ["werkzeug.socket"]
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    connection.close()
+    with Path(os.devnull).open("rb") as nothing:
+        os.dup2(nothing.fileno(), connection.fileno(), inheritable=False)
     raise ConnectionResetError
 
 
@@ -141,9 +147,9 @@ def _quiet_handler() -> Any:
     from moto.moto_server.werkzeug_app import MotoRequestHandler
 
     class Handler(MotoRequestHandler):
-        """Moto's handler, which says nothing on the terminal."""
+        """Moto's handler, without a line on the terminal for every request."""
 
-        def log(self, *_: Any, **__: Any) -> None:
-            """Say nothing."""
+        def log_request(self, *_: Any, **__: Any) -> None:
+            """Say nothing of requests; errors are still told."""
 
     return Handler

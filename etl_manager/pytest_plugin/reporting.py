@@ -66,9 +66,8 @@ def pytest_warning_recorded(warning_message: warnings.WarningMessage) -> None:
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Forget the teardowns that have nothing to show: pytest would search them all for each failure it shows."""
     reporter: Any = session.config.pluginmanager.get_plugin("terminalreporter")
-    if reporter is not None:
-        silent = reporter.stats.get("", [])
-        silent[:] = [report for report in silent if any("teardown" in name for name, _ in report.sections)]
+    silent = reporter.stats.get("", [])
+    silent[:] = [report for report in silent if any("teardown" in name for name, _ in report.sections)]
 
 
 def _message(item: pytest.Item, error: BaseException | None) -> str | None:

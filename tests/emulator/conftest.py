@@ -29,6 +29,7 @@ class Bastion:
         self.ssm = self.client("ssm")
 
     def client(self, service: str, **config: Any) -> Any:
+        """Return a boto3 client that sends every call once."""
         return boto3.client(
             service,
             endpoint_url=self.aws.endpoint_url,
@@ -39,6 +40,7 @@ class Bastion:
         )
 
     def send(self, *commands: str, timeout: int = 600, **parameters: str) -> str:
+        """Send *commands* and return the command's id."""
         values = {"commands": list(commands)} | {name: [value] for name, value in parameters.items()}
         sent = self.ssm.send_command(
             InstanceIds=[self.instance_id],
@@ -49,6 +51,7 @@ class Bastion:
         return sent["Command"]["CommandId"]
 
     def look(self, command_id: str) -> dict[str, Any]:
+        """Return the invocation as it stands."""
         return self.ssm.get_command_invocation(CommandId=command_id, InstanceId=self.instance_id)
 
     def wait(self, command_id: str, until: Callable[[dict[str, Any]], bool] | None = None) -> dict[str, Any]:
@@ -68,9 +71,29 @@ class Bastion:
         pytest.fail(f"still {seen}")
 
     def run(self, *commands: str, **parameters: str) -> dict[str, Any]:
+        """Send *commands* and return the finished invocation."""
         return self.wait(self.send(*commands, **parameters))
 
+    @staticmethod
+    def alive(pid: str) -> bool:
+        """Return whether process *pid* runs; a zombie does not."""
+        try:
+            return "\nState:\tZ" not in Path(f"/proc/{pid.strip()}/status").read_text()
+        except FileNotFoundError:
+            return False
+
+    @staticmethod
+    def eventually(condition: Callable[[], bool]) -> bool:
+        """Wait up to 10 s for *condition*."""
+        deadline = time.monotonic() + 10
+        while not condition():
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.02)
+        return True
+
     def ping_status(self) -> str:
+        """Return what SSM says of the agent."""
         [node] = self.ssm.describe_instance_information()["InstanceInformationList"]
         return node["PingStatus"]
 
@@ -96,21 +119,3 @@ def emulate(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., 
 def bastion(emulate: Callable[..., Bastion]) -> Bastion:
     """One without faults, shared by the tests that leave it as it is."""
     return emulate()
-
-
-def alive(pid: str) -> bool:
-    """Return whether process *pid* runs; a zombie does not."""
-    try:
-        return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text()
-    except FileNotFoundError:
-        return False
-
-
-def eventually(condition: Callable[[], bool]) -> bool:
-    """Wait up to 10 s for *condition*."""
-    deadline = time.monotonic() + 10
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.02)
-    return True

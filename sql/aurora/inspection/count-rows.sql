@@ -9,9 +9,6 @@
 SELECT EXISTS (SELECT FROM pg_database WHERE datname = :'database') AS database_exists \gset
 
 \if :database_exists
-    -- In quotes: psql takes a plain name with "=" or "://" in it for a connection string.
-    SELECT format('dbname=''%s''', replace(replace(database, '\', '\\'), '''', '\''')) AS database_conninfo
-      FROM configuration \gset
     \connect -reuse-previous=on :"database_conninfo"
     SET default_transaction_read_only = on;
 
