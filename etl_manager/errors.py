@@ -93,3 +93,7 @@ class EnvironmentNotOpened(PhaseNotRun):
         """Keep the words that reports show."""
         super().__init__("", "", reason)
         self.what = f"not run because the environment could not be opened: {reason}"
+
+
+class NotApplicable(ProvisioningError):
+    """What a scenario proves does not exist on this kind of target or in this kind of run: no proof, and no failure."""
