@@ -1,6 +1,6 @@
 """How long the SQL takes for many tenants, and what it costs the server.
 
-usage: python bench/sql_tenants.py [TENANTS] (default 10000)
+usage: python -m bench.sql_tenants [TENANTS] (default 10000)
 
 Builds a cluster of its own with default limits, runs every phase twice through the engine, and prints for each run
 the wall time, the server process's peak memory and the most locks it held. Ends with an error if the proof fails.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from etl_manager.bastion.archive import build
 from etl_manager.bastion.host import Bastion
@@ -32,6 +33,7 @@ def open_run(
         ConfigError: When the archive cannot be made as the configuration says.
         DiscoveryError: When cluster, credentials or bastion cannot be found.
     """
+    config = replace(config, region=target.region)  # where the run is, whatever the file says
     found, bastion = open_bastion(config, target, skip_copy=skip_copy, progress=progress, warn=warn)
     batches = Batches(config, bastion, found.connection, progress, attach)
     environment = Environment(
@@ -56,6 +58,7 @@ def open_bastion(
         ProvisioningError: As `open_run`.
     """
     archive = build(config)
+    config = replace(config, region=target.region)
     progress.status("discovering the environment")
     found = discover(config, target.client)
     LOG.info(

@@ -59,7 +59,7 @@ def run(order: Order, console: Console) -> int:
     upload = _script(order)
     _head(order, console)
     with _bastion(order, config, console) as (found, bastion):
-        _refuse_secrets(order, upload, found.connection.credentials)
+        _refuse_secrets(order, upload, found.connection.credentials.current())
         bastion.run_command.again = NOT_TWICE
         bastion.run_command.on_status = lambda status, seconds: console.status(f"SSM: {status} · {seconds:.0f} s")
         bastion.open()

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from etl_manager.bastion import script
 from etl_manager.bastion.archive import Archive
-from etl_manager.bastion.handover import Credentials, Sealed, seal
+from etl_manager.bastion.handover import Credentials, Sealed, TokenCredentials, seal
 from etl_manager.bastion.ssm import Invocation, RunCommand
 from etl_manager.bastion.workspace import (
     BastionFacts,
@@ -46,7 +46,7 @@ class Connection:
 
     host: str
     port: int
-    credentials: Credentials
+    credentials: Credentials | TokenCredentials
     sslmode: str = "prefer"
     ca_bundle: str | None = None
 
@@ -73,7 +73,7 @@ class Bastion:
     warn: Callable[[str], None]
     run_id: str = field(default_factory=lambda: secrets.token_hex(6))
     _facts: BastionFacts | None = None
-    _sealed: Sealed | None = None
+    _sealed: tuple[Credentials, Sealed] | None = None
     _opened: bool = False
 
     def open(self) -> BastionFacts:
@@ -207,6 +207,8 @@ class Bastion:
         text = script.assemble(self._base_values() | values, templates, body or ":", end)
         invocation = self.run_command.run(text, f"etl-manager {comment}")
         frame = script.parse(invocation.stdout)
+        if frame is not None and frame.status == TAKEN and (twin := self.run_command.twin(invocation)):
+            invocation, frame = twin, script.parse(twin.stdout)
         if frame is None:
             raise CommandError(
                 f"The command ended without its end marker (exit status {invocation.exit_code}): "
@@ -241,16 +243,18 @@ class Bastion:
     def _connection_values(self, connection: Connection) -> dict[str, str]:
         if not self._opened:
             self.open()
-        if self._sealed is None:
-            self._sealed = seal(connection.credentials, self.facts.public_key)
+        credentials = connection.credentials.current()
+        if self._sealed is None or self._sealed[0] is not credentials:
+            self._sealed = (credentials, seal(credentials, self.facts.public_key))
+        sealed = self._sealed[1]
         values = {
             "AURORA_ENDPOINT": connection.host,
             "AURORA_PORT": str(connection.port),
             "AURORA_USER": connection.credentials.user,
             "AURORA_SSLMODE": connection.sslmode,
             "AURORA_RUNTIME_DIR": self._base_values()["RUNTIME"],
-            "AURORA_SEALED_KEY": self._sealed.key,
-            "AURORA_SEALED": self._sealed.body,
+            "AURORA_SEALED_KEY": sealed.key,
+            "AURORA_SEALED": sealed.body,
             "AURORA_HANDOVER_KEY": f"{self._base_values()['RUNTIME']}/key.pem",
         }
         return values | ({"AURORA_SSLROOTCERT": connection.ca_bundle} if connection.ca_bundle else {})
@@ -291,10 +295,10 @@ class Bastion:
 
     def _taken(self, invocation: Invocation) -> CommandError:
         return CommandError(
-            "The command was given to SSM twice, since an answer was lost on the network; it ran once, the other time",
+            "The command was given to SSM twice, since an answer was lost on the network; it runs once, the other time",
             where={"SSM command": invocation.command_id, "instance": invocation.instance_id},
             remedy=(
-                "Its output is in the command before this one: aws ssm list-commands "
+                "SSM does not show the other one yet; its output will be there: aws ssm list-commands "
                 f"--instance-id {invocation.instance_id} --max-results 5"
             ),
         )

@@ -87,6 +87,27 @@ class RunCommand:
             self._cancel(command_id)
             raise
 
+    def twin(self, invocation: Invocation) -> Invocation | None:
+        """Return, once it ended, the command that was sent before *invocation* with the same text; None without one.
+
+        There are two when the answer to the first was lost, and SSM did not show it when it was looked for.
+
+        Raises:
+            CommandError: When it did not run to its end.
+        """
+        for _ in self._attempts("ListCommands", invocation.command_id):
+            try:
+                commands = self.client.list_commands(InstanceId=self.instance_id, MaxResults=10)["Commands"]
+            except (ConnectionError, HTTPClientError):
+                continue
+            except ClientError as error:
+                self._bear(error, "ListCommands", invocation.command_id)
+                continue
+            comments = {str(item["CommandId"]): str(item.get("Comment")) for item in commands}
+            mine = comments.pop(invocation.command_id, None)
+            return next((self._wait(other) for other, comment in comments.items() if comment == mine), None)
+        raise AssertionError
+
     def _send(self, script: str, comment: str) -> str:
         """Send once. When the answer is lost on the way, look whether SSM has the command before sending again."""
         token = secrets.token_hex(4)

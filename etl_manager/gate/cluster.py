@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from etl_manager.discovery import asking
+from etl_manager.asking import asking
 from etl_manager.environment import Environment
 from etl_manager.errors import DiscoveryError
 

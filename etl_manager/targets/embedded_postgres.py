@@ -48,8 +48,7 @@ class EmbeddedPostgres:
         self.bin_dir = Path()
         self._account = server_account()
         self._process: subprocess.Popen[bytes] | None = None
-        closed = self._account is not None and not open_to_others(self.directory)
-        self._home = private_folder(self.directory, "data") if closed else self.directory
+        self._home = self._find_home()
         self._data = self._home / "data"
 
     def start(self) -> None:
@@ -104,8 +103,14 @@ class EmbeddedPostgres:
         words = {"host": self.host, "port": self.port, "user": self.user, "password": self.password, "dbname": database}
         return " ".join(f"{key}='{_escaped(str(value))}'" for key, value in words.items())
 
+    def _find_home(self) -> Path:
+        """Return the folder, made where it is missing, that the server's user can reach."""
+        closed = self._account is not None and not open_to_others(self.directory)
+        return private_folder(self.directory, "data") if closed else self.directory
+
     def _initialise(self) -> None:
         """Make the cluster aside and move it into place, so that an interrupted initdb leaves nothing half done."""
+        self._find_home()  # gone, when the cluster was forgotten since
         part, password_file = self._home / "data.part", self._home / "password.part"
         shutil.rmtree(part, ignore_errors=True)
         password_file.unlink(missing_ok=True)

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import NamedTuple
 
-from etl_manager.zero_etl.grammar import Keyword
+from etl_manager.zero_etl.pattern import MAX_PATTERNS, Keyword
 from etl_manager.zero_etl.writing import DIGIT, DIGITS, REST, Group, common_start, shape_of
 
 _END = "\ue010"
@@ -128,8 +128,10 @@ class Hierarchy:
         ]
 
     def wanted_groups(self, share: float) -> list[Group]:
-        """Return the largest groups of which at least *share* (0 to 1) is wanted, each without what only its rim holds."""
+        """Return the largest groups of which at least *share* (0 to 1) is wanted, no more than a filter has patterns."""
         dense = [self._wanted[high] - self._wanted[low] >= share * (high - low) for low, high in self._spans]
+        if not common_start(self._keys[0], self._keys[-1]):
+            dense[0] = False  # no group but simply all names
         # Where one child has nearly all the wanted names of a node, the child is the narrower group for them.
         wanted = [self._wanted[high] - self._wanted[low] for low, high in self._spans]
         core = list(range(len(self._spans)))
@@ -140,11 +142,11 @@ class Hierarchy:
         for node, parent in enumerate(self._parents):
             covered = parent >= 0 and dense[parent]
             dense[node] = dense[node] or covered
-        return [
-            self.group(core[node])
-            for node, parent in enumerate(self._parents)
-            if dense[node] and not (parent >= 0 and dense[parent])
+        found = [
+            node for node, parent in enumerate(self._parents) if dense[node] and not (parent >= 0 and dense[parent])
         ]
+        largest = sorted(found, key=lambda node: -wanted[node])[:MAX_PATTERNS]
+        return [self.group(core[node]) for node in largest]
 
     def choose(self, prices: Prices) -> list[Choice]:
         """Return the cheapest choice that leaves out no wanted name; broad before narrow."""

@@ -6,7 +6,8 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from etl_manager.zero_etl.evaluate import Ambiguity, Catalogue, Reading, Table
-from etl_manager.zero_etl.grammar import Pattern, parse
+from etl_manager.zero_etl.grammar import parse
+from etl_manager.zero_etl.pattern import Pattern
 
 _SHOWN = 10
 

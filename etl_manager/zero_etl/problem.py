@@ -8,8 +8,8 @@ from functools import cached_property
 
 from etl_manager.zero_etl.cover import cover
 from etl_manager.zero_etl.evaluate import Database, Reading
-from etl_manager.zero_etl.grammar import ANY, MAX_PATTERNS, Keyword, Part, Pattern
 from etl_manager.zero_etl.hierarchy import Choice, Hierarchy, hierarchies
+from etl_manager.zero_etl.pattern import ANY, MAX_PATTERNS, Keyword, Part, Pattern
 from etl_manager.zero_etl.writing import REST, Group, part_of, shape_of
 
 Pair = tuple[str, str]
@@ -24,8 +24,9 @@ _Offer = tuple[str, "str | Part"]
 class Problem:
     """Wanted tables beside the others of their database.
 
-    A schema that has no table of a wanted name gets a latent one: a filter that would take it should it be created is worse
-    than one that would not, though only real tables decide whether a filter is exact.
+    A schema of which nothing is wanted, and that lacks the table wanted most often, gets that table as a latent one: a filter
+    that would take it, should it be created, is worse than one that would not, though only real tables decide whether a
+    filter is exact.
     """
 
     def __init__(self, database: str, wanted: Sequence[Pair], catalogue: Iterable[Pair]) -> None:
@@ -169,8 +170,5 @@ class Job:
 
         offers = [(group.shape, group.names) for group in groups]
         chosen, left = cover(dict.fromkeys(self.wanted, 1), offers, room, accept)
-        return (
-            None
-            if left
-            else [pattern for shape in chosen for pattern in self.includes(self._problem.schema_part(shape) or ANY)]
-        )
+        parts = [part for shape in chosen if (part := self._problem.schema_part(shape))]
+        return None if left else [pattern for part in parts for pattern in self.includes(part)]

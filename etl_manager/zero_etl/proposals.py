@@ -13,8 +13,8 @@ from collections.abc import Collection, Iterator, Sequence
 
 from etl_manager.zero_etl.cover import cover
 from etl_manager.zero_etl.evaluate import Reading
-from etl_manager.zero_etl.grammar import ANY, MAX_PATTERNS, Keyword, Part, Pattern
 from etl_manager.zero_etl.hierarchy import Choice, Prices
+from etl_manager.zero_etl.pattern import ANY, MAX_PATTERNS, Keyword, Part, Pattern
 from etl_manager.zero_etl.problem import LATENT, PATTERN, Job, Pair, Problem
 from etl_manager.zero_etl.writing import shape_of
 

@@ -14,7 +14,7 @@ from collections.abc import Collection
 from typing import NamedTuple
 
 from etl_manager.zero_etl.evaluate import Names, Reading
-from etl_manager.zero_etl.grammar import ANY, Kind, Part
+from etl_manager.zero_etl.pattern import ANY, Kind, Part
 
 DIGITS, DIGIT, REST, ONE, SYMBOL, SPACE = map(chr, range(0xE000, 0xE006))
 r"""The marks: a run of digits ``\d+``, one digit, anything ``.*``; and for characters that cannot be spelled one

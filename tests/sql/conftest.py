@@ -8,6 +8,7 @@ import os
 import shutil
 import signal
 import subprocess
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -33,6 +34,7 @@ class Bastion:
     DATA = "sql/aurora/data/insert-sample-data.sql"
     VERIFICATION = "sql/aurora/verification/verify-setup.sql"
     INSPECTION = "sql/aurora/inspection/inspect-database.sql"
+    ROWS = "sql/aurora/inspection/count-rows.sql"
 
     server: EmbeddedPostgres
     workspace: Path
@@ -123,8 +125,10 @@ class Bastion:
             "SELECT count(*) FROM pg_stat_activity"
             " WHERE application_name = '2-sql-execute' AND datname = %s AND wait_event_type = 'Lock'"
         )
+        deadline = time.monotonic() + 30
         with self.connect("postgres") as connection:
             while connection.execute(query, [database or self.database]).fetchone() != (count,):
+                assert time.monotonic() < deadline, "no engine waits for a lock"
                 assert all(process.poll() is None for process in self.running[-count:]), "the engine ended"
 
 

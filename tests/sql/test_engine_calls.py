@@ -47,7 +47,7 @@ def test_sql_error_names_file_and_line(built):
         ({"AURORA_USER": "nobody_known"}, "password authentication failed"),
         ({"AURORA_PORT": "1"}, "Connection refused"),
         ({"AURORA_ENDPOINT": "no-such-host.invalid"}, "could not translate host name"),
-        ({"AURORA_SSLMODE": "require"}, "sslmode"),
+        ({"AURORA_SSLMODE": "require"}, "SSL"),
     ],
 )
 def test_no_connection(built, changes, message):

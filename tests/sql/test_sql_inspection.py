@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 NOTHING = {
     "schema_exists": False, "schema_owner": None, "table_exists": False, "table_owner": None,
     "primary_key": None, "columns_ok": False, "rows": None, "sample_rows": None,
@@ -79,3 +81,24 @@ def test_database_that_takes_no_connection(built):
     assert done.returncode in (2, 3)
     assert "is not currently accepting connections" in done.stderr
     assert '"kind":"end"' not in done.stdout
+
+
+def test_rows_of_every_table(built):
+    """Counting tells the rows of every ordinary and partitioned table, of tenants and others; it takes one lock at a time."""
+    built.break_things(
+        "CREATE TABLE tenant_a.orders AS SELECT generate_series(1, 7)",
+        'CREATE SCHEMA "it\'s ""odd"""',
+        'CREATE TABLE "it\'s ""odd""".empty (n int)',
+        "CREATE VIEW tenant_a.seen AS SELECT 1 AS n",
+    )
+    lines = [json.loads(line) for line in built.succeed(built.ROWS).splitlines()]
+    assert lines == [
+        {"schema": 'it\'s "odd"', "table": "empty", "rows": 0},
+        {"schema": "tenant_a", "table": "orders", "rows": 7},
+        *({"schema": tenant, "table": "users", "rows": 5} for tenant in ("tenant_a", "tenant_b", "tenant_c")),
+    ]
+
+
+def test_rows_without_database(bastion):
+    """Where the database is missing there is nothing to count, and that is no error."""
+    assert bastion.succeed(bastion.ROWS) == ""
