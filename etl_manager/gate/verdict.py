@@ -130,13 +130,17 @@ def shortcomings(
     if not tenants:
         yield "there is no tenant to replicate"
     found = {proof.id: proof for proof in proofs}
+    not_run = []
     for prerequisite in PREREQUISITES:
         proof = found.get(prerequisite.id)
-        if proof is None or proof.status in {"not-run", "failed"}:
-            status, detail = (proof.status, proof.detail) if proof else ("not-run", "the verdict does not have it")
-            yield f"{prerequisite.id} {status.replace('-', ' ')}: {detail.splitlines()[0]}"
+        if proof is None or proof.status == "not-run":
+            not_run.append(prerequisite.id)
+        elif proof.status == "failed":
+            yield f"{proof.id} failed: {proof.detail.splitlines()[0]}"
         elif proof.status == "not-applicable" and not (prerequisite.asks_aws and emulated):
-            yield f"{prerequisite.id} was not proven, and applies here"
+            yield f"{proof.id} was not proven, and applies here"
+    if not_run:
+        yield f"not proven in this run: {', '.join(not_run)}"
     if data_filter is None:
         yield "there is no data filter to give to Phase 3"
     accounted = scenarios.passed + scenarios.not_applicable
