@@ -66,6 +66,10 @@ class VerificationError(ProvisioningError):
     """What was found in the database cannot be read, or two witnesses disagree."""
 
 
+class DatabaseMissing(VerificationError):
+    """The tenants' database does not exist, and this run may not make it."""
+
+
 class PhaseNotRun(ProvisioningError):
     """A phase was not run because one it depends on failed.
 

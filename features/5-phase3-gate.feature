@@ -4,7 +4,7 @@ Feature: Gate before Phase 3
   It may start when one whole run has proven every prerequisite below. What only AWS can answer is proven on AWS, or not at all.
 
   Background:
-    Given the environment is verified
+    Given the environment as this run found it
 
   Rule: What Phase 2 was to build is there
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from etl_manager.environment import Environment
-from etl_manager.errors import ConfigError, NotApplicable, PhaseNotRun, ProvisioningError
+from etl_manager.errors import ConfigError, DatabaseMissing, NotApplicable, ProvisioningError
 from etl_manager.gate.facts import Facts
 from etl_manager.gate.prerequisites import PREREQUISITES, Prerequisite
 from etl_manager.gate.verdict import Proof, Shortcoming, Status
@@ -42,10 +42,14 @@ class Gate:
         self._proofs[item.id] = _proof(item, "not-run", "its proof was not completed")
         try:
             found = facts()
+        except ProvisioningError as error:
+            missing = isinstance(error, DatabaseMissing) and item.id == "database-exists"
+            self._proofs[item.id] = _proof(item, "failed" if missing else "not-run", str(error))
+            raise
+        try:
             proof = _judged(item, found)
         except ProvisioningError as error:
-            status: Status = "not-run" if isinstance(error, PhaseNotRun) else "failed"
-            self._proofs[item.id] = _proof(item, status, str(error))
+            self._proofs[item.id] = _proof(item, "failed", str(error))
             raise
         self._proofs[item.id] = proof
         if item.id == "data-filter-ready" and proof.status == "passed":

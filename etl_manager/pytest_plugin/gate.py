@@ -161,8 +161,8 @@ def gate(pytestconfig: pytest.Config) -> Gate:
 
 
 @pytest.fixture
-def facts(run: Run, project: Config, pytestconfig: pytest.Config) -> Callable[[], Facts]:
-    """Gives what the prerequisites are held against: that of the last verification."""
+def gathering(run: Run, project: Config, pytestconfig: pytest.Config) -> Callable[[], Facts]:
+    """Gives what the prerequisites are held against: what the last verification of this run found."""
 
     def gather() -> Facts:
         verification = run.verification()
