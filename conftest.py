@@ -12,4 +12,5 @@ pytest_plugins = [
     "steps.schema",
     "steps.data",
     "steps.verification",
+    "steps.gate",
 ]

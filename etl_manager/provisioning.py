@@ -13,7 +13,7 @@ from etl_manager.batch import Batches
 from etl_manager.config import Config
 from etl_manager.drift import PhaseReport, compare, predict
 from etl_manager.environment import Environment
-from etl_manager.errors import PhaseNotRun, ProvisioningError, VerificationError
+from etl_manager.errors import DatabaseMissing, PhaseNotRun, ProvisioningError
 from etl_manager.gate.catalogue import Catalogue
 from etl_manager.look import Look
 from etl_manager.progress import Progress
@@ -229,8 +229,8 @@ class Run:
         self.batches.attach(f"drift of phase {report.phase}", "\n".join(report.lines(most=1000)), "text")
         return report
 
-    def _no_database(self) -> VerificationError:
-        return VerificationError(
+    def _no_database(self) -> DatabaseMissing:
+        return DatabaseMissing(
             f"The database {self.config.database} does not exist",
             where={"cluster": f"{self.batches.connection.host}:{self.batches.connection.port}"},
             remedy="Run without --verify-only to build it, or correct aurora.databaseName in config.json.",
