@@ -13,4 +13,5 @@ pytest_plugins = [
     "steps.schema",
     "steps.data",
     "steps.verification",
+    "steps.gate",
 ]
