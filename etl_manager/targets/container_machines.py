@@ -112,11 +112,20 @@ class Machines:
         return password
 
     def find(self, role: str, image: str) -> Any | None:
-        """Return the container that an earlier run kept for *role*, if it is of *image* and belongs here."""
-        for container in self._containers():
-            if container.name == self.name(role) and container.labels.get(KEPT):
-                wanted = self._engine.client.images.get(image)
-                return container if container.image.id == wanted.id else None
+        """Return the container that an earlier run kept for *role*, started if need be.
+
+        None when there is none, or it is of another image than *image*, or was taken out of its network.
+
+        Raises:
+            TargetError: When the engine cannot start it.
+        """
+        with asking("look for kept containers"):
+            wanted = self._engine.client.images.get(image).id
+            for container in self._containers():
+                if container.name == self.name(role) and container.labels.get(KEPT) and container.image.id == wanted:
+                    container.start()
+                    here = {self.name("database"), *([self.name("operator")] if role == "bastion" else [])}
+                    return container if here <= container_network.addresses(container).keys() else None
         return None
 
     def remove_one(self, role: str) -> None:
