@@ -14,7 +14,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 FIRST_LOOK, NEXT_LOOK = 5.0, 5.0
 """Seconds from the command's start to the first look at its agent, and between two looks."""
-LOST_SECONDS = 15.0
+LOST_SECONDS = 10.0
 """How long an agent must have been seen lost before it is given up: a reboot, or a moment's silence, passes."""
 
 
