@@ -193,7 +193,9 @@ class Machines:
             return container.start().get_wrapped_container()
 
     def _containers(self) -> Iterator[Any]:
-        yield from self._engine.client.containers.list(all=True, filters={"label": f"{LABEL}={self._key}"})
+        yield from self._engine.client.containers.list(
+            all=True, ignore_removed=True, filters={"label": f"{LABEL}={self._key}"}
+        )
 
 
 def _takes_connections(postgres: Any) -> bool:

@@ -94,7 +94,9 @@ def left(engine: Engine) -> Callable[[Path], list[str]]:
 
     def left(project: Path) -> list[str]:
         key = sha256(str(project / ".local/container").encode()).hexdigest()[:8]
-        found = engine.client.containers.list(all=True, filters={"label": f"etl-manager.state={key}"})
+        found = engine.client.containers.list(
+            all=True, ignore_removed=True, filters={"label": f"etl-manager.state={key}"}
+        )
         found += engine.client.networks.list(filters={"label": f"etl-manager.state={key}"})
         return sorted(each.name for each in found)
 
