@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from etl_manager import phases
 from etl_manager.bastion.host import Bastion, Connection
 from etl_manager.bastion.script import Step
 from etl_manager.bastion.ssm import Invocation
@@ -20,6 +21,7 @@ Attach = Callable[[str, str, Literal["text", "sql", "json"]], None]
 """Keeps evidence: its name, its text, and its kind."""
 
 LOG = logging.getLogger("etl_manager")
+INSPECTIONS = str(phases.INSPECTION.parent)
 NO_CONNECTION, SQL_FAILED = 2, 3
 """Exit statuses of the engine, which are psql's own (PostgreSQL manual, psql, "Exit Status")."""
 
@@ -98,7 +100,9 @@ class Batches:
         self.attach(f"SSM command of {title}", json.dumps(facts, indent=2), "json")
         for step in steps:
             LOG.info("%s: exit status %d, %.2f s", step.file, step.exit_code, step.seconds)
-            for line in (step.stderr + step.stdout).splitlines():
+            # The inspection's lines are for programs; what they say is logged as drift.
+            said = step.stderr if step.file.startswith(INSPECTIONS) else step.stderr + step.stdout
+            for line in said.splitlines():
                 LOG.debug("%s | %s", step.file, line)
             self.attach(f"output of {step.file}", step.stdout or "(psql printed nothing)", "text")
             self.attach(f"bastion log of {step.file}", step.stderr, "text")
@@ -126,16 +130,36 @@ class Batches:
             return EnvironmentTrouble(
                 f"The bastion has no connection to the database: {told}",
                 where=where | {"endpoint": f"{self.connection.host}:{self.connection.port}"},
-                remedy=(
-                    "Is the cluster available, and does its security group let the bastion in?\n"
-                    "Is the secret the one of this cluster?"
-                ),
+                remedy=_connection_remedy(told, self.config),
             )
         return WorkspaceError(
             f"The engine on the bastion ended with exit status {step.exit_code}: {told}",
             where=where,
             remedy="reports/run.log has its whole log.",
         )
+
+
+def _connection_remedy(told: str, config: Config) -> str:
+    """Return what to look at, by what libpq *told*."""
+    if "not compiled in" in told:
+        return (
+            "That psql was built without TLS, as the local target's is; aurora.sslmode is for Aurora and other servers."
+        )
+    if any(word in told for word in ("certificate", "SSL", "sslmode", "no encryption")):
+        return (
+            f"TLS: aurora.sslmode is {config.sslmode}, aurora.caBundle is {config.ca_bundle or 'not set'}.\n"
+            "The bundle must hold the authority that signed the cluster's certificate, and with verify-full the endpoint "
+            "must be a name of the certificate; docs/connection.md tells where to get it."
+        )
+    if config.credentials == "iam" and "authentication" in told:
+        return (
+            "IAM: the database user needs the role rds_iam, the cluster IAM authentication switched on, and the operator's "
+            "policy rds-db:connect; docs/connection.md tells how."
+        )
+    return (
+        "Is the cluster available, and does its security group let the bastion in?\n"
+        "Is the secret the one of this cluster?"
+    )
 
 
 def _context(stderr: str) -> str:

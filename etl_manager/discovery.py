@@ -11,9 +11,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from botocore.exceptions import BotoCoreError, ClientError
-
-from etl_manager.bastion.handover import Credentials
+from etl_manager.asking import asking
+from etl_manager.bastion.handover import Credentials, TokenCredentials
 from etl_manager.bastion.host import Connection
 from etl_manager.config import Config
 from etl_manager.errors import DiscoveryError
@@ -64,13 +63,7 @@ def discover(config: Config, client: ClientFor) -> Found:
     stacks = _stacks(client("cloudformation"), config.region)
     stack = _aurora_stack(config, stacks)
     host, port = _host_and_port(stack.output(ENDPOINT) or "", config.port, stack.name)
-    secret = stack.output(SECRET)
-    if not secret:
-        raise DiscoveryError(
-            "[ERROR] Could not retrieve Aurora secret name from CloudFormation",
-            where={"stack": stack.name, "outputs": ", ".join(sorted(stack.outputs))},
-            remedy=f"The stack needs an output whose key contains {SECRET}.",
-        )
+    secret, credentials = _credentials(config, stack, f"{host}:{port}", client)
     instance_id = config.instance_id or _bastion(config, stacks, client)
     return Found(
         stack=stack.name,
@@ -81,7 +74,7 @@ def discover(config: Config, client: ClientFor) -> Found:
         connection=Connection(
             host=host,
             port=port,
-            credentials=_credentials(client("secretsmanager"), secret, config.master_username),
+            credentials=credentials,
             sslmode=config.sslmode,
             ca_bundle=config.ca_bundle,
         ),
@@ -90,7 +83,7 @@ def discover(config: Config, client: ClientFor) -> Found:
 
 def _stacks(client: Any, region: str) -> list[_Stack]:
     found = []
-    with _asking("CloudFormation", "DescribeStacks", region):
+    with asking("CloudFormation", "DescribeStacks", region):
         for page in client.get_paginator("describe_stacks").paginate():
             for stack in page["Stacks"]:
                 outputs = {item["OutputKey"]: item["OutputValue"] for item in stack.get("Outputs", [])}
@@ -134,8 +127,35 @@ def _host_and_port(endpoint: str, default_port: int, stack: str) -> tuple[str, i
     return host, int(port) if port else default_port
 
 
-def _credentials(client: Any, secret: str, master_username: str | None) -> Credentials:
-    with _asking("Secrets Manager", "GetSecretValue", secret):
+def _credentials(
+    config: Config, stack: _Stack, endpoint: str, client: ClientFor
+) -> tuple[str, Credentials | TokenCredentials]:
+    """Return the name of the secret, if one is used, and as whom to connect."""
+    if config.credentials == "iam":
+        return "", _token_credentials(client("rds"), endpoint, config.master_username or "postgres", config.region)
+    secret = stack.output(SECRET)
+    if not secret:
+        raise DiscoveryError(
+            "[ERROR] Could not retrieve Aurora secret name from CloudFormation",
+            where={"stack": stack.name, "outputs": ", ".join(sorted(stack.outputs))},
+            remedy=f"The stack needs an output whose key contains {SECRET}.",
+        )
+    return secret, _secret_credentials(client("secretsmanager"), secret, config.master_username)
+
+
+def _token_credentials(client: Any, endpoint: str, user: str, region: str) -> TokenCredentials:
+    """Return credentials that make their tokens themselves: each is signed here, and AWS is not asked."""
+    host, _, port = endpoint.rpartition(":")
+
+    def make() -> str:
+        with asking("RDS", "GenerateDBAuthToken", user):
+            return str(client.generate_db_auth_token(DBHostname=host, Port=int(port), DBUsername=user, Region=region))
+
+    return TokenCredentials(user, make)
+
+
+def _secret_credentials(client: Any, secret: str, master_username: str | None) -> Credentials:
+    with asking("Secrets Manager", "GetSecretValue", secret):
         answer = client.get_secret_value(SecretId=secret)
     remedy = (
         f"Secret {secret} must hold JSON with password, and username where it is not {master_username or 'postgres'}."
@@ -178,7 +198,7 @@ def _tagged(client: Any) -> Iterator[tuple[str, str]]:
         {"Name": "tag:Name", "Values": list(BASTION_TAGS)},
         {"Name": "instance-state-name", "Values": ["running"]},
     ]
-    with _asking("EC2", "DescribeInstances", "bastion"):
+    with asking("EC2", "DescribeInstances", "bastion"):
         for page in client.get_paginator("describe_instances").paginate(Filters=filters):
             for reservation in page["Reservations"]:
                 for instance in reservation["Instances"]:
@@ -187,7 +207,7 @@ def _tagged(client: Any) -> Iterator[tuple[str, str]]:
 
 def _agent(client: Any, instance_id: str) -> str:
     """Return the version of the bastion's agent; an agent that is not online is told before anything is sent."""
-    with _asking("SSM", "DescribeInstanceInformation", instance_id):
+    with asking("SSM", "DescribeInstanceInformation", instance_id):
         answer = client.describe_instance_information(Filters=[{"Key": "InstanceIds", "Values": [instance_id]}])
     nodes = answer["InstanceInformationList"]
     status = nodes[0]["PingStatus"] if nodes else "not a managed node, stopped, or in another region"
@@ -201,35 +221,3 @@ def _agent(client: Any, instance_id: str) -> str:
             ),
         )
     return str(nodes[0].get("AgentVersion", ""))
-
-
-class _asking:  # noqa: N801 - reads as a word in the with statement
-    """Turns what AWS answers when it refuses into a `DiscoveryError` that says whom was asked for what."""
-
-    REMEDIES: Mapping[str, str] = {
-        "AccessDenied": "The operator's policy does not allow this call; docs/aws.md has the policy.",
-        "ExpiredToken": "The AWS credentials have expired: log in again.",
-        "UnrecognizedClient": "AWS does not know these credentials: check --aws-profile and --aws-region.",
-        "ResourceNotFound": "It is not there: check the name, and the region.",
-        "Decryption": "The operator may not use the key the secret is encrypted with (kms:Decrypt).",
-    }
-
-    def __init__(self, service: str, call: str, subject: str) -> None:
-        self.service, self.call, self.subject = service, call, subject
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _traceback: object) -> None:
-        where = {"call": self.call, "of": self.subject}
-        if isinstance(error, ClientError):
-            code = str(error.response["Error"]["Code"])
-            message = str(error.response["Error"].get("Message", ""))
-            remedy = next((text for part, text in self.REMEDIES.items() if part in code), "")
-            raise DiscoveryError(f"{self.service} refused: {code}: {message}", where=where, remedy=remedy) from error
-        if isinstance(error, BotoCoreError):
-            raise DiscoveryError(
-                f"{self.service} could not be asked: {error}",
-                where=where,
-                remedy="Check the network, the credentials (aws sts get-caller-identity) and the region.",
-            ) from error

@@ -30,7 +30,7 @@ from allure_commons.utils import now, uuid4
 from allure_pytest.listener import AllureListener
 from allure_pytest.utils import get_status
 
-from etl_manager.errors import PhaseNotRun, SqlError, VerificationError
+from etl_manager.errors import NotApplicable, PhaseNotRun, ProvisioningError, SqlError, VerificationError
 from etl_manager.redaction import redact
 
 Kind = Literal["text", "sql", "csv", "json"]
@@ -92,7 +92,9 @@ class Recorder:
         self._step.stop = now()
         self._step.status = _status(error)
         if error is not None:
-            self._step.statusDetails = StatusDetails(message=str(error))
+            self._step.statusDetails = StatusDetails(message=_message(error))
+            # An interrupted test gets no report: it would keep the status of its set-up, which passed.
+            self._current().status = self._step.status
         self._step = None
 
     def skip_step(self, title: str) -> None:
@@ -105,7 +107,7 @@ class Recorder:
         result = self._current()
         result.status = _status(error)
         trace = None if result.status == Status.SKIPPED else details
-        result.statusDetails = StatusDetails(message=str(error), trace=trace)
+        result.statusDetails = StatusDetails(message=_message(error), trace=trace)
 
     def attach(self, name: str, content: str, kind: Kind) -> None:
         """Attach *content* to the open step, or to the test between steps."""
@@ -129,11 +131,18 @@ _recorder: Recorder | None = None
 
 def _status(error: BaseException | None) -> str:
     """Return Allure's word: a claim about the database that does not hold is *failed*, other trouble *broken*."""
-    if isinstance(error, PhaseNotRun):
+    if isinstance(error, PhaseNotRun | NotApplicable):
         return str(Status.SKIPPED)
     if isinstance(error, SqlError | VerificationError):
         return str(Status.FAILED)
     return str(get_status(error))
+
+
+def _message(error: BaseException) -> str:
+    """Return what *error* says; a kind of error that does not speak for itself is named."""
+    if isinstance(error, ProvisioningError | AssertionError) and str(error):
+        return str(error)
+    return f"{type(error).__name__}: {error}"
 
 
 def start(config: Any, directory: Path, *, clean: bool) -> Recorder:

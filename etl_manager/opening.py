@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from etl_manager.bastion.archive import build
 from etl_manager.bastion.host import Bastion
 from etl_manager.bastion.ssm import RunCommand
 from etl_manager.batch import Attach, Batches
 from etl_manager.config import Config
-from etl_manager.discovery import discover
+from etl_manager.discovery import Found, discover
+from etl_manager.environment import Environment
 from etl_manager.progress import Progress
 from etl_manager.provisioning import LOG, Run
 from etl_manager.targets import Target
@@ -31,7 +33,33 @@ def open_run(
         ConfigError: When the archive cannot be made as the configuration says.
         DiscoveryError: When cluster, credentials or bastion cannot be found.
     """
+    config = replace(config, region=target.region)  # where the run is, whatever the file says
+    found, bastion = open_bastion(config, target, skip_copy=skip_copy, progress=progress, warn=warn)
+    batches = Batches(config, bastion, found.connection, progress, attach)
+    environment = Environment(
+        target=target.name,
+        emulated=target.emulated,
+        region=target.region,
+        stack=found.stack,
+        cluster_arn=found.cluster_arn,
+        host=found.connection.host,
+        port=found.connection.port,
+        client=target.client,
+        separation=target.separation,
+    )
+    return Run(config, batches, verify_only, progress, target.witness_conninfo, environment)
+
+
+def open_bastion(
+    config: Config, target: Target, *, skip_copy: bool, progress: Progress, warn: Callable[[str], None]
+) -> tuple[Found, Bastion]:
+    """Find the environment behind *target*; the bastion is not asked yet.
+
+    Raises:
+        ProvisioningError: As `open_run`.
+    """
     archive = build(config)
+    config = replace(config, region=target.region)
     progress.status("discovering the environment")
     found = discover(config, target.client)
     LOG.info(
@@ -53,5 +81,4 @@ def open_run(
         skip_copy=skip_copy or not config.transfer.enabled,
         warn=warn,
     )
-    batches = Batches(config, bastion, found.connection, progress, attach)
-    return Run(config, batches, verify_only, progress, target.witness_conninfo)
+    return found, bastion

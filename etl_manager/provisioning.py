@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from etl_manager import phases, witness
@@ -12,13 +12,16 @@ from etl_manager.bastion.script import Step
 from etl_manager.batch import Batches
 from etl_manager.config import Config
 from etl_manager.drift import PhaseReport, compare, predict
-from etl_manager.errors import PhaseNotRun, ProvisioningError, VerificationError
+from etl_manager.environment import Environment
+from etl_manager.errors import DatabaseMissing, PhaseNotRun, ProvisioningError
+from etl_manager.gate.catalogue import Catalogue
 from etl_manager.look import Look
 from etl_manager.progress import Progress
 from etl_manager.verification import Verification
 
 VERIFICATION = "verification"
 COUNT_ROWS = phases.INSPECTION.with_name("count-rows.sql")
+CATALOGUE = phases.INSPECTION.with_name("inspect-catalogue.sql").as_posix()
 LOG = logging.getLogger("etl_manager")
 
 
@@ -32,6 +35,7 @@ class Run:
         verify_only: Prove what is there and change nothing in the database.
         progress: Told what was created, repaired and left alone.
         witness_conninfo: Gives the conninfo of a database for the second witness, or None where it cannot be reached.
+        environment: Where the run takes place.
     """
 
     config: Config
@@ -39,10 +43,12 @@ class Run:
     verify_only: bool
     progress: Progress
     witness_conninfo: Callable[[str], str | None]
+    environment: Environment
     reports: dict[str, PhaseReport] = field(default_factory=dict)
     _first: Look | None = None
     _look: Look | None = None
     _verification: Verification | None = None
+    _catalogue: list[Step] = field(default_factory=list)
     _witnessed: bool = False
     _failed: dict[str, ProvisioningError] = field(default_factory=dict)
     _rows: dict[tuple[str, str], int] | None = None
@@ -79,10 +85,11 @@ class Run:
         before = self.ensure(self._before_verification()[-1])
         names = [phase.name for phase in self.config.phases]
         files = [file for name in names for file in self._files(name)]
+        files.append(phases.INSPECTION.as_posix())
         steps = self.batches.run(
-            "all phases again", [*files, phases.INSPECTION.as_posix()], self.config.database, closing=True
+            "all phases again", [*files, CATALOGUE], self.config.database, closing=True, needed=len(files)
         )
-        self._take_look(steps[-1])
+        self._take_look(steps[len(files) - 1])
         self._take_verification(steps)
         return [self._told(compare(name, before, self._seen(), before)) for name in self._before_verification()]
 
@@ -105,6 +112,17 @@ class Run:
             self._witnessed = True
         return self._verification
 
+    def catalogue(self) -> Catalogue:
+        """Return the cluster's databases and tables as they were when the verification ran, seen by the same command.
+
+        Raises:
+            VerificationError: When the output cannot be read.
+            ProvisioningError: As `verification`.
+        """
+        self.verification()
+        [step] = self.batches.check("verification", self._catalogue, self.config.database)
+        return Catalogue.read(step.stdout)
+
     def rows(self, schema: str, table: str) -> int | None:
         """Return how many rows *schema*.*table* has once everything is built; None when there is no such table."""
         look = self.ensure(self._before_verification()[-1])
@@ -126,8 +144,9 @@ class Run:
             lines += [f"  {file}" for file in self._files(phase.name)]
             if phase.name in phases.BUILT_IN and phase.name != VERIFICATION:
                 report = predict(phase.name, look, self.config.users_per_tenant)
-                lines += [f"  would be {change}" for change in report.changes]
-                lines.append(f"  {report.unchanged} would be left alone" if report.changes else "  nothing to change")
+                lines += [f"  would be {change}" for change in report.changes] or ["  nothing to change"]
+                if report.changes and report.unchanged:
+                    lines.append(f"  {report.unchanged} would be left alone")
         lines += [f"not configured, and left alone: schema {stray}" for stray in look.strays]
         return lines
 
@@ -151,9 +170,10 @@ class Run:
         looking = phases.INSPECTION.as_posix()
         before = [] if self._look else [looking]
         proving = name == VERIFICATION
-        after = [] if proving else [looking]
+        files = [*before, *self._files(name), *([] if proving else [looking])]
+        after = [CATALOGUE] if proving else []
         steps = self.batches.run(
-            f"phase {name}", [*before, *self._files(name), *after], phase.connection_db, closing=proving
+            f"phase {name}", [*files, *after], phase.connection_db, closing=proving, needed=len(files)
         )
         if before:
             self._take_look(steps[0])
@@ -170,12 +190,13 @@ class Run:
         if "proof" in self._failed:
             raise PhaseNotRun(VERIFICATION, VERIFICATION, self._failed["proof"].what.splitlines()[0])
         if self._look is None:
-            files = [phases.INSPECTION.as_posix(), *self._files(VERIFICATION)]
+            files = [phases.INSPECTION.as_posix(), *self._files(VERIFICATION), CATALOGUE]
             try:
                 steps = self.batches.run("verification", files, self.config.database, closing=True, needed=1)
                 self._take_look(steps[0])
                 if self._seen().exists:
-                    self._take_verification(self.batches.check("verification", steps, self.config.database))
+                    self.batches.check("verification", steps[: len(files) - 1], self.config.database)
+                    self._take_verification(steps)
             except ProvisioningError as error:
                 self._failed["proof"] = error
                 raise
@@ -187,9 +208,10 @@ class Run:
         self._look = Look.read(step.stdout)
         self._first = self._first or self._look
 
-    def _take_verification(self, steps: Iterable[Step]) -> None:
+    def _take_verification(self, steps: Sequence[Step]) -> None:
         files = self._files(VERIFICATION)
         self._verification = Verification.read("\n".join(step.stdout for step in steps if step.file in files))
+        self._catalogue = [step for step in steps if step.file == CATALOGUE]
         self._witnessed = False
 
     def _seen(self) -> Look:
@@ -207,8 +229,8 @@ class Run:
         self.batches.attach(f"drift of phase {report.phase}", "\n".join(report.lines(most=1000)), "text")
         return report
 
-    def _no_database(self) -> VerificationError:
-        return VerificationError(
+    def _no_database(self) -> DatabaseMissing:
+        return DatabaseMissing(
             f"The database {self.config.database} does not exist",
             where={"cluster": f"{self.batches.connection.host}:{self.batches.connection.port}"},
             remedy="Run without --verify-only to build it, or correct aurora.databaseName in config.json.",

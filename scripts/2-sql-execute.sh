@@ -55,60 +55,57 @@ interrupted() {
     exit "$2"
 }
 
-# json_string FILE NAME...: print the string at that path; nothing where there is none. Fails on anything else.
-json_string() {
-    local file=$1 path
-    shift
+# first_string FILE PATHS: print the first string at PATHS, a JSON array of paths; nothing where there is none.
+# Fails where FILE is not one JSON document, or something else than a string is at one of them.
+first_string() {
     if command -v jq >/dev/null; then
-        path=$(printf ',"%s"' "$@")
         # Slurped, since jq takes an empty file for no input rather than for bad input.
-        jq --slurp --raw-output --argjson path "[${path#,}]" '
+        jq --slurp --raw-output --argjson paths "$2" '
             if length == 1 then .[0] else error("not one JSON value") end
-            | getpath($path)
-            | if . == null then empty elif type == "string" then . else error("\($path | join(".")) is not a string") end
-        ' "$file" 2>&1
+            | [$paths[] as $path | getpath($path)
+               | if . == null or type == "string" then . else error("\($path | join(".")) is not a string") end]
+            | map(select(. != null))[0] // empty
+        ' "$1" 2>&1
     else
         python3 -I -c '
 import json, sys
 try:
     with open(sys.argv[1], encoding="utf-8") as file:
-        value = json.load(file)
-    for name in sys.argv[2:]:
-        value = None if value is None else value.get(name)
-    if value is not None and not isinstance(value, str):
-        raise ValueError(".".join(sys.argv[2:]) + " is not a string")
+        document = json.load(file)
+    found = []
+    for path in json.loads(sys.argv[2]):
+        value = document
+        for name in path:
+            value = None if value is None else value.get(name)
+        if value is not None and not isinstance(value, str):
+            raise ValueError(".".join(path) + " is not a string")
+        found.append(value)
 except (AttributeError, ValueError) as problem:
     sys.exit(str(problem))
-if value is not None:
-    sys.stdout.buffer.write(value.encode() + b"\n")
-' "$file" "$@" 2>&1
+for value in found:
+    if value is not None:
+        sys.stdout.buffer.write(value.encode() + b"\n")
+        break
+' "$1" "$2" 2>&1
     fi
-}
-
-# setting NAME...: put the same, from the configuration, into $found; or end the run.
-setting() {
-    found=$(json_string "$config" "$@") || die "$config cannot be read as a configuration: $found"
 }
 
 # Put the database that a phase connects to into $database.
 choose_database() {
-    setting aurora phases "$phase" connection_db
-    if [[ -z $found ]]; then
-        case $phase in
-        database | inspection)
-            found=postgres
-            ;;
-        schema | data | verification)
-            setting aurora databaseName
-            [[ -n $found ]] || setting aurora phases schema connection_db
-            [[ -n $found ]] || found=multitenant_analytics
-            ;;
-        *)
-            die "phase \"$phase\" has no database: set aurora.phases.$phase.connection_db in $config"
-            ;;
-        esac
-    fi
-    database=$found
+    local paths default=
+    paths="[\"aurora\", \"phases\", \"$phase\", \"connection_db\"]"
+    case $phase in
+    database | inspection)
+        default=postgres
+        ;;
+    schema | data | verification)
+        paths+=', ["aurora", "databaseName"], ["aurora", "phases", "schema", "connection_db"]'
+        default=multitenant_analytics
+        ;;
+    esac
+    database=$(first_string "$config" "[$paths]") || die "$config cannot be read as a configuration: $database"
+    database=${database:-$default}
+    [[ -n $database ]] || die "phase \"$phase\" has no database: set aurora.phases.$phase.connection_db in $config"
 }
 
 # Refuse whatever is not a plain file in its phase's own folder.
@@ -146,13 +143,15 @@ sealed() {
         die "$(openssl version) cannot open the sealed handover (no -pbkdf2): install openssl 1.1.1 or newer" \
             "(on Amazon Linux 2: sudo yum install openssl11, and make it the first openssl in PATH)"
     local line
-    if ! printf '%s' "$AURORA_SEALED_KEY" | base64 -d |
-        openssl pkeyutl -decrypt -inkey "$AURORA_HANDOVER_KEY" -pkeyopt rsa_padding_mode:oaep \
-            -pkeyopt rsa_oaep_md:sha256 -pkeyopt rsa_mgf1_md:sha256 >"$runtime/passphrase" 2>/dev/null ||
-        ! printf '%s' "$AURORA_SEALED" | base64 -d |
-        openssl enc -d -aes-256-cbc -pbkdf2 -iter 10000 -md sha256 \
-            -pass "file:$runtime/passphrase" >"$runtime/pgpass" 2>/dev/null ||
-        ! IFS= read -r line <"$runtime/pgpass" || [[ $line != '*:*:*:'* ]]; then
+    if ! {
+        printf '%s' "$AURORA_SEALED_KEY" | base64 -d |
+            openssl pkeyutl -decrypt -inkey "$AURORA_HANDOVER_KEY" -pkeyopt rsa_padding_mode:oaep \
+                -pkeyopt rsa_oaep_md:sha256 -pkeyopt rsa_mgf1_md:sha256 >"$runtime/passphrase" &&
+            printf '%s' "$AURORA_SEALED" | base64 -d |
+            openssl enc -d -aes-256-cbc -pbkdf2 -iter 10000 -md sha256 \
+                -pass "file:$runtime/passphrase" >"$runtime/pgpass" &&
+            IFS= read -r line <"$runtime/pgpass" && [[ $line == '*:*:*:'* ]]
+    } 2>/dev/null; then
         die "the sealed handover cannot be opened with $AURORA_HANDOVER_KEY: it was sealed to another key, or damaged"
     fi
     rm -f -- "$runtime/passphrase"

@@ -27,7 +27,7 @@ class Archive:
 
 
 def build(config: Config) -> Archive:
-    """Pack what ``bastion.autoTransfer`` names, and the configuration.
+    """Pack what ``bastion.autoTransfer`` names, the CA bundle and the configuration.
 
     Raises:
         ConfigError: When a named file or folder is not there, or one leads out of the project by a link.
@@ -64,6 +64,8 @@ def _contents(config: Config) -> dict[str, bytes]:
         if not (root / name).is_file():
             raise ConfigError(f"{key}: no such file: {name}", where={"config": config.source})
         contents[name] = _read(root / name, root, key)
+    if config.ca_bundle:
+        contents[config.ca_bundle] = _read(root / config.ca_bundle, root, "aurora.caBundle")
     contents[CONFIG_NAME] = config.raw
     return contents
 

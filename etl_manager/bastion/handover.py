@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import base64
 import secrets
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from cryptography.hazmat.primitives import hashes, padding, serialization
@@ -40,6 +42,38 @@ class Credentials:
             )
         redaction.register(self.password)
         redaction.register(_escaped(self.password))
+
+    def current(self) -> Credentials:
+        """Return what to connect with now: a password does not age."""
+        return self
+
+
+TOKEN_RENEWAL_SECONDS = 600
+"""At this age an IAM token is made anew. It lives 15 minutes (AWS: Aurora user guide, "IAM database authentication"),
+and the rest is for the command to be delivered and to connect; a connection that stands outlives its token."""
+
+
+class TokenCredentials:
+    """Credentials whose password is an IAM token, made anew when it is older than `TOKEN_RENEWAL_SECONDS`.
+
+    Args:
+        user: The database user; it needs the role ``rds_iam``.
+        make: Makes a token.
+        clock: Seconds; the wall's, since AWS counts a token's life also while this machine sleeps.
+    """
+
+    def __init__(self, user: str, make: Callable[[], str], clock: Callable[[], float] = time.time) -> None:
+        self.user = user
+        self._make = make
+        self._clock = clock
+        self._made: tuple[float, Credentials] | None = None
+
+    def current(self) -> Credentials:
+        """Return credentials that are good for a command sent now."""
+        now = self._clock()
+        if self._made is None or not 0 <= now - self._made[0] < TOKEN_RENEWAL_SECONDS:
+            self._made = (now, Credentials(self.user, self._make()))
+        return self._made[1]
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 
 from etl_manager.bastion import script
 from etl_manager.bastion.archive import Archive
-from etl_manager.bastion.handover import Credentials, Sealed, seal
-from etl_manager.bastion.ssm import Invocation, RunCommand
+from etl_manager.bastion.handover import Credentials, Sealed, TokenCredentials, seal
+from etl_manager.bastion.ssm import TAKEN, Invocation, RunCommand, taken
 from etl_manager.bastion.workspace import (
     BastionFacts,
     Parts,
@@ -40,7 +40,7 @@ class Connection:
 
     host: str
     port: int
-    credentials: Credentials
+    credentials: Credentials | TokenCredentials
     sslmode: str = "prefer"
     ca_bundle: str | None = None
 
@@ -67,7 +67,7 @@ class Bastion:
     warn: Callable[[str], None]
     run_id: str = field(default_factory=lambda: secrets.token_hex(6))
     _facts: BastionFacts | None = None
-    _sealed: Sealed | None = None
+    _sealed: tuple[Credentials, Sealed] | None = None
     _opened: bool = False
 
     def open(self) -> BastionFacts:
@@ -93,6 +93,11 @@ class Bastion:
         """What `open` found; it knows of the transfers since."""
         return self._facts or self.open()
 
+    @property
+    def has_this_project(self) -> bool:
+        """Whether the workspace is known to be what this project holds; `skip_copy` may leave another one there."""
+        return self._facts is not None and self._facts.holds(self.archive)
+
     def batch(
         self, files: Sequence[str], connection: Connection, comment: str, *, closing: bool = False
     ) -> tuple[Invocation, list[script.Step]]:
@@ -108,20 +113,42 @@ class Bastion:
             WorkspaceError: When the transfer failed.
             CommandError: When the command did not run to its end.
         """
-        templates: tuple[str, ...] = ("batch.sh",)
-        values = self._connection_values(connection)
         body = [f"step {script.quote(file)} || return 0" for file in files]
+        return self.carry(("batch.sh",), body, connection, comment, closing=closing)
+
+    def carry(
+        self,
+        templates: tuple[str, ...],
+        body: list[str],
+        connection: Connection,
+        comment: str,
+        *,
+        closing: bool,
+        errors: str = "replace",
+    ) -> tuple[Invocation, list[script.Step]]:
+        """Run *body*, after the transfer when one is due: in the same command where both fit.
+
+        Raises:
+            WorkspaceError: When the transfer failed.
+            CommandError: When the command did not run to its end.
+        """
+        values = self._connection_values(connection)
         if (parts := self._due()) is not None:
-            if len(parts.pieces) == 1 and self._fits(values | parts.values(), templates, body, parts):
-                body = [parts.receive(1), "unpack || return", *body]
+            missing = parts.missing(self.facts.parts)
+            self._send(parts, missing[:-1])
+            riding = [*map(parts.receive, missing[-1:]), "unpack || return"]
+            if self._fits(values | parts.values(), templates, [*riding, *body]):
+                body = [*riding, *body]
                 templates, values = ("transfer.sh", *templates), values | parts.values()
             else:
-                self._transfer()
+                self._send(parts, missing[-1:] or [0], unpack=True)
         if closing:
             templates = (*templates, "close.sh")
         ran = self.execute(templates, "\n".join(body), values, comment, FINISH_AND_CLOSE if closing else FINISH)
         self._opened = not closing or ran.kept
-        head, steps = script.steps(ran.output)
+        head, steps = script.steps(ran.output, errors)
+        if ran.status == TAKEN:
+            raise taken(ran.invocation)
         if ran.status != 0 or not steps:
             raise self._transfer_failed(ran)
         self._transferred(head)
@@ -144,12 +171,14 @@ class Bastion:
         text = script.assemble(self._base_values() | values, templates, body or ":", end)
         invocation = self.run_command.run(text, f"etl-manager {comment}")
         frame = script.parse(invocation.stdout)
+        if frame is not None and frame.status == TAKEN and (twin := self.run_command.twin(invocation)):
+            invocation, frame = twin, script.parse(twin.stdout)
         if frame is None:
             raise CommandError(
                 f"The command ended without its end marker (exit status {invocation.exit_code}): "
                 f"{invocation.stderr.strip()[:400] or 'it printed nothing on stderr'}",
                 where={"SSM command": invocation.command_id, "instance": invocation.instance_id},
-                remedy="It was cut off on the bastion. Run again: every phase is safe to repeat.",
+                remedy=f"It was cut off on the bastion. {self.run_command.again}",
             )
         carried = frame.content
         while frame.kept and len(carried) < frame.size:
@@ -178,16 +207,18 @@ class Bastion:
     def _connection_values(self, connection: Connection) -> dict[str, str]:
         if not self._opened:
             self.open()
-        if self._sealed is None:
-            self._sealed = seal(connection.credentials, self.facts.public_key)
+        credentials = connection.credentials.current()
+        if self._sealed is None or self._sealed[0] is not credentials:
+            self._sealed = (credentials, seal(credentials, self.facts.public_key))
+        sealed = self._sealed[1]
         values = {
             "AURORA_ENDPOINT": connection.host,
             "AURORA_PORT": str(connection.port),
             "AURORA_USER": connection.credentials.user,
             "AURORA_SSLMODE": connection.sslmode,
             "AURORA_RUNTIME_DIR": self._base_values()["RUNTIME"],
-            "AURORA_SEALED_KEY": self._sealed.key,
-            "AURORA_SEALED": self._sealed.body,
+            "AURORA_SEALED_KEY": sealed.key,
+            "AURORA_SEALED": sealed.body,
             "AURORA_HANDOVER_KEY": f"{self._base_values()['RUNTIME']}/key.pem",
         }
         return values | ({"AURORA_SSLROOTCERT": connection.ca_bundle} if connection.ca_bundle else {})
@@ -204,23 +235,15 @@ class Bastion:
         empty = script.assemble(self._base_values(), ("transfer.sh",), "unpack || return", FINISH)
         return max(self.max_command_bytes - len(empty) - 400, 1_000)
 
-    def _fits(self, values: dict[str, str], templates: tuple[str, ...], body: list[str], parts: Parts) -> bool:
-        text = script.assemble(
-            self._base_values() | values,
-            ("transfer.sh", *templates),
-            "\n".join([*body, parts.receive(1), "unpack || return"]),
-            FINISH,
-        )
+    def _fits(self, values: dict[str, str], templates: tuple[str, ...], body: list[str]) -> bool:
+        text = script.assemble(self._base_values() | values, ("transfer.sh", *templates), "\n".join(body), FINISH)
         return len(text.encode()) <= self.max_command_bytes
 
-    def _transfer(self) -> None:
-        """Send the archive in commands of its own; parts that an earlier run left there are not sent again."""
-        parts = Parts.cut(self.archive, self._room())
-        riding = parts.missing(self.facts.parts)
-        for index, number in enumerate(riding or [0]):
-            last = index == len(riding or [0]) - 1
+    def _send(self, parts: Parts, numbers: Sequence[int], *, unpack: bool = False) -> None:
+        """Send the parts *numbers* in commands of their own, 0 for none; the last one may *unpack* them all."""
+        for number in numbers:
             lines = [parts.receive(number)] if number else []
-            lines += ["unpack || return"] if last else []
+            lines += ["unpack || return"] if unpack and number == numbers[-1] else []
             comment = f"transfer part {number} of {len(parts.pieces)}"
             ran = self.execute(("transfer.sh",), "\n".join(lines), parts.values(), comment)
             if ran.status != 0:

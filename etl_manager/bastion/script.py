@@ -40,8 +40,12 @@ def template(name: str) -> str:
 
 
 def quote(word: str) -> str:
-    """Return *word* quoted for the shell."""
-    return shlex.quote(word)
+    """Return *word* quoted for the shell.
+
+    Two braces never stand together: the agent replaces ``{{ssm:…}}`` by a parameter's value (AWS: Systems Manager
+    user guide, "Using Parameter Store parameters in Run Command"). A word with braces always is in quotes.
+    """
+    return re.sub(r"\{(?=\{)", "{''", shlex.quote(word))
 
 
 def assemble(values: Mapping[str, str], templates: tuple[str, ...], body: str, end: str) -> str:
@@ -108,8 +112,11 @@ class Step:
     stderr: str
 
 
-def steps(output: bytes) -> tuple[str, list[Step]]:
-    """Return what stands before the first step of *output*, and the steps in their order."""
+def steps(output: bytes, errors: str = "replace") -> tuple[str, list[Step]]:
+    """Return what stands before the first step of *output*, and the steps in their order.
+
+    *errors* says how bytes that are no UTF-8 are decoded, as in `bytes.decode`.
+    """
     first = _STEP.search(output)
     head = output[: first.start()] if first else output
     found, position = [], len(head)
@@ -122,8 +129,8 @@ def steps(output: bytes) -> tuple[str, list[Step]]:
                 file=match[5].decode(),
                 exit_code=exit_code,
                 seconds=milliseconds / 1000,
-                stdout=output[match.end() : end_of_out].decode("utf-8", "replace"),
-                stderr=output[end_of_out:position].decode("utf-8", "replace"),
+                stdout=output[match.end() : end_of_out].decode("utf-8", errors),
+                stderr=output[end_of_out:position].decode("utf-8", errors),
             )
         )
     return head.decode("utf-8", "replace"), found

@@ -33,6 +33,9 @@ REFUSALS = {
     "ExpiredToken": "The AWS credentials have expired: log in again, then run again.",
     "UnrecognizedClientException": "AWS does not know these credentials: check the profile and the region.",
 }
+TAKEN = 77
+"""The exit status of a command that may run once, where it was run already: see `RunCommand.twin`."""
+SAFE_AGAIN = "Run again: every phase is safe to repeat."
 PATIENCE_SECONDS = 60
 """How long throttling or a broken connection is borne before the run gives up on a call."""
 
@@ -58,6 +61,7 @@ class RunCommand:
         client: A boto3 SSM client that does not retry by itself: a resent SendCommand could run a script twice.
         instance_id: The bastion.
         on_status: Called at every look with the status and the seconds since the command was sent.
+        again: What a user is told of a command that may have run in part.
     """
 
     client: Any
@@ -66,6 +70,7 @@ class RunCommand:
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
     sent: int = 0
+    again: str = SAFE_AGAIN
 
     def run(self, script: str, comment: str) -> Invocation:
         """Run *script* and return what it left.
@@ -83,6 +88,27 @@ class RunCommand:
         except KeyboardInterrupt:
             self._cancel(command_id)
             raise
+
+    def twin(self, invocation: Invocation) -> Invocation | None:
+        """Return, once it ended, the command that was sent before *invocation* with the same text; None without one.
+
+        There are two when the answer to the first was lost, and SSM did not show it when it was looked for.
+
+        Raises:
+            CommandError: When it did not run to its end.
+        """
+        for _ in self._attempts("ListCommands", invocation.command_id):
+            try:
+                commands = self.client.list_commands(InstanceId=self.instance_id, MaxResults=10)["Commands"]
+            except (ConnectionError, HTTPClientError):
+                continue
+            except ClientError as error:
+                self._bear(error, "ListCommands", invocation.command_id)
+                continue
+            comments = {str(item["CommandId"]): str(item.get("Comment")) for item in commands}
+            mine = comments.pop(invocation.command_id, None)
+            return next((self._wait(other) for other, comment in comments.items() if comment == mine), None)
+        raise AssertionError
 
     def _send(self, script: str, comment: str) -> str:
         """Send once. When the answer is lost on the way, look whether SSM has the command before sending again."""
@@ -190,7 +216,7 @@ class RunCommand:
             where={"SSM command": command_id, "instance": self.instance_id, "status": status},
             remedy=(
                 f"Look at the agent: aws ssm describe-instance-information --filters Key=InstanceIds,"
-                f"Values={self.instance_id}\nThen run again: every phase is safe to repeat."
+                f"Values={self.instance_id}\n{self.again if may_have_run else 'Then run again.'}"
             ),
         )
 
@@ -227,3 +253,15 @@ class RunCommand:
             self.client.cancel_command(CommandId=command_id, InstanceIds=[self.instance_id])
         except (BotoCoreError, ClientError):
             self.on_status("cancel failed", 0.0)
+
+
+def taken(invocation: Invocation) -> CommandError:
+    """Return the error of a command that another sending of it had run, where that one cannot be found."""
+    return CommandError(
+        "The command was given to SSM twice, since an answer was lost on the network; it runs once, the other time",
+        where={"SSM command": invocation.command_id, "instance": invocation.instance_id},
+        remedy=(
+            "SSM does not show the other one yet; its output will be there: aws ssm list-commands "
+            f"--instance-id {invocation.instance_id} --max-results 5"
+        ),
+    )

@@ -131,8 +131,5 @@ def _instance(account: str, region: str, instance_id: str) -> None:
 
 
 def _stack(account: str, region: str, name: str, outputs: dict[str, str]) -> None:
-    template = {
-        "Resources": {},
-        "Outputs": {key: {"Value": value} for key, value in outputs.items()},
-    }
+    template = {"Resources": {}, "Outputs": {key: {"Value": value} for key, value in outputs.items()}}
     _backend("cloudformation", account, region).create_stack(name, json.dumps(template), {})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 import types
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
@@ -118,9 +119,21 @@ class FeatureFile(pytest.Module):
     def _unknown_steps(self, feature: Feature) -> Iterator[guards.Problem]:
         for template in feature.scenarios.values():
             for step in _steps_to_find(template):
-                manager = self.session._fixturemanager  # noqa: SLF001 - as pytest-bdd itself finds steps when they run
-                if not any(True for _ in find_fixturedefs_for_step(step, manager, self)):
-                    yield guards.Problem(step.line_number, f"unknown step: {step.type.capitalize()} {step.name}")
+                kind = self._kind(step)
+                if kind != step.type:
+                    hint = f" (it is known as a {kind.capitalize()})" if kind else ""
+                    text = f"unknown step: {step.type.capitalize()} {step.name}{hint}"
+                    yield guards.Problem(step.line_number, text)
+
+    def _kind(self, step: Step) -> str | None:
+        """Return the kind *step* is known as: its own if there is a function for that, else another, else none."""
+        manager = self.session._fixturemanager  # noqa: SLF001 - pytest-bdd finds steps by it when they run
+        candidate = copy.copy(step)
+        for kind in (step.type, "given", "when", "then"):
+            candidate.type = kind
+            if any(True for _ in find_fixturedefs_for_step(candidate, manager, self)):
+                return kind
+        return None
 
     def _getobj(self) -> types.ModuleType:
         """Return a module made of the scenarios: an attribute's name is the scenario's, and so is the node id."""

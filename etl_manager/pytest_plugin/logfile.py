@@ -51,3 +51,8 @@ class RunLog:
             _log.warning("%s", report.longrepr[2])
         elif report.longrepr is not None:
             _log.error("%s", report.longreprtext)
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self, exitstatus: int) -> None:
+        """Log how the run ended."""
+        _log.info("exit status %d", exitstatus)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from pytest_bdd.parser import Step
 
-from etl_manager.errors import PhaseNotRun, ProvisioningError
+from etl_manager.errors import NotApplicable, PhaseNotRun, ProvisioningError
 from etl_manager.pytest_plugin.collection import SCENARIO
 from etl_manager.redaction import redact
 
@@ -42,7 +42,7 @@ def pytest_runtest_makereport(
         report = yield
     finally:
         item.config.option.showlocals = show_locals
-    if isinstance(error, PhaseNotRun):
+    if isinstance(error, PhaseNotRun | NotApplicable):
         report.outcome = "skipped"
         path, line, _ = item.location
         report.longrepr = (path, (line or 0) + 1, f"Skipped: {redact(error.what)}")
@@ -66,9 +66,8 @@ def pytest_warning_recorded(warning_message: warnings.WarningMessage) -> None:
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Forget the teardowns that have nothing to show: pytest would search them all for each failure it shows."""
     reporter: Any = session.config.pluginmanager.get_plugin("terminalreporter")
-    if reporter is not None:
-        silent = reporter.stats.get("", [])
-        silent[:] = [report for report in silent if any("teardown" in name for name, _ in report.sections)]
+    silent = reporter.stats.get("", [])
+    silent[:] = [report for report in silent if any("teardown" in name for name, _ in report.sections)]
 
 
 def _message(item: pytest.Item, error: BaseException | None) -> str | None:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from etl_manager.progress import Progress, Silence
+from etl_manager.progress import Progress
 from etl_manager.redaction import redact
 
 QUIET_SECONDS = 10.0
@@ -48,16 +48,17 @@ class TerminalProgress:
     def status(self, line: str) -> None:
         """Show what is going on right now; the next call replaces it."""
         with self._terminal() as reporter:
+            now = self._clock()
             if reporter.isatty() and os.environ.get("TERM") != "dumb":
                 self._erase(reporter)
                 reporter.ensure_newline()
                 width = shutil.get_terminal_size().columns - 1
                 reporter.write(redact(line)[:width], flush=True)
                 self._live = True
-            elif self._clock() - self._shown_at >= QUIET_SECONDS:
+            elif now - self._shown_at >= QUIET_SECONDS:
                 reporter.write_line(redact(line))
                 reporter.flush()
-                self._shown_at = self._clock()
+                self._shown_at = now
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self) -> None:
@@ -94,8 +95,6 @@ class TerminalProgress:
 
 @pytest.hookimpl(trylast=True)
 def pytest_configure(config: pytest.Config) -> None:
-    """Set up the progress of the run; without a terminal reporter it is silent."""
-    config.stash[PROGRESS] = Silence()
-    if config.pluginmanager.has_plugin("terminalreporter"):
-        progress = config.stash[PROGRESS] = TerminalProgress(config)
-        config.pluginmanager.register(progress, "provisioning-progress")
+    """Set up the progress of the run."""
+    progress = config.stash[PROGRESS] = TerminalProgress(config)
+    config.pluginmanager.register(progress, "provisioning-progress")

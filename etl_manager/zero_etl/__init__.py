@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from etl_manager.zero_etl.compile import CompiledFilter, compile_filter
 from etl_manager.zero_etl.evaluate import Ambiguity, Catalogue, Reading, Table
-from etl_manager.zero_etl.grammar import FilterError, Pattern, parse, render
+from etl_manager.zero_etl.grammar import parse, render
 from etl_manager.zero_etl.judge import Judgement, judge_filter
+from etl_manager.zero_etl.pattern import FilterError, Pattern
 
 __all__ = [
     "Ambiguity",

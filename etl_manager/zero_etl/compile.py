@@ -13,12 +13,13 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from etl_manager.zero_etl.evaluate import Catalogue, Reading, Table
-from etl_manager.zero_etl.grammar import ANY, FilterError, Keyword, Pattern, is_database_name, render
+from etl_manager.zero_etl.grammar import is_database_name, render
+from etl_manager.zero_etl.pattern import ANY, FilterError, Keyword, Pattern
 from etl_manager.zero_etl.problem import EXCESS, LATENT, PATTERN, Problem
 from etl_manager.zero_etl.proposals import proposals
 from etl_manager.zero_etl.writing import is_blurred
 
-_GOOD_ENOUGH = 12 * PATTERN
+_GOOD_ENOUGH = 4 * PATTERN
 """A filter that takes nothing too much is not bettered any more when it has so few patterns."""
 
 
@@ -31,7 +32,7 @@ class CompiledFilter:
         patterns: The same, in its parts.
         exact: It takes the wanted tables and no other table of the catalogue, under both readings.
         excess: The tables of the catalogue it takes although they are not wanted; it never misses a wanted one.
-        latent: Schemas of the catalogue that have no table of a wanted name, but whose table would be taken if they had.
+        latent: Schemas of the catalogue of which nothing is wanted and nothing taken, until they get the table wanted most often.
         blurred: Wanted tables whose name no filter can spell; a pattern with ``.`` stands for them.
     """
 

@@ -17,7 +17,7 @@ from enum import Enum
 from itertools import accumulate
 from typing import NamedTuple
 
-from etl_manager.zero_etl.grammar import Keyword, Kind, Part, Pattern
+from etl_manager.zero_etl.pattern import Keyword, Kind, Part, Pattern
 from etl_manager.zero_etl.regex import compiled, longest_literal
 
 

@@ -18,19 +18,15 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import NamedTuple
 
-from etl_manager.zero_etl.grammar import Keyword
-from etl_manager.zero_etl.writing import DIGIT, DIGITS, REST, shape_of
+from etl_manager.zero_etl.pattern import MAX_PATTERNS, Keyword
+from etl_manager.zero_etl.writing import DIGIT, DIGITS, REST, Group, common_start, shape_of
 
 _END = "\ue010"
 _LENGTH = 0xE100  # lengths of digit runs are characters from here on
 _RUN = re.compile("[0-9]+")
-
-
-class Group(NamedTuple):
-    """Names that one expression stands for."""
-
-    shape: str
-    names: tuple[str, ...]
+_CORE = 0.9
+_MOST_RUNS = 3
+"""A name with more runs of digits is no numbered name: many repetitions in one expression are slow to refuse."""
 
 
 class Choice(NamedTuple):
@@ -60,6 +56,8 @@ def _plain_shape(key: str) -> str:
 
 def _abstract_key(shape: str) -> str:
     runs = _RUN.findall(shape)
+    if len(runs) > _MOST_RUNS:
+        return _plain_key(shape)
     return _RUN.sub(DIGITS, shape) + _END + "".join(chr(_LENGTH + len(run)) for run in runs) + "".join(runs)
 
 
@@ -75,13 +73,6 @@ def _abstract_shape(key: str) -> str:
         length = next(runs, 0) if element == DIGITS else 0
         filled += [next(digits, DIGIT) for _ in range(length)] if length else [element]
     return "".join(filled)
-
-
-def _common(first: str, last: str) -> str:
-    """Return the common beginning of two keys, and so of all that sort between them."""
-    if first == last:
-        return first
-    return first[: next(at for at, (a, b) in enumerate(zip(first, last, strict=False)) if a != b)]
 
 
 class Hierarchy:
@@ -115,7 +106,7 @@ class Hierarchy:
         self._leaves.append(pure or high - low == 1)
         if self._leaves[me]:
             return
-        depth = len(_common(self._keys[low], self._keys[high - 1]))
+        depth = len(common_start(self._keys[low], self._keys[high - 1]))
         while low < high:
             following = bisect_right(self._keys, self._keys[low][: depth + 1] + "\U0010ffff", low, high)
             self._grow(low, following, me)
@@ -124,18 +115,38 @@ class Hierarchy:
     def group(self, node: int) -> Group:
         """Return the names at *node*, with the narrowest shape for them."""
         low, high = self._spans[node]
-        key = _common(self._keys[low], self._keys[high - 1])
+        key = common_start(self._keys[low], self._keys[high - 1])
         shape = self._shape_of(key)
         return Group(shape[:: self._step], tuple(name for found in self._names[low:high] for name in found))
 
-    def pure_groups(self, *, wanted: bool) -> list[Group]:
-        """Return the largest groups of wanted names only, or of others only."""
-        totals = self._weight if wanted else self._wanted
+    def foreign_groups(self) -> list[Group]:
+        """Return the largest groups without a wanted name."""
         return [
             self.group(node)
             for node, (low, high) in enumerate(self._spans)
-            if self._leaves[node] and totals[low] == totals[high]
+            if self._leaves[node] and self._wanted[high] == self._wanted[low]
         ]
+
+    def wanted_groups(self, share: float) -> list[Group]:
+        """Return the largest groups of which at least *share* (0 to 1) is wanted, no more than a filter has patterns."""
+        dense = [self._wanted[high] - self._wanted[low] >= share * (high - low) for low, high in self._spans]
+        if not common_start(self._keys[0], self._keys[-1]):
+            dense[0] = False  # no group but simply all names
+        # Where one child has nearly all the wanted names of a node, the child is the narrower group for them.
+        wanted = [self._wanted[high] - self._wanted[low] for low, high in self._spans]
+        core = list(range(len(self._spans)))
+        for node in range(len(self._spans) - 1, 0, -1):
+            if wanted[node] >= _CORE * wanted[self._parents[node]]:
+                core[self._parents[node]] = core[node]
+        # A node below a dense one is part of its group, also where it is not dense itself.
+        for node, parent in enumerate(self._parents):
+            covered = parent >= 0 and dense[parent]
+            dense[node] = dense[node] or covered
+        found = [
+            node for node, parent in enumerate(self._parents) if dense[node] and not (parent >= 0 and dense[parent])
+        ]
+        largest = sorted(found, key=lambda node: -wanted[node])[:MAX_PATTERNS]
+        return [self.group(core[node]) for node in largest]
 
     def choose(self, prices: Prices) -> list[Choice]:
         """Return the cheapest choice that leaves out no wanted name; broad before narrow."""

@@ -6,7 +6,8 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from etl_manager.zero_etl.evaluate import Ambiguity, Catalogue, Reading, Table
-from etl_manager.zero_etl.grammar import Pattern, parse
+from etl_manager.zero_etl.grammar import parse
+from etl_manager.zero_etl.pattern import Pattern
 
 _SHOWN = 10
 
@@ -64,10 +65,10 @@ def judge_filter(
     patterns = parse(text)
     asked = {Table(database, *pair) for pair in wanted}
     everything = Catalogue([*catalogue, *asked])
-    taken = [everything.taken(patterns, reading) for reading in Reading]
+    whole, found = (everything.taken(patterns, reading) for reading in Reading)
     return Judgement(
         patterns=patterns,
-        missing=tuple(sorted(asked - set.intersection(*taken))),
-        excess=tuple(sorted(set.union(*taken) - asked)),
+        missing=tuple(sorted(asked - (whole & found))),
+        excess=tuple(sorted((whole | found) - asked)),
         ambiguous=tuple(everything.ambiguities(patterns)),
     )

@@ -8,9 +8,9 @@ from functools import cached_property
 
 from etl_manager.zero_etl.cover import cover
 from etl_manager.zero_etl.evaluate import Database, Reading
-from etl_manager.zero_etl.grammar import ANY, MAX_PATTERNS, Keyword, Part, Pattern
-from etl_manager.zero_etl.hierarchy import Choice, Group, Hierarchy, hierarchies
-from etl_manager.zero_etl.writing import REST, part_of, shape_of
+from etl_manager.zero_etl.hierarchy import Choice, Hierarchy, hierarchies
+from etl_manager.zero_etl.pattern import ANY, MAX_PATTERNS, Keyword, Part, Pattern
+from etl_manager.zero_etl.writing import REST, Group, part_of, shape_of
 
 Pair = tuple[str, str]
 """Schema and table."""
@@ -24,8 +24,9 @@ _Offer = tuple[str, "str | Part"]
 class Problem:
     """Wanted tables beside the others of their database.
 
-    A schema that has no table of a wanted name gets a latent one: a filter that would take it should it be created is worse
-    than one that would not, though only real tables decide whether a filter is exact.
+    A schema of which nothing is wanted, and that lacks the table wanted most often, gets that table as a latent one: a filter
+    that would take it, should it be created, is worse than one that would not, though only real tables decide whether a
+    filter is exact.
     """
 
     def __init__(self, database: str, wanted: Sequence[Pair], catalogue: Iterable[Pair]) -> None:
@@ -48,13 +49,13 @@ class Problem:
         beyond = self.database.taken(patterns, Reading.WHOLE) - self.wanted.keys()
         return {pair: LATENT if pair in self.latent else EXCESS for pair in beyond}
 
-    def schema_part(self, shape: str) -> Part | None:
-        """Return the part for *shape* among the schemas of the database."""
-        return part_of(shape, self.database.schemas)
+    def schema_part(self, shape: str, covered: Collection[str] = ()) -> Part | None:
+        """Return the part for *shape* among the schemas of the database; it matches at least *covered*."""
+        return part_of(shape, self.database.schemas, covered)
 
-    def table_part(self, shape: str) -> Part | None:
-        """Return the part for *shape* among the table names of the database."""
-        return part_of(shape, self.database.table_names)
+    def table_part(self, shape: str, covered: Collection[str] = ()) -> Part | None:
+        """Return the part for *shape* among the table names of the database; it matches at least *covered*."""
+        return part_of(shape, self.database.table_names, covered)
 
     @cached_property
     def table_hierarchies(self) -> list[Hierarchy]:
@@ -91,15 +92,14 @@ class Problem:
             offers.append(((shape_of(pair[0]), shape_of(pair[1])), [pair]))
             for names, name in zip(by_name, pair, strict=True):
                 names.setdefault(name, []).append(pair)
-        tables = (group for hierarchy in self.table_hierarchies for group in hierarchy.pure_groups(wanted=False))
-        groups: list[tuple[_Offer, Group, dict[str, list[Pair]]]] = [
-            ((group.shape, job.excluded), group, by_name[0]) for job in jobs for group in job.foreign_groups
-        ]
-        groups += [((REST, group.shape), group, by_name[1]) for group in tables]
-        for offer, group, names in groups:
-            pairs = [pair for name in group.names for pair in names.get(name, ())]
-            if len(pairs) > 1:
-                offers.append((offer, pairs))
+        tables = (group for hierarchy in self.table_hierarchies for group in hierarchy.foreign_groups())
+        for job in jobs:
+            for group in job.foreign_groups:
+                if len(pairs := [pair for name in group.names for pair in by_name[0].get(name, ())]) > 1:
+                    offers += [((shape, job.excluded), pairs) for shape in group.shapes()]
+        for group in tables:
+            if len(pairs := [pair for name in group.names for pair in by_name[1].get(name, ())]) > 1:
+                offers += [((REST, shape), pairs) for shape in group.shapes()]
         return offers
 
 
@@ -128,13 +128,20 @@ class Job:
     @cached_property
     def foreign_groups(self) -> list[Group]:
         """The groups of several schemas none of which is wanted."""
-        groups = [group for h in self.hierarchies for group in h.pure_groups(wanted=False)]
+        groups = [group for h in self.hierarchies for group in h.foreign_groups()]
         return [group for group in groups if len(group.names) > 1]
 
-    def includes(self, shape: str) -> list[Pattern]:
-        """Return the patterns that include the schemas of *shape*; every schema where no narrower part is safe."""
-        schema = self._problem.schema_part(shape) or ANY
+    def includes(self, schema: Part) -> list[Pattern]:
+        """Return the patterns that include the tables of the job in *schema*."""
         return [Pattern(Keyword.INCLUDE, self._problem.name, schema, table) for table in self.tables]
+
+    def _part(self, group: Group, covered: Collection[str] = ()) -> Part | None:
+        """Return a part for *group*, one that matches nothing else where there is such a one."""
+        parts = [part for shape in group.shapes() if (part := self._problem.schema_part(shape, covered))]
+        for part in parts:
+            if self._problem.database.schemas.matching(part, Reading.WHOLE).issubset(group.names):
+                return part
+        return parts[0] if parts else None
 
     def patterns(self, way: int, choices: Iterable[Choice]) -> list[tuple[int, Pattern]]:
         """Return the patterns of *choices* with their levels, without excludes that would hit a wanted schema."""
@@ -142,16 +149,17 @@ class Job:
         for level, keyword, node in choices:
             group = self.hierarchies[way].group(node)
             if keyword is Keyword.INCLUDE:
-                found += [(level, pattern) for pattern in self.includes(group.shape)]
-            elif (schema := self._problem.schema_part(group.shape)) is not None:
+                schema = self._part(group, self.wanted.intersection(group.names))
+                found += [(level, pattern) for pattern in self.includes(schema or ANY)]
+            elif (schema := self._part(group)) is not None:
                 hit = self._problem.database.schemas.matching(schema, Reading.WHOLE) & self.wanted
                 if hit <= set(group.names):
                     found.append((level, Pattern(Keyword.EXCLUDE, self._problem.name, schema, self.excluded)))
         return found
 
-    def patchwork(self, room: int) -> list[Pattern] | None:
-        """Return includes alone, of groups from all hierarchies that hold wanted schemas only; None if *room* is too small."""
-        groups = [group for h in self.hierarchies for group in h.pure_groups(wanted=True)]
+    def patchwork(self, share: float, room: int) -> list[Pattern] | None:
+        """Return includes alone, of groups from all hierarchies of which *share* is wanted; None if *room* is too small."""
+        groups = [group for h in self.hierarchies for group in h.wanted_groups(share)]
         room //= len(self.tables)
         if sum(sorted((len(group.names) for group in groups), reverse=True)[:room]) < len(self.wanted):
             return None
@@ -162,4 +170,5 @@ class Job:
 
         offers = [(group.shape, group.names) for group in groups]
         chosen, left = cover(dict.fromkeys(self.wanted, 1), offers, room, accept)
-        return None if left else [pattern for shape in chosen for pattern in self.includes(shape)]
+        parts = [part for shape in chosen if (part := self._problem.schema_part(shape))]
+        return None if left else [pattern for part in parts for pattern in self.includes(part)]

@@ -13,8 +13,8 @@ from collections.abc import Collection, Iterator, Sequence
 
 from etl_manager.zero_etl.cover import cover
 from etl_manager.zero_etl.evaluate import Reading
-from etl_manager.zero_etl.grammar import ANY, MAX_PATTERNS, Keyword, Part, Pattern
 from etl_manager.zero_etl.hierarchy import Choice, Prices
+from etl_manager.zero_etl.pattern import ANY, MAX_PATTERNS, Keyword, Part, Pattern
 from etl_manager.zero_etl.problem import LATENT, PATTERN, Job, Pair, Problem
 from etl_manager.zero_etl.writing import shape_of
 
@@ -22,6 +22,8 @@ _EXACT = LATENT / PATTERN
 _MILDER = (1e-2, 1e-4, 1e-5, 1e-6, 1e-9)
 """Prices of a unit of weight, in patterns: of what ignores latent tables, down to what ignores all mistakes."""
 _STEPS = 10
+_SHARES = (1, 0.9, 0.7)
+"""How much of a group must be wanted for it to be included with groups of other hierarchies."""
 
 
 def proposals(problem: Problem) -> Iterator[tuple[list[Pattern], bool]]:
@@ -29,13 +31,14 @@ def proposals(problem: Problem) -> Iterator[tuple[list[Pattern], bool]]:
     if plain := _plain_list(problem):
         yield problem.cleared(plain, []), True
     for jobs in _job_sets(problem):
-        if len(jobs) == 1 and (patchwork := jobs[0].patchwork(MAX_PATTERNS)):
-            yield _finished(problem, jobs, patchwork), False
         ways = range(min(len(job.hierarchies) for job in jobs))
         exact = [_choose(jobs, way, _EXACT) for way in ways]
         for way in ways:
             if _count(jobs, exact[way]) <= MAX_PATTERNS:
                 yield _finished(problem, jobs, _written(jobs, way, exact[way])), False
+        for share in _SHARES if len(jobs) == 1 else ():
+            if patchwork := jobs[0].patchwork(share, MAX_PATTERNS):
+                yield _finished(problem, jobs, patchwork), False
         for way in ways:
             counts = {_count(jobs, exact[way])}
             for excess in ([_dearest(jobs, way)] if min(counts) > MAX_PATTERNS else []) + [*_MILDER]:
@@ -50,7 +53,8 @@ def _plain_list(problem: Problem) -> list[Pattern] | None:
         return None
     found = []
     for schema_name, table_name in problem.wanted:
-        schema, table = problem.schema_part(shape_of(schema_name)), problem.table_part(shape_of(table_name))
+        schema = problem.schema_part(shape_of(schema_name), [schema_name])
+        table = problem.table_part(shape_of(table_name), [table_name])
         if schema is None or table is None:
             return None
         found.append(Pattern(Keyword.INCLUDE, problem.name, schema, table))
@@ -59,26 +63,26 @@ def _plain_list(problem: Problem) -> list[Pattern] | None:
 
 def _job_sets(problem: Problem) -> Iterator[list[Job]]:
     """Split the problem into questions about schemas: all wanted tables together in several ways, or each by itself."""
-    names = [problem.table_part(shape_of(table)) for table in problem.tables]
-    literal = [part for part in names if part is not None]
-    if len(literal) == len(names) <= MAX_PATTERNS:
-        yield [Job(problem, literal)]
-    if len(problem.tables) > 1:
-        if (grouped := _grouped_tables(problem)) and len(grouped) < len(names):
-            yield [Job(problem, grouped)]
-        product = all(
-            (schema, table) in problem.wanted
-            for schema in problem.wanted_schemas
-            for table in problem.database.tables[schema].intersection(problem.tables)
-        )
-        if not product and len(literal) == len(names) <= MAX_PATTERNS:
-            yield [Job(problem, [part]) for part in literal]
-    if len(problem.tables) > 1 or len(literal) < len(names):
+    parts = [problem.table_part(shape_of(table), [table]) for table in problem.tables]
+    names = [part for part in parts if part is not None]
+    each = len(names) == len(parts) <= MAX_PATTERNS
+    product = all(
+        (schema, table) in problem.wanted
+        for schema in problem.wanted_schemas
+        for table in problem.database.tables[schema].intersection(problem.tables)
+    )
+    if each and not product:
+        yield [Job(problem, [part]) for part in names]
+    if each:
+        yield [Job(problem, names)]
+    if len(parts) > 1 and (grouped := _grouped_tables(problem)) and len(grouped) < len(parts):
+        yield [Job(problem, grouped)]
+    if len(parts) > 1 or not each:
         yield [Job(problem, [ANY])]
 
 
 def _grouped_tables(problem: Problem) -> list[Part] | None:
-    groups = [group for h in problem.table_hierarchies for group in h.pure_groups(wanted=True)]
+    groups = [group for h in problem.table_hierarchies for group in h.wanted_groups(share=1)]
 
     def accept(shape: str) -> Collection[str] | None:
         part = problem.table_part(shape)

@@ -1,7 +1,7 @@
 -- What every file here starts with: the configuration, read once, the same way.
 -- included by: sql/aurora/<phase>/*.sql (\ir)
 -- variables:   config_file (default config.json in the working directory)
--- leaves:      psql variable database;
+-- leaves:      psql variables database, and database_conninfo: \connect -reuse-previous=on :"database_conninfo";
 --              pg_temp.configuration (content, database, users_per_tenant);
 --              pg_temp.tenant (ordinal, name): the configured tenants, in the order of the file;
 --              pg_temp.sample_users(tenant): the sample rows that tenant must hold.
@@ -29,7 +29,11 @@ SELECT content,
        coalesce((content #>> '{sampleData,usersPerTenant}')::integer, 5) AS users_per_tenant
   FROM (SELECT :'config'::jsonb AS content) AS file;
 
-SELECT database FROM configuration \gset
+SELECT database,
+       -- In quotes: \connect takes a plain name with "=" or "://" in it for a connection string.
+       format('dbname=''%s''', replace(replace(database, '\', '\\'), '''', '\''')) AS database_conninfo
+  FROM configuration
+\gset
 
 CREATE TEMPORARY TABLE tenant (
     ordinal bigint NOT NULL,

@@ -31,6 +31,7 @@ def database_exists():
 
 
 @given(parsers.parse("the schema {name} exists"))
+@then(parsers.parse("the schema {name} exists"))
 def schema_exists(name):
     pass
 
@@ -68,7 +69,7 @@ class Outcome:
 
     def failure(self, heading: str) -> str:
         """Return what stands under *heading* among the failures."""
-        part = re.search(rf"^_+ {re.escape(heading)} _+\n(.*?)^(?:_+ .* _+|=+ .* =+)$", self.out, re.M | re.S)
+        part = re.search(rf"^_+ {re.escape(heading)} _+\n(.*?)^(?:___+ .* _+|=+ .* =+)$", self.out, re.M | re.S)
         assert part is not None, self.out
         return part[1]
 

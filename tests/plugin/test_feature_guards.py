@@ -128,7 +128,7 @@ def test_problems_stop_the_run_with_file_and_line(project):
         "features/2-twice.feature:5: scenario 'S' has no step",
         "features/3-empty.feature:1: the file is empty: no feature",
         "features/4-latin.feature:1: not UTF-8 text: byte 12",
-        "features/5-steps.feature:5: unknown step: Then the database exists",
+        "features/5-steps.feature:5: unknown step: Then the database exists (it is known as a Given)",
         "features/5-steps.feature:6: unknown step: Then nobody knows this",
         "features/6-tags.feature:3: unknown tag @skip: pytest.ini has no such marker",
     ]:

@@ -8,7 +8,9 @@ import os
 import shutil
 import signal
 import subprocess
+import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -32,6 +34,7 @@ class Bastion:
     DATA = "sql/aurora/data/insert-sample-data.sql"
     VERIFICATION = "sql/aurora/verification/verify-setup.sql"
     INSPECTION = "sql/aurora/inspection/inspect-database.sql"
+    ROWS = "sql/aurora/inspection/count-rows.sql"
 
     server: EmbeddedPostgres
     workspace: Path
@@ -103,9 +106,9 @@ class Bastion:
             for statement in statements:
                 connection.execute(statement.encode())
 
-    def rows(self, query: str, *parameters: object) -> list[tuple[Any, ...]]:
+    def rows(self, query: str, *parameters: object, database: str | None = None) -> list[tuple[Any, ...]]:
         """Return what *query* finds, by a connection that has nothing to do with the engine."""
-        with self.connect() as connection:
+        with self.connect(database) as connection:
             return connection.execute(query.encode(), parameters or None).fetchall()
 
     def findings(self, **changes: str | None) -> list[Finding]:
@@ -122,8 +125,10 @@ class Bastion:
             "SELECT count(*) FROM pg_stat_activity"
             " WHERE application_name = '2-sql-execute' AND datname = %s AND wait_event_type = 'Lock'"
         )
+        deadline = time.monotonic() + 30
         with self.connect("postgres") as connection:
             while connection.execute(query, [database or self.database]).fetchone() != (count,):
+                assert time.monotonic() < deadline, "no engine waits for a lock"
                 assert all(process.poll() is None for process in self.running[-count:]), "the engine ended"
 
 
@@ -154,10 +159,10 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgre
 _numbers = itertools.count(1)
 
 
-@pytest.fixture
-def bastion(server: EmbeddedPostgres, tmp_path: Path) -> Iterator[Bastion]:
-    """A workspace with the project's SQL and scripts, the default tenants and a database that is not there yet."""
-    workspace, runtime = tmp_path / "workspace", tmp_path / "runtime"
+@contextmanager
+def _bastion(server: EmbeddedPostgres, folder: Path) -> Iterator[Bastion]:
+    """Make a workspace with the project's SQL and scripts, and in the end drop its database."""
+    workspace, runtime = folder / "workspace", folder / "runtime"
     runtime.mkdir()
     for name in ("sql", "scripts"):
         shutil.copytree(ROOT / name, workspace / name)
@@ -175,10 +180,37 @@ def bastion(server: EmbeddedPostgres, tmp_path: Path) -> Iterator[Bastion]:
 
 
 @pytest.fixture
-def built(bastion: Bastion) -> Bastion:
-    """The same, built."""
-    bastion.build()
+def bastion(server: EmbeddedPostgres, tmp_path: Path) -> Iterator[Bastion]:
+    """A workspace for the default tenants, and a database that is not there yet."""
+    with _bastion(server, tmp_path) as bastion:
+        yield bastion
+
+
+@pytest.fixture(scope="session")
+def original(server: EmbeddedPostgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The name of a database that the three building phases have built; for copying only."""
+    with _bastion(server, tmp_path_factory.mktemp("original")) as bastion:
+        bastion.build()
+        yield bastion.database
+
+
+@pytest.fixture
+def built(bastion: Bastion, original: str) -> Bastion:
+    """A workspace for the default tenants, and a database that is built."""
+    copy = sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(bastion.database), sql.Identifier(original))
+    with bastion.connect("postgres") as connection:
+        connection.execute(copy)
     return bastion
+
+
+@pytest.fixture
+def stranger(bastion: Bastion) -> Iterator[str]:
+    """Another role, that owns nothing of ours."""
+    bastion.break_things("CREATE ROLE stranger", database="postgres")
+    yield "stranger"
+    with bastion.connect() as connection:
+        connection.execute("DROP OWNED BY stranger CASCADE")
+        connection.execute("DROP ROLE stranger")
 
 
 @pytest.fixture

@@ -66,7 +66,7 @@ def test_table_can_be_replicated(built):
     ]
     assert built.rows("SELECT relpersistence::text FROM pg_class WHERE oid = 'tenant_a.users'::regclass") == [("p",)]
     assert built.rows(
-        "SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE conrelid = 'tenant_a.users'::regclass"
+        "SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE contype = 'p' AND conrelid = 'tenant_a.users'::regclass"
     ) == [("PRIMARY KEY (user_id)",)]
 
 

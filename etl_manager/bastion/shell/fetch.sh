@@ -2,5 +2,6 @@
 # Another page of an output that was longer than SSM keeps. Given by the suite: KEPT, OFFSET.
 fetch() {
     [[ ${KEPT:?} =~ ^out\.[A-Za-z0-9]+$ && -f $RUNTIME/$KEPT ]] || { echo "no kept output $KEPT" >&2; return 74; }
-    tail -c "+$((OFFSET + 1))" "$RUNTIME/$KEPT" | head -c "$LIMIT"
+    # In this order both read to the end: a tail whose reader leaves early would fail the pipe.
+    head -c "$((OFFSET + LIMIT))" "$RUNTIME/$KEPT" | tail -c "+$((OFFSET + 1))"
 }

@@ -1,6 +1,7 @@
 -- Tell a program how many rows every ordinary table of the multi-tenant database has. Changes nothing.
 -- connects to: postgres, then to the multi-tenant database where that exists
 -- prints:      JSON, one object a table: schema, table, rows
+\set ON_ERROR_STOP on
 \ir ../../shared/configuration.sql
 \pset format unaligned
 \pset tuples_only on
@@ -8,7 +9,7 @@
 SELECT EXISTS (SELECT FROM pg_database WHERE datname = :'database') AS database_exists \gset
 
 \if :database_exists
-    \connect -reuse-previous=on :database_conninfo
+    \connect -reuse-previous=on :"database_conninfo"
     SET default_transaction_read_only = on;
 
     -- One statement a table: none takes more than one lock, however many tables there are.

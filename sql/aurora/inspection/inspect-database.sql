@@ -21,9 +21,6 @@ SELECT row_to_json(line)
           LEFT JOIN pg_database ON datname = wanted.name) AS line;
 
 \if :database_exists
-    -- In quotes: psql takes a plain name with "=" or "://" in it for a connection string.
-    SELECT format('dbname=''%s''', replace(replace(database, '\', '\\'), '''', '\''')) AS database_conninfo
-      FROM configuration \gset
     \connect -reuse-previous=on :"database_conninfo"
     \ir ../../shared/configuration.sql
     \ir ../../shared/observation.sql
