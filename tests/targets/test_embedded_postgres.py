@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -213,6 +214,7 @@ def test_closed_programs(tmp_path, monkeypatch):
         assert psql.stdout.startswith("psql (PostgreSQL) 16.")
     finally:
         server.forget()
+        shutil.rmtree(server.bin_dir.parents[3])
 
 
 def test_password_is_not_in_the_error(tmp_path):
