@@ -59,7 +59,8 @@ class EmbeddedPostgres:
             TargetError: When the wheel is missing, the data is of another version, or the server does not come up.
         """
         self.bin_dir = programs(self.major, self._account)
-        self.directory.mkdir(parents=True, exist_ok=True, mode=0o755 if self._account else 0o700)
+        self.directory.mkdir(parents=True, exist_ok=True)
+        self.directory.chmod(0o755 if self._account else 0o700)
         if not self.known:
             self._clear()  # nobody has the password of a cluster that still is there
         if self._home != self.directory:

@@ -226,3 +226,15 @@ def test_password_is_not_in_the_error(tmp_path):
         assert server.password[:16] not in str(failed.value)
     finally:
         server.forget()
+
+
+def test_strict_umask(tmp_path):
+    """An operator whose files nobody else may read can start it as well."""
+    server = EmbeddedPostgres(tmp_path / "postgres")
+    before = os.umask(0o077)
+    try:
+        server.start()
+        assert ask(server, "SELECT 1") == 1
+    finally:
+        os.umask(before)
+        server.forget()
