@@ -93,6 +93,11 @@ class Bastion:
         """What `open` found; it knows of the transfers since."""
         return self._facts or self.open()
 
+    @property
+    def has_this_project(self) -> bool:
+        """Whether the workspace is known to be what this project holds; `skip_copy` may leave another one there."""
+        return self._facts is not None and self._facts.holds(self.archive)
+
     def batch(
         self, files: Sequence[str], connection: Connection, comment: str, *, closing: bool = False
     ) -> tuple[Invocation, list[script.Step]]:
