@@ -99,6 +99,11 @@ class Bastion:
         """What `open` found; it knows of the transfers since."""
         return self._facts or self.open()
 
+    @property
+    def known(self) -> BastionFacts | None:
+        """What is known of the bastion without asking it; None before `open`."""
+        return self._facts
+
     def batch(
         self, files: Sequence[str], connection: Connection, comment: str, *, closing: bool = False
     ) -> tuple[Invocation, list[script.Step]]:
