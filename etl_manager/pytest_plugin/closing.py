@@ -37,11 +37,12 @@ class Closing:
         self._promised = promised(session.config.rootpath, project_config(session.config))
         selected = Counter(_proof(item) for item in session.items if SCENARIO in item.stash)
         self._left_out = tuple((Counter(self._promised) - selected).elements())
+        self._closed: tuple[Assessment, str] | None = None
         closing.begin(self._reports)
 
-    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    @pytest.hookimpl(wrapper=True, trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None, object, object]:
-        """Close the report after everybody else has written what is covered by it."""
+        """Close the report after everybody else has written what is covered by it, and before the terminal sums up."""
         result = yield
         config = session.config
         run = config.stash.get(RUN, None)
@@ -65,25 +66,25 @@ class Closing:
             promised=tuple(self._promised),
             left_out=self._left_out,
         )
-        assessment, digest = closing.close(self._reports, record)
-        _tell(config, assessment, digest)
+        self._closed = closing.close(self._reports, record)
         return result
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+        """Say where the verdict is, and the digest by which the evidence can be checked."""
+        if self._closed is None:
+            return
+        assessment, digest = self._closed
+        folder = os.path.relpath(self._reports, config.invocation_params.dir)
+        found = assessment.completeness
+        terminalreporter.section("report")
+        terminalreporter.write_line(f"{HEADLINES[assessment.state]}: {folder}/{VERDICT_PAGE}, {folder}/{SUMMARY}")
+        terminalreporter.write_line(f"Results of {found.there} of {found.promised} promised scenarios.")
+        terminalreporter.write_line(f"manifest sha256:{digest}")
 
 
 def begin(session: pytest.Session, directory: Path, made_from: Source) -> None:
     """Have the report of this run, whose results go to *directory*, closed at its end."""
     session.config.pluginmanager.register(Closing(session, directory, made_from))
-
-
-def _tell(config: pytest.Config, assessment: Assessment, digest: str) -> None:
-    """Say on the terminal where the verdict is, and the digest by which the evidence can be checked."""
-    reporter = config.pluginmanager.get_plugin("terminalreporter")
-    if reporter is None:
-        return
-    folder = os.path.relpath(config.stash[SETTINGS].reports, config.invocation_params.dir)
-    found = assessment.completeness
-    reporter.write_line(f"{HEADLINES[assessment.state]}: {folder}/{VERDICT_PAGE}, {folder}/{SUMMARY}")
-    reporter.write_line(f"evidence: {found.there} of {found.promised} promised scenarios, manifest sha256:{digest}")
 
 
 def _proof(item: pytest.Item) -> Proof:

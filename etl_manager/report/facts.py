@@ -48,10 +48,10 @@ def facts(
         "database": config.database,
         "tenants": str(len(config.tenants)),
         "postgresql": UNKNOWN,
-        "psql on the bastion": UNKNOWN,
+        "psql": UNKNOWN,
         "bastion": UNKNOWN,
         "commit": str(source),
-        "sql digest": f"sha256:{digest}",
+        "sql-digest": f"sha256:{digest}",
         "python": platform.python_version(),
     }
     if run is not None:
@@ -63,7 +63,7 @@ def facts(
             "stack": place.stack,
             "cluster": place.cluster_arn or f"{place.host}:{place.port}",
             "postgresql": run.server_version or "not known: the database did not answer",
-            "psql on the bastion": bastion.known.psql if bastion.known else "not known: the bastion did not answer",
+            "psql": bastion.known.psql if bastion.known else "not known: the bastion did not answer",
             "bastion": bastion.run_command.instance_id,
         }
     return known

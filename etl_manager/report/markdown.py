@@ -56,4 +56,4 @@ def _piece(content: str, mark: str, *, code: bool) -> str:
 
 def _escaped(content: str) -> str:
     """Return *content* so that Markdown shows it as it is."""
-    return re.sub(r"([\\`*_{}\[\]<>|~])", r"\\\1", content.replace("\n", " "))
+    return re.sub(r"([\\`*{}\[\]<>|~]|(?<!\w)_|_(?!\w))", r"\\\1", content.replace("\n", " "))

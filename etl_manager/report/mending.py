@@ -53,13 +53,14 @@ def mended(page: str, verdict: str, state: str, style: str) -> str:
 
 
 _FRONT_STYLE = """
-#front-bar { position: sticky; top: 0; z-index: 1000; display: flex; gap: .5rem; align-items: center;
-  padding: .4rem 1rem; background: #1d2127; color: #fff; font: 600 14px system-ui, "DejaVu Sans", sans-serif; }
+#front-bar { position: sticky; top: 0; z-index: 1000; display: flex; gap: .5rem; align-items: center; height: 40px;
+  box-sizing: border-box; padding: 0 1rem; background: #1d2127; color: #fff; font: 600 14px system-ui, "DejaVu Sans", sans-serif; }
 #front-bar a { padding: .25rem .8rem; border-radius: .3rem; color: #fff; text-decoration: none; }
 #front-bar a[aria-current] { background: #fff; color: #1d2127; }
 #front-bar .state { margin-right: auto; padding: .25rem .8rem; border-radius: .3rem; background: #59626e; }
 #front-bar .state.ready { background: #14692f; } #front-bar .state.not-ready { background: #b3121d; }
-#front { background: #f4f6f9; min-height: 100vh; }
+#front { background: #f4f6f9; }
+#app, #app > div { height: calc(100vh - 40px) !important; min-height: 0 !important; }
 body.front #app, body.front #allure-app-loader, body:not(.front) #front { display: none; }
 """
 
