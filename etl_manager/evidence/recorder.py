@@ -23,7 +23,7 @@ from allure_commons.model2 import (
 from allure_commons.utils import now, uuid4
 from allure_pytest.utils import get_status
 
-from etl_manager.errors import PhaseNotRun, ProvisioningError, SqlError, VerificationError
+from etl_manager.errors import NotApplicable, PhaseNotRun, ProvisioningError, SqlError, VerificationError
 from etl_manager.provenance import Source
 from etl_manager.redaction import redact
 from etl_manager.report import kinds
@@ -121,7 +121,7 @@ class Recorder:
 
     def _attach_facts(self, error: BaseException) -> None:
         """Attach what is known of a failure that has no output to show, such as the SSM command it happened in."""
-        if isinstance(error, ProvisioningError) and error.where and not isinstance(error, PhaseNotRun):
+        if isinstance(error, ProvisioningError) and error.where and _status(error) != Status.SKIPPED:
             facts = {"what": error.what, **error.where, "next": error.remedy}
             self.attach("facts of the failure", json.dumps(facts, indent=2, default=str, ensure_ascii=False), "json")
 
@@ -133,7 +133,7 @@ class Recorder:
 
 def _status(error: BaseException | None) -> str:
     """Return Allure's word: a claim about the database that does not hold is *failed*, other trouble *broken*."""
-    if isinstance(error, PhaseNotRun):
+    if isinstance(error, PhaseNotRun | NotApplicable):
         return str(Status.SKIPPED)
     if isinstance(error, SqlError | VerificationError):
         return str(Status.FAILED)

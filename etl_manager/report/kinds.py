@@ -10,6 +10,7 @@ from etl_manager.errors import (
     ConfigError,
     DiscoveryError,
     EnvironmentTrouble,
+    NotApplicable,
     PhaseNotRun,
     SqlError,
     TargetError,
@@ -24,6 +25,7 @@ LEFT_OUT = "Not run on this target or in this mode"
 
 _BY_ERROR: tuple[tuple[type[BaseException], str], ...] = (
     (PhaseNotRun, NOT_RUN),
+    (NotApplicable, LEFT_OUT),
     (SqlError, "PostgreSQL refused a statement"),
     (VerificationError, "The verification did not hold"),
     (DiscoveryError, "AWS, credentials or discovery"),
@@ -35,6 +37,7 @@ _BY_ERROR: tuple[tuple[type[BaseException], str], ...] = (
 )
 """The first that fits counts: the database's own faults, then what the suite stands on."""
 
+_NOT_BROKEN = {PhaseNotRun, NotApplicable, SqlError, VerificationError}
 _MARK = "  kind:  "
 
 
@@ -58,7 +61,7 @@ def read(trace: str) -> str:
 
 def categories() -> list[dict[str, Any]]:
     """Return the kinds as Allure's categories: one file serves Allure 2 and Allure 3."""
-    broken = [kind for error_type, kind in _BY_ERROR if error_type not in {PhaseNotRun, SqlError, VerificationError}]
+    broken = [kind for error_type, kind in _BY_ERROR if error_type not in _NOT_BROKEN]
     failed = [DIFFERS, *(kind for error_type, kind in _BY_ERROR if error_type in {SqlError, VerificationError})]
     return [
         *(_category(kind, "failed") for kind in failed),

@@ -33,7 +33,7 @@ class Result:
         labels: Name → value.
         steps: Their sentences with their statuses.
         attachments: Name and file of each, in order.
-        full_name: What Allure tells scenarios apart by.
+        test_case: The id by which Allure's library knows the scenario, whatever the row.
     """
 
     file: str
@@ -48,7 +48,7 @@ class Result:
     labels: Mapping[str, str]
     steps: tuple[tuple[str, str], ...]
     attachments: tuple[tuple[str, str], ...]
-    full_name: str
+    test_case: str
 
     @property
     def report_id(self) -> str:
@@ -59,12 +59,7 @@ class Result:
     def history_id(self) -> str:
         """The id by which Allure 3 knows it from run to run."""
         parameters = ",".join(f"{name}:{value}" for name, value in self.proof.row)
-        return f"{_md5(self.full_name)}.{_md5(parameters)}"
-
-    @property
-    def test_case_id(self) -> str:
-        """The id by which Allure 3 knows the scenario, whatever the row."""
-        return _md5(self.full_name)
+        return f"{_md5(self.test_case)}.{_md5(parameters)}"
 
 
 @dataclass(frozen=True)
@@ -115,7 +110,7 @@ def _result(file: str, data: Mapping[str, Any]) -> Result:
         attachments=tuple(
             (item["name"], item["source"]) for node in [data, *steps] for item in node.get("attachments", [])
         ),
-        full_name=data["fullName"],
+        test_case=data["testCaseId"],
     )
 
 

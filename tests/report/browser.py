@@ -113,7 +113,11 @@ class Browser:
 
     def requests(self) -> set[str]:
         """Return the addresses that were asked for since the page was opened."""
-        sent = (event["params"]["request"]["url"] for event in self.events if event.get("method") == "Network.requestWillBeSent")
+        sent = (
+            event["params"]["request"]["url"]
+            for event in self.events
+            if event.get("method") == "Network.requestWillBeSent"
+        )
         return {url for url in sent if not url.startswith(("data:", "blob:"))}
 
     def screenshot(self, path: Path) -> None:

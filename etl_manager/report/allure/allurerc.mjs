@@ -22,7 +22,7 @@ export default {
         singleFile: true,
         reportLanguage: "en",
         theme: "light",
-        groupBy: ["epic", "feature", "story", "tenants"],
+        groupBy: ["feature", "story", "tenants"],
       },
     },
     agent: { enabled: false },
