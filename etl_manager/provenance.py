@@ -1,8 +1,7 @@
-"""Where what is run comes from: the commit, whether it was changed since, and the digest of the SQL."""
+"""Where what is run comes from: the commit, whether it was changed since, and where a browser finds it."""
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 import subprocess
@@ -50,18 +49,6 @@ def source(root: Path) -> Source:
     dirty = bool(_git(root, "status", "--porcelain", "--", "."))
     web, prefix = _web(_git(root, "remote", "get-url", "origin")), _git(root, "rev-parse", "--show-prefix")
     return Source(commit=commit, dirty=dirty, web=web, prefix=prefix)
-
-
-def sql_digest(root: Path) -> str:
-    """Return the SHA-256 of ``sql/``: of the lines that ``sha256sum`` prints for its files, in the order of their names.
-
-    By hand: ``find sql -type f | LC_ALL=C sort | xargs sha256sum | sha256sum``
-    """
-    files = sorted(
-        (path.relative_to(root).as_posix().encode(), path) for path in (root / "sql").rglob("*") if path.is_file()
-    )
-    lines = (f"{hashlib.sha256(path.read_bytes()).hexdigest()}  ".encode() + name + b"\n" for name, path in files)
-    return hashlib.sha256(b"".join(lines)).hexdigest()
 
 
 def _web(remote: str) -> str:

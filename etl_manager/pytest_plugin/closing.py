@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from etl_manager.evidence.surroundings import write_environment
-from etl_manager.provenance import Source, sql_digest
+from etl_manager.gate.binding import sql_digest
+from etl_manager.provenance import Source
 from etl_manager.provisioning import Run
 from etl_manager.pytest_plugin.collection import ROW, SCENARIO, project_config
 from etl_manager.pytest_plugin.options import SETTINGS

@@ -9,5 +9,5 @@ from __future__ import annotations
 
 RESULTS, RECORD, HISTORY, MANIFEST = "allure-results", "run.json", "history.jsonl", "manifest.sha256"
 SUMMARY, VERDICT_PAGE, RENDERED, LOG = "summary.md", "verdict.html", "allure-report", "run.log"
-GATE, DATA_FILTER = "phase3-gate.json", "zero-etl-data-filter.txt"
+GATE, GATE_PAGE, DATA_FILTER = "phase3-gate.json", "phase3-gate.md", "zero-etl-data-filter.txt"
 """Files and folders of ``reports/``."""

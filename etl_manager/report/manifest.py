@@ -10,9 +10,9 @@ import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from etl_manager.report import DATA_FILTER, GATE, HISTORY, LOG, MANIFEST, RECORD, RESULTS
+from etl_manager.report import DATA_FILTER, GATE, GATE_PAGE, HISTORY, LOG, MANIFEST, RECORD, RESULTS
 
-SINGLE = (RECORD, HISTORY, LOG, GATE, DATA_FILTER)
+SINGLE = (RECORD, HISTORY, LOG, GATE, GATE_PAGE, DATA_FILTER)
 """What is covered beside the results, where it is there."""
 
 
