@@ -30,7 +30,7 @@ from allure_commons.utils import now, uuid4
 from allure_pytest.listener import AllureListener
 from allure_pytest.utils import get_status
 
-from etl_manager.errors import PhaseNotRun, ProvisioningError, SqlError, VerificationError
+from etl_manager.errors import NotApplicable, PhaseNotRun, ProvisioningError, SqlError, VerificationError
 from etl_manager.redaction import redact
 
 Kind = Literal["text", "sql", "csv", "json"]
@@ -131,7 +131,7 @@ _recorder: Recorder | None = None
 
 def _status(error: BaseException | None) -> str:
     """Return Allure's word: a claim about the database that does not hold is *failed*, other trouble *broken*."""
-    if isinstance(error, PhaseNotRun):
+    if isinstance(error, PhaseNotRun | NotApplicable):
         return str(Status.SKIPPED)
     if isinstance(error, SqlError | VerificationError):
         return str(Status.FAILED)

@@ -45,6 +45,10 @@ def opened(config: pytest.Config) -> Iterator[Run]:
         reset=settings.reset_local,
         master_username=project.master_username or "postgres",
         instance_id=project.instance_id,
+        keep=settings.keep,
+        postgres_image=project.images.postgres,
+        bastion_image=project.images.bastion,
+        progress=progress,
     )
     target = open_target(settings.target, options)
     try:

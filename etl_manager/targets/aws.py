@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from etl_manager.errors import TargetError
+from etl_manager.network import Separation
 from etl_manager.targets import TargetOptions
 from etl_manager.targets.calls import client_config
 
@@ -49,6 +50,12 @@ class AwsTarget:
     def client(self, service: str, *, attempts: int | None = None) -> Any:
         """Return a boto3 client of *service*; with *attempts*, one that sends a call at most so often."""
         return self._session.client(service, config=client_config(attempts))
+
+    def separation(self) -> Separation:
+        """Return that nothing can be said: the suite did not make the VPC, and may run inside it."""
+        return Separation(
+            absent="who reaches the cluster is decided by its VPC, which the suite neither makes nor knows"
+        )
 
     def witness_conninfo(self, database: str) -> str | None:  # noqa: ARG002
         """Return None: the database is reached through the bastion only."""
