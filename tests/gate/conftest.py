@@ -25,7 +25,7 @@ from etl_manager.opening import open_run
 from etl_manager.progress import Silence
 from etl_manager.targets import Target, TargetOptions
 from etl_manager.targets.local import LocalTarget
-from tests.acceptance.rig import PRISTINE, ROOT, Cloud
+from tests.acceptance.rig import ROOT, Cloud
 
 CLUSTER_ARN = "arn:aws:rds:us-east-1:123456789012:cluster:analytics"
 INTEGRATION = {
@@ -53,6 +53,7 @@ class FakeAws:
     endpoint_url: str | None = None
 
     def client(self, service: str, *, attempts: int | None = None) -> Any:
+        """A client of the local target, but for RDS, which answers as AWS would."""
         if service != "rds":
             return self.local.client(service, attempts=attempts)
         client: Any = boto3.client("rds", region_name=self.region, aws_access_key_id="x", aws_secret_access_key="x")
@@ -66,10 +67,11 @@ class FakeAws:
         return client
 
     def witness_conninfo(self, database: str) -> str | None:
+        """The local target's."""
         return self.local.witness_conninfo(database)
 
     def close(self) -> None:
-        pass
+        """Nothing to close: the local target is another's."""
 
 
 @dataclass
