@@ -6,6 +6,7 @@ import atexit
 import re
 import shutil
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from etl_manager.emulator import EmulatedAws, SandboxHost
 from etl_manager.emulator.schedule import Schedule
 from etl_manager.errors import TargetError
 from etl_manager.network import Separation
-from etl_manager.targets import TargetOptions, front
+from etl_manager.targets import DEFAULT_REGION, TargetOptions, front
 from etl_manager.targets.embedded_postgres import EmbeddedPostgres
 from etl_manager.targets.private_folder import private_folder, private_path
 from etl_manager.targets.state_lock import lock
@@ -32,7 +33,7 @@ class LocalTarget:
 
     def __init__(self, options: TargetOptions) -> None:
         Schedule(options.faults)  # a wrong one is told before anything starts
-        self.region = options.region
+        self.region = options.region or DEFAULT_REGION
         self.endpoint_url: str | None = None
         self.aws: EmulatedAws | None = None
         state = options.state.absolute()
@@ -92,13 +93,13 @@ def forget(state: Path) -> None:
     """
     with lock(state):
         _clear(state.absolute(), EmbeddedPostgres(state / "postgres"))
-    shutil.rmtree(state)
+        (state / "lock").unlink()
+    with suppress(OSError):  # somebody's directory, which holds other things as well
+        state.rmdir()
 
 
 def _clear(state: Path, postgres: EmbeddedPostgres) -> None:
-    """Remove all state but the lock we hold."""
+    """Remove what is ours in *state*, but for the lock we hold; what else is in that directory is somebody's."""
     postgres.forget()
-    shutil.rmtree(private_path(state / "bastion", "bastion"), ignore_errors=True)
-    for path in state.iterdir():
-        if path.name != "lock":
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    for bastion in (state / "bastion", private_path(state / "bastion", "bastion")):
+        shutil.rmtree(bastion, ignore_errors=True)

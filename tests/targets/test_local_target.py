@@ -204,6 +204,17 @@ def test_state_that_was_removed_by_hand(tmp_path, name):
     assert not private_path(state / "bastion", "bastion").exists()
 
 
+def test_other_peoples_files_are_left_alone(tmp_path):
+    """A state directory may hold other things: neither a first start nor a reset touches them."""
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis/chapter").write_text("one")
+    for reset in (False, True):
+        open_target("local", TargetOptions(region=REGION, state=tmp_path, reset=reset)).close()
+    forget(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis"]
+    assert (tmp_path / "thesis/chapter").read_text() == "one"
+
+
 def test_forget_does_not_take_it_from_under_a_user(state):
     """What is in use is not forgotten."""
     target = open_target("local", TargetOptions(region=REGION, state=state))
