@@ -66,6 +66,10 @@ class VerificationError(ProvisioningError):
     """What was found in the database cannot be read, or two witnesses disagree."""
 
 
+class DatabaseMissing(VerificationError):
+    """The tenants' database does not exist, and this run may not make it."""
+
+
 class PhaseNotRun(ProvisioningError):
     """A phase was not run because one it depends on failed.
 
@@ -93,3 +97,7 @@ class EnvironmentNotOpened(PhaseNotRun):
         """Keep the words that reports show."""
         super().__init__("", "", reason)
         self.what = f"not run because the environment could not be opened: {reason}"
+
+
+class NotApplicable(ProvisioningError):
+    """What a scenario proves does not exist on this kind of target or in this kind of run: no proof, and no failure."""

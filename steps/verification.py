@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import pytest
 from pytest_bdd import given, parsers, then, when
 
 from etl_manager.config import Config
 from etl_manager.drift import PhaseReport
+from etl_manager.errors import NotApplicable
 from etl_manager.provisioning import Run
 from etl_manager.verification import Verification
 from steps.judging import judge, judge_none, judge_same_set
@@ -16,7 +16,7 @@ from steps.judging import judge, judge_none, judge_same_set
 def provisioned_again(run: Run) -> list[PhaseReport]:
     """Run every phase once more."""
     if run.verify_only:
-        pytest.skip("--verify-only changes nothing, and so repeats nothing")
+        raise NotApplicable("--verify-only changes nothing, and so repeats nothing")
     return run.again()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
 
 from etl_manager.config import Config
@@ -15,12 +16,13 @@ from etl_manager.verification import Verification
 
 @dataclass(frozen=True)
 class Facts:
-    """What the verification printed, what stands in the catalogue, and what AWS says."""
+    """What the verification printed, what stands in the catalogue, and what AWS says; *at* is when that was read."""
 
     config: Config
     environment: Environment
     verification: Verification
     catalogue: Catalogue
+    at: datetime
 
     @cached_property
     def data_filter(self) -> DataFilter:
@@ -35,6 +37,12 @@ class Facts:
             DiscoveryError: When it cannot be asked.
         """
         return cluster.read(self.environment)
+
+    @property
+    def cluster_arn(self) -> str:
+        """The cluster's ARN: as RDS gave it, where it was asked, else as the stack has it."""
+        asked = self.__dict__.get("cluster")
+        return asked.arn if isinstance(asked, cluster.Cluster) else self.environment.cluster_arn
 
     @cached_property
     def filtered(self) -> dict[Name, Shape]:

@@ -15,4 +15,5 @@ pytest_plugins = (
     "etl_manager.pytest_plugin.plan",
     "etl_manager.pytest_plugin.reports",
     "etl_manager.pytest_plugin.session",
+    "etl_manager.pytest_plugin.gate",
 )

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from pytest_bdd.parser import Step
 
-from etl_manager.errors import PhaseNotRun, ProvisioningError
+from etl_manager.errors import NotApplicable, PhaseNotRun, ProvisioningError
 from etl_manager.pytest_plugin.collection import SCENARIO
 from etl_manager.redaction import redact
 
@@ -42,7 +42,7 @@ def pytest_runtest_makereport(
         report = yield
     finally:
         item.config.option.showlocals = show_locals
-    if isinstance(error, PhaseNotRun):
+    if isinstance(error, PhaseNotRun | NotApplicable):
         report.outcome = "skipped"
         path, line, _ = item.location
         report.longrepr = (path, (line or 0) + 1, f"Skipped: {redact(error.what)}")

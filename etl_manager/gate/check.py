@@ -1,0 +1,105 @@
+"""Whether a verdict may still be relied on: it is held against the clock and against the project as it is now."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from etl_manager.errors import VerificationError
+from etl_manager.gate import binding
+from etl_manager.gate.verdict import Verdict, shortcomings
+
+CLOCK_SKEW = timedelta(minutes=5)
+"""How far the clocks of two machines may be apart."""
+
+
+def read(path: Path) -> Verdict:
+    """Read the verdict in *path*.
+
+    Raises:
+        VerificationError: When there is none, or it does not fit the schema.
+    """
+    try:
+        return Verdict.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise VerificationError(
+            f"There is no verdict: {error.strerror}",
+            where={"file": path},
+            remedy="A run makes it: pytest features/ --require-gate",
+        ) from error
+    except ValidationError as error:
+        lines = [f"{'.'.join(map(str, item['loc'])) or '(top level)'}: {item['msg']}" for item in error.errors()]
+        shown = "\n".join(f"  - {line}" for line in lines[:10])
+        raise VerificationError(f"This is no verdict of the gate:\n{shown}", where={"file": path}) from error
+
+
+def objections(verdict: Verdict, root: Path, *, now: datetime, max_age: timedelta, target: str | None) -> Iterator[str]:
+    """Yield why *verdict* may not be relied on.
+
+    Args:
+        verdict: What was read.
+        root: The project as it is now, a Git checkout.
+        now: The time.
+        max_age: How old the verdict may be.
+        target: The target it must be of, or None for any; ``aws`` must be AWS itself.
+    """
+    yield from verdict.reasons or ([] if verdict.ready else ["it says that Phase 3 is not ready"])
+    if verdict.ready:  # its word is not enough: the parts must bear it out
+        yield from shortcomings(
+            tenants=verdict.tenants,
+            emulated=verdict.emulated,
+            data_filter=verdict.data_filter,
+            proofs=verdict.prerequisites,
+            scenarios=verdict.scenarios,
+        )
+    yield from _place(verdict, target)
+    yield from _age(verdict, now, max_age)
+    yield from _origin(verdict, root)
+
+
+def _place(verdict: Verdict, target: str | None) -> Iterator[str]:
+    if target is not None and verdict.target != target:
+        yield f"it is of the target {verdict.target}, not of {target}"
+    if target == "aws" and verdict.emulated:
+        yield "what answered was emulated, not AWS"
+    if not verdict.emulated and not (verdict.account and verdict.cluster):
+        yield "it does not say of which account and cluster it is"
+
+
+def _age(verdict: Verdict, now: datetime, max_age: timedelta) -> Iterator[str]:
+    age = now - verdict.checked_at
+    if age > max_age:
+        yield f"it is {_told(age)} old; at most {_told(max_age)} is allowed"
+    elif age < -CLOCK_SKEW:
+        yield f"it is from the future: {verdict.checked_at.isoformat()}"
+
+
+def _told(span: timedelta) -> str:
+    seconds = int(span.total_seconds())
+    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
+        if seconds >= size:
+            rest = f" {seconds % size // 60} min" if unit == "h" and seconds % size >= 60 else ""
+            return f"{seconds // size} {unit}{rest}"
+    return f"{seconds} s"
+
+
+def _origin(verdict: Verdict, root: Path) -> Iterator[str]:
+    made = verdict.source
+    config = root / made.config
+    if not config.is_file():
+        yield f"its configuration {made.config} is not in this project"
+        return
+    here = binding.source(root, config)
+    if made.commit is None:
+        yield "it is bound to no commit: it was not made in a Git checkout"
+    elif here.commit != made.commit:
+        yield f"it is of commit {made.commit[:12]}; this is {here.commit[:12] if here.commit else 'no Git checkout'}"
+    elif made.dirty:
+        yield f"it was made with changes that commit {made.commit[:12]} does not hold"
+    if here.sql_sha256 != made.sql_sha256:
+        yield "sql/ is not what it was then"
+    if here.config_sha256 != made.config_sha256:
+        yield f"{made.config} is not what it was then"

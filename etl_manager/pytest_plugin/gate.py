@@ -1,0 +1,176 @@
+"""The gate before Phase 3: every run with feature files ends in a verdict, and ``--require-gate`` makes it count.
+
+The verdict of an earlier run is removed as soon as a feature file is looked at: what is there is of this very run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from datetime import datetime, timezone
+from typing import Any, cast
+
+import pytest
+from _pytest.junitxml import xml_key
+
+from etl_manager.config import Config
+from etl_manager.errors import ConfigError
+from etl_manager.gate import binding
+from etl_manager.gate.facts import Facts
+from etl_manager.gate.gate import Gate
+from etl_manager.gate.passing import Circumstances, Files, passed
+from etl_manager.gate.verdict import ModeName, Source, TargetName, Verdict
+from etl_manager.provisioning import Run
+from etl_manager.pytest_plugin.collection import SCENARIO, FeatureFile, project_config
+from etl_manager.pytest_plugin.options import SETTINGS, Mode
+from etl_manager.pytest_plugin.session import RUN
+from etl_manager.pytest_plugin.tally import Tally, promised
+from etl_manager.redaction import redact
+
+MOST_SHOWN = 10
+"""Reasons on the terminal; the verdict holds them all."""
+
+_GATE = pytest.StashKey[Gate]()
+_FACTS = pytest.StashKey[Facts]()
+_TALLY = pytest.StashKey[Tally]()
+_SOURCE = pytest.StashKey[Source]()
+_VERDICT = pytest.StashKey[Verdict | None]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Begin with nothing proven."""
+    config.stash[_GATE] = Gate()
+    config.stash[_TALLY] = Tally()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_make_collect_report(collector: pytest.Collector) -> None:
+    """Remove the verdict of an earlier run when the first feature file is looked at, and see what this one is made from."""
+    config = collector.config
+    only_looking = config.option.collectonly or config.stash[SETTINGS].mode is Mode.PLAN
+    if isinstance(collector, FeatureFile) and not only_looking and _VERDICT not in config.stash:
+        config.stash[_VERDICT] = None
+        Files(config.stash[SETTINGS].reports).remove()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtestloop(session: pytest.Session) -> None:
+    """See what the proofs are made from, before the first."""
+    if _VERDICT in session.config.stash:
+        settings = session.config.stash[SETTINGS]
+        session.config.stash[_SOURCE] = binding.source(settings.root, settings.config_path)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Note how each scenario went, as the reports show it."""
+    report = yield
+    if SCENARIO in item.stash and isinstance(item, pytest.Function):
+        item.config.stash[_TALLY].note(item, call.excinfo.value if call.excinfo else None, report)
+    return report
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Pass the verdict, write it, and have ``--require-gate`` fail the session unless Phase 3 may start."""
+    config = session.config
+    verdict = _passed(config)
+    config.stash[_VERDICT] = verdict
+    required = config.stash[SETTINGS].require_gate
+    if verdict is not None:
+        Files(config.stash[SETTINGS].reports).write(verdict, redact)
+        _into_junit(config, verdict, required=required)
+    if required and session.exitstatus == pytest.ExitCode.OK and not (verdict and verdict.ready):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def _passed(config: pytest.Config) -> Verdict | None:
+    """Return the verdict, or None where no scenario was to be run or the configuration cannot be used."""
+    if _VERDICT not in config.stash:
+        return None
+    settings, run = config.stash[SETTINGS], config.stash.get(RUN, None)
+    try:
+        project = project_config(config)
+    except ConfigError:
+        return None
+    facts = config.stash.get(_FACTS, None)
+    now = binding.source(settings.root, settings.config_path)
+    return passed(
+        config.stash[_GATE],
+        project,
+        Circumstances(
+            target=cast(TargetName, settings.target),
+            mode=cast(ModeName, settings.mode.value),
+            region=settings.aws_region or project.region,
+            source=config.stash.get(_SOURCE, now),
+            source_afterwards=now,
+            scenarios=config.stash[_TALLY].against(promised(settings.root / "features", project)),
+            at=facts.at if facts else datetime.now(timezone.utc),
+        ),
+        run,
+        facts,
+    )
+
+
+def _into_junit(config: pytest.Config, verdict: Verdict, *, required: bool) -> None:
+    """Put the verdict among the test cases of ``--junitxml``: every scenario may pass where too few were run."""
+    xml: Any = config.stash.get(xml_key, None)
+    if xml is None:
+        return
+    xml.add_global_property("phase3-gate", "ready" if verdict.ready else "not ready")
+    outcome = "passed" if verdict.ready else "failed" if required else "skipped"
+    told = redact("\n".join(verdict.reasons))
+    longrepr: Any = {"passed": None, "failed": told, "skipped": ("phase3-gate", 0, told)}[outcome]
+    xml.pytest_runtest_logreport(
+        pytest.TestReport(
+            nodeid="phase3-gate::Phase 3 may start",
+            location=("phase3-gate", 0, "Phase 3 may start"),
+            keywords={},
+            outcome=outcome,  # type: ignore[arg-type]
+            longrepr=longrepr,
+            when="call",
+        )
+    )
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Say whether Phase 3 may start, and why not."""
+    verdict = config.stash.get(_VERDICT, None)
+    required = config.stash[SETTINGS].require_gate
+    if verdict is None and not required:
+        return
+    terminalreporter.section("phase 3 gate")
+    if verdict is None:
+        terminalreporter.write_line("There is no verdict: no scenario was to be run.", red=True)
+        return
+    note = " (emulated: this proves nothing about AWS)" if verdict.emulated else ""
+    terminalreporter.write_line(
+        f"{'Ready' if verdict.ready else 'Not ready'}{note}.", red=required and not verdict.ready
+    )
+    for reason in verdict.reasons[:MOST_SHOWN]:
+        terminalreporter.write_line(f"  {redact(reason)}")
+    if len(verdict.reasons) > MOST_SHOWN:
+        terminalreporter.write_line(f"  … and {len(verdict.reasons) - MOST_SHOWN} more")
+
+
+@pytest.fixture
+def gate(pytestconfig: pytest.Config) -> Gate:
+    """What remembers how the proof of each prerequisite went."""
+    return pytestconfig.stash[_GATE]
+
+
+@pytest.fixture
+def gathering(run: Run, project: Config, pytestconfig: pytest.Config) -> Callable[[], Facts]:
+    """Gives what the prerequisites are held against: what the last verification of this run found."""
+
+    def gather() -> Facts:
+        verification = run.verification()
+        known = pytestconfig.stash.get(_FACTS, None)
+        if known is None or known.verification is not verification:
+            at = datetime.now(timezone.utc)
+            known = Facts(project, run.environment, verification, run.catalogue(), at)
+            pytestconfig.stash[_FACTS] = known
+        return known
+
+    return gather
