@@ -11,7 +11,7 @@ from typing import Literal
 
 from etl_manager import phases
 from etl_manager.config_checks import parse, tenants_database, transfer_section
-from etl_manager.config_schema import ConfigFile, TransferSection
+from etl_manager.config_schema import ConfigFile, ImagesSection, TransferSection
 from etl_manager.errors import ConfigError
 
 MAINTENANCE_DATABASE = "postgres"
@@ -51,6 +51,7 @@ class Config:
     transfer: TransferSection
     integration_name: str | None
     data_filter: str | None
+    images: ImagesSection
 
     def phase(self, name: str) -> Phase:
         """Return the phase called *name*.
@@ -121,4 +122,5 @@ def _build(parsed: ConfigFile, path: Path, root: Path, raw: bytes) -> Config:
         transfer=transfer_section(parsed),
         integration_name=parsed.zero_etl.integration_name,
         data_filter=parsed.zero_etl.data_filter,
+        images=parsed.container.images,
     )

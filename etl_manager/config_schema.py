@@ -148,6 +148,19 @@ class ZeroEtlSection(Section):
     data_filter: str | None = None
 
 
+class ImagesSection(Section):
+    """``container.images``: whose images the container target uses, for sites with their own registry."""
+
+    postgres: Annotated[str, Field(min_length=1)] | None = None
+    bastion: Annotated[str, Field(min_length=1)] | None = None
+
+
+class ContainerSection(Section):
+    """``container``: the container target."""
+
+    images: ImagesSection = ImagesSection()
+
+
 class ConfigFile(Section):
     """The whole file."""
 
@@ -157,3 +170,4 @@ class ConfigFile(Section):
     aurora: AuroraSection = AuroraSection()
     bastion: BastionSection = BastionSection()
     zero_etl: ZeroEtlSection = ZeroEtlSection()
+    container: ContainerSection = ContainerSection()

@@ -121,7 +121,8 @@ def _change(subject: str, old: str, after: str, before: Look, first: Look) -> Ch
     state = before.tenants[name.removesuffix(".users")]
     if part:
         there = state.schema_exists if kind == "schema" else state.table_exists
-        return Change("repaired", f"{name} {part[0]}", old, after) if there else None
+        whose = f"schema {name}" if kind == "schema" else name
+        return Change("repaired", f"{whose} {part[0]}", old, after) if there else None
     if kind == "schema":
         return Change("created", subject, old, after)
     # A schema without its table is not new: somebody dropped the table.

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from etl_manager.network import Separation
+
 ClientFor = Callable[[str], Any]
 """Gives the boto3 client of a service."""
 
@@ -23,6 +25,7 @@ class Environment:
         host: The cluster's endpoint.
         port: Its port.
         client: Gives the boto3 clients of the target.
+        separation: Tells what stands between the operator's machine and the database.
     """
 
     target: str
@@ -33,3 +36,4 @@ class Environment:
     host: str
     port: int
     client: ClientFor = field(repr=False, compare=False)
+    separation: Callable[[], Separation] = field(repr=False, compare=False)

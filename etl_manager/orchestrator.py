@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from etl_manager.bastion import errand
 from etl_manager.bastion.archive import Archive, build
 from etl_manager.bastion.handover import Credentials
 from etl_manager.bastion.host import Bastion
@@ -64,7 +65,7 @@ def run(order: Order, console: Console) -> int:
         bastion.run_command.on_status = lambda status, seconds: console.status(f"SSM: {status} · {seconds:.0f} s")
         bastion.open()
         console.info(_transfer(bastion), order.title)
-        invocation, step = bastion.command(order.line, found.connection, "bastion command", upload)
+        invocation, step = errand.run(bastion, order.line, found.connection, upload)
     console.info("=== COMMAND OUTPUT ===")
     console.output(step.stdout, sys.stdout)
     console.output(step.stderr, sys.stderr)

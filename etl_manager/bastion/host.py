@@ -5,8 +5,6 @@ A run is few SendCommands: one opens it, one carries each phase (the transfer ri
 
 from __future__ import annotations
 
-import base64
-import gzip
 import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -14,7 +12,7 @@ from dataclasses import dataclass, field
 from etl_manager.bastion import script
 from etl_manager.bastion.archive import Archive
 from etl_manager.bastion.handover import Credentials, Sealed, TokenCredentials, seal
-from etl_manager.bastion.ssm import Invocation, RunCommand
+from etl_manager.bastion.ssm import TAKEN, Invocation, RunCommand, taken
 from etl_manager.bastion.workspace import (
     BastionFacts,
     Parts,
@@ -22,12 +20,8 @@ from etl_manager.bastion.workspace import (
     check_tools,
     check_usable,
 )
-from etl_manager.errors import CommandError, ConfigError, WorkspaceError
+from etl_manager.errors import CommandError, WorkspaceError
 
-TAKEN = 77
-"""The status of a command that may run once, where it was run already."""
-COMMAND_BYTES = 6_000
-"""What a command takes beside an uploaded script: its shell functions and the sealed credentials."""
 FINISH, FINISH_AND_CLOSE = "finish $?", "finish_and_close $?"
 """How a script ends."""
 
@@ -100,6 +94,11 @@ class Bastion:
         return self._facts or self.open()
 
     @property
+    def known(self) -> BastionFacts | None:
+        """What is known of the bastion without asking it; None before `open`."""
+        return self._facts
+
+    @property
     def has_this_project(self) -> bool:
         """Whether the workspace is known to be what this project holds; `skip_copy` may leave another one there."""
         return self._facts is not None and self._facts.holds(self.archive)
@@ -120,44 +119,9 @@ class Bastion:
             CommandError: When the command did not run to its end.
         """
         body = [f"step {script.quote(file)} || return 0" for file in files]
-        return self._carry(("batch.sh",), body, connection, comment, closing=closing)
+        return self.carry(("batch.sh",), body, connection, comment, closing=closing)
 
-    def command(
-        self, line: str, connection: Connection, comment: str, upload: tuple[str, bytes] | None = None
-    ) -> tuple[Invocation, script.Step]:
-        """Run one shell command *line* in the workspace, after the transfer when one is due, and close the run.
-
-        It runs at most once: this run's key on the bastion is the right to run it, and is used up by it.
-
-        Args:
-            line: What a shell reads.
-            connection: What the command finds in ``AURORA_*`` and ``PG*``; psql connects by itself.
-            comment: What the command is for, as SSM's history shows it.
-            upload: Name and content of a script that *line* finds as ``$UPLOADED``; it goes away with the run.
-
-        Raises:
-            ConfigError: When *upload* does not fit into one command.
-            WorkspaceError: When the transfer failed.
-            CommandError: When the command did not run to its end.
-        """
-        body = [] if upload is None else [self._upload(*upload)]
-        body.append(f"framed command bash -c {script.quote(line)}\nreturn 0")
-        invocation, [step] = self._carry(
-            ("batch.sh", "command.sh"), body, connection, comment, closing=True, errors="surrogateescape"
-        )
-        return invocation, step
-
-    def _upload(self, name: str, content: bytes) -> str:
-        text = base64.b64encode(gzip.compress(content, mtime=0)).decode()
-        room = self.max_command_bytes - COMMAND_BYTES
-        if len(text) > room:
-            raise ConfigError(
-                f"{name} is too long for one command: {len(text)} bytes packed, and there is room for {room}",
-                remedy="Put it into scripts/, which is transferred, and run it with --bastion-command.",
-            )
-        return f"upload {script.quote(name)} <<'SCRIPT' || return\n{text}\nSCRIPT"
-
-    def _carry(
+    def carry(
         self,
         templates: tuple[str, ...],
         body: list[str],
@@ -167,7 +131,12 @@ class Bastion:
         closing: bool,
         errors: str = "replace",
     ) -> tuple[Invocation, list[script.Step]]:
-        """Run *body*, after the transfer when one is due: in the same command where both fit."""
+        """Run *body*, after the transfer when one is due: in the same command where both fit.
+
+        Raises:
+            WorkspaceError: When the transfer failed.
+            CommandError: When the command did not run to its end.
+        """
         values = self._connection_values(connection)
         if (parts := self._due()) is not None:
             missing = parts.missing(self.facts.parts)
@@ -184,7 +153,7 @@ class Bastion:
         self._opened = not closing or ran.kept
         head, steps = script.steps(ran.output, errors)
         if ran.status == TAKEN:
-            raise self._taken(ran.invocation)
+            raise taken(ran.invocation)
         if ran.status != 0 or not steps:
             raise self._transfer_failed(ran)
         self._transferred(head)
@@ -292,16 +261,6 @@ class Bastion:
             self.warn(f"[WARNING] What was in {self.workspace} was not made by a run; it is kept in {kept}")
         if "transferred" in told:
             self._facts = self.facts.now_holding(self.archive)
-
-    def _taken(self, invocation: Invocation) -> CommandError:
-        return CommandError(
-            "The command was given to SSM twice, since an answer was lost on the network; it runs once, the other time",
-            where={"SSM command": invocation.command_id, "instance": invocation.instance_id},
-            remedy=(
-                "SSM does not show the other one yet; its output will be there: aws ssm list-commands "
-                f"--instance-id {invocation.instance_id} --max-results 5"
-            ),
-        )
 
     def _transfer_failed(self, ran: Ran) -> WorkspaceError:
         reason = TRANSFER_STATUS.get(ran.status, f"exit status {ran.status}")

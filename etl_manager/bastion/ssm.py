@@ -33,6 +33,8 @@ REFUSALS = {
     "ExpiredToken": "The AWS credentials have expired: log in again, then run again.",
     "UnrecognizedClientException": "AWS does not know these credentials: check the profile and the region.",
 }
+TAKEN = 77
+"""The exit status of a command that may run once, where it was run already: see `RunCommand.twin`."""
 SAFE_AGAIN = "Run again: every phase is safe to repeat."
 PATIENCE_SECONDS = 60
 """How long throttling or a broken connection is borne before the run gives up on a call."""
@@ -251,3 +253,15 @@ class RunCommand:
             self.client.cancel_command(CommandId=command_id, InstanceIds=[self.instance_id])
         except (BotoCoreError, ClientError):
             self.on_status("cancel failed", 0.0)
+
+
+def taken(invocation: Invocation) -> CommandError:
+    """Return the error of a command that another sending of it had run, where that one cannot be found."""
+    return CommandError(
+        "The command was given to SSM twice, since an answer was lost on the network; it runs once, the other time",
+        where={"SSM command": invocation.command_id, "instance": invocation.instance_id},
+        remedy=(
+            "SSM does not show the other one yet; its output will be there: aws ssm list-commands "
+            f"--instance-id {invocation.instance_id} --max-results 5"
+        ),
+    )

@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 from etl_manager.emulator.command import Command
+from etl_manager.emulator.host import MachineGoneError
 from etl_manager.emulator.output import STDERR_BYTES, STDOUT_BYTES, Capture
 
 if TYPE_CHECKING:
@@ -25,6 +26,10 @@ def execute(command: Command, agent: Agent) -> None:
     while True:
         try:
             attempt = _Attempt(command, agent)
+        except MachineGoneError:
+            agent.online = False
+            command.finish("Failed", -1, details="Undeliverable")  # AWS: as for any agent that is lost
+            return
         except OSError as error:
             command.finish("Failed", 1, stderr=f"failed to run commands: {error.strerror}: {error.filename}")
             return
@@ -65,9 +70,13 @@ class _Attempt:
     def watch(self) -> int | None:
         """Return the exit status; None when the script was ended from outside, which then is reported already."""
         began = time.monotonic()
-        while (status := self._over()) is None:
-            if self._ended_from_outside(time.monotonic() - began):
-                return None
+        try:
+            while (status := self._over()) is None:
+                if self._ended_from_outside(time.monotonic() - began):
+                    return None
+        except MachineGoneError:
+            self._agent.online = False  # SSM hears no more of it: the command stays InProgress
+            return None
         return status
 
     def _ended_from_outside(self, elapsed: float) -> bool:

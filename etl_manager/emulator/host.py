@@ -6,11 +6,19 @@ from collections.abc import Mapping
 from typing import IO, Protocol
 
 
+class MachineGoneError(OSError):
+    """The machine itself is gone: nothing runs on it any more, and nothing can be started."""
+
+
 class Running(Protocol):
     """A script that was started, with everything it started in its process group."""
 
     def wait(self, timeout: float) -> int | None:
-        """Return its exit status, negative for a signal; None when it still runs after *timeout* seconds."""
+        """Return its exit status, negative for a signal; None when it still runs after *timeout* seconds.
+
+        Raises:
+            MachineGoneError: When the machine went away under it.
+        """
 
     def kill(self) -> None:
         """Kill the whole process group at once; harmless when it is over."""
@@ -32,6 +40,7 @@ class BastionHost(Protocol):
             stderr: The same for errors.
 
         Raises:
+            MachineGoneError: When the machine is gone.
             OSError: When it cannot be started.
         """
 

@@ -33,6 +33,7 @@ class Settings:
     skip_copy: bool
     require_gate: bool
     reset_local: bool
+    keep: bool
     aws_profile: str | None
     aws_region: str | None
 
@@ -67,6 +68,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--aws-profile", metavar="NAME", help="the profile of the AWS CLI to use (default: boto3's chain)")
     group.addoption("--aws-region", metavar="NAME", help="the AWS region (default: the configuration's, else boto3's)")
     group.addoption("--reset-local", action="store_true", help="forget the local target's state first")
+    group.addoption(
+        "--keep",
+        action="store_true",
+        help="leave the container target's containers and networks, and say how to look at them and to remove them",
+    )
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -85,6 +91,7 @@ def pytest_configure(config: pytest.Config) -> None:
         plan=option.plan,
         verify_only=option.verify_only,
         reset_local=option.reset_local,
+        keep=option.keep,
         require_gate=option.require_gate,
         profile=option.aws_profile,
     ):
@@ -99,13 +106,21 @@ def pytest_configure(config: pytest.Config) -> None:
         skip_copy=option.skip_copy,
         require_gate=option.require_gate,
         reset_local=option.reset_local,
+        keep=option.keep,
         aws_profile=option.aws_profile,
         aws_region=option.aws_region,
     )
 
 
 def _contradictions(
-    target: str, *, plan: bool, verify_only: bool, reset_local: bool, require_gate: bool, profile: str | None
+    target: str,
+    *,
+    plan: bool,
+    verify_only: bool,
+    reset_local: bool,
+    keep: bool,
+    require_gate: bool,
+    profile: str | None,
 ) -> list[str]:
     """Return what is wrong with the options taken together, the gravest first."""
     rules = {
@@ -114,6 +129,7 @@ def _contradictions(
         "--plan proves nothing: it cannot go with --require-gate": plan and require_gate,
         "--verify-only proves what is there; with --reset-local nothing would be": verify_only and reset_local,
         f"--reset-local forgets the local target's state; the target is {target}": reset_local and target != "local",
+        f"--keep leaves the container target's containers; the target is {target}": keep and target != "container",
         f"--aws-profile {profile} names an account on AWS; the target is {target}: add --target aws": (
             profile is not None and target != "aws"
         ),

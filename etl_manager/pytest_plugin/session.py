@@ -15,10 +15,13 @@ from etl_manager.provisioning import LOG, Run
 from etl_manager.pytest_plugin.collection import project_config
 from etl_manager.pytest_plugin.options import SETTINGS, Mode
 from etl_manager.pytest_plugin.terminal import PROGRESS
+from etl_manager.report.facts import account
 from etl_manager.targets import TargetOptions, open_target
 
 RUN = pytest.StashKey[Run]()
 """Where ``pytestconfig.stash`` keeps the `Run` once it was opened."""
+ACCOUNT = pytest.StashKey[str]()
+"""Where it keeps the AWS account, or why that is not known."""
 TOLD = pytest.StashKey[bool]()
 """Set once a scenario has said why there is no run."""
 
@@ -45,6 +48,10 @@ def opened(config: pytest.Config) -> Iterator[Run]:
         reset=settings.reset_local,
         master_username=project.master_username or "postgres",
         instance_id=project.instance_id,
+        keep=settings.keep,
+        postgres_image=project.images.postgres,
+        bastion_image=project.images.bastion,
+        progress=progress,
     )
     target = open_target(settings.target, options)
     try:
@@ -58,6 +65,7 @@ def opened(config: pytest.Config) -> Iterator[Run]:
             warn=warn,
         )
         config.stash[RUN] = run
+        config.stash[ACCOUNT] = account(target.client)
         try:
             yield run
         finally:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
 from etl_manager.errors import TargetError
+from etl_manager.network import Separation
+from etl_manager.progress import Progress, Silence
 
 NAMES = ("local", "container", "aws")
 
@@ -39,6 +41,9 @@ class Target(Protocol):
                 must not be sent twice without a thought, as botocore sends again after a connection was lost.
         """
 
+    def separation(self) -> Separation:
+        """Return what stands between this machine and the database."""
+
     def witness_conninfo(self, database: str) -> str | None:
         """Return libpq's connection string for the second witness; None where the database is out of reach."""
 
@@ -57,6 +62,10 @@ class TargetOptions:
         reset: Whether that is forgotten first.
         master_username: The cluster's superuser, where the target makes the cluster.
         instance_id: The id of the bastion, where the target makes it.
+        keep: Whether ``container`` leaves its containers when it is closed; a later one then goes on with them.
+        postgres_image: What ``container`` makes the cluster of; None is the target's own choice.
+        bastion_image: The same for the bastion.
+        progress: Told what takes long, and what was left.
         port: Where the emulated AWS listens; 0 takes a free one.
         latency: Seconds from SendCommand to the start of the command, emulated.
         faults: What is to go wrong, emulated: see `etl_manager.emulator.schedule`.
@@ -68,6 +77,10 @@ class TargetOptions:
     reset: bool = False
     master_username: str = "postgres"
     instance_id: str | None = None
+    keep: bool = False
+    postgres_image: str | None = None
+    bastion_image: str | None = None
+    progress: Progress = field(default_factory=Silence)
     port: int = 0
     latency: float = 0.0
     faults: tuple[str, ...] = ()
@@ -88,5 +101,8 @@ def open_target(name: str, options: TargetOptions) -> Target:
         from etl_manager.targets.aws import AwsTarget
 
         return AwsTarget(options)
-    known = "is not there yet" if name in NAMES else "is not known"
-    raise TargetError(f"the target {name!r} {known}", remedy="Use one of: local, aws")
+    if name == "container":
+        from etl_manager.targets.container import ContainerTarget
+
+        return ContainerTarget(options)
+    raise TargetError(f"the target {name!r} is not known", remedy=f"Use one of: {', '.join(NAMES)}")

@@ -7,10 +7,12 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from etl_manager.errors import TargetError
+from etl_manager.network import Separation
 from etl_manager.targets import TargetOptions
 from etl_manager.targets.calls import client_config
 
 _AWS_DOMAINS = (".amazonaws.com", ".amazonaws.com.cn", ".api.aws")
+_SERVICES = ("ssm", "cloudformation", "secretsmanager", "sts", "rds", "ec2")
 
 
 class AwsTarget:
@@ -33,13 +35,13 @@ class AwsTarget:
             raise TargetError(
                 f"no AWS session: {error}", remedy="Look at the profiles: aws configure list-profiles"
             ) from error
+        self._clients: dict[tuple[str, int | None], Any] = {}
 
     @cached_property
     def endpoint_url(self) -> str | None:
-        """The endpoint of SSM when it is not AWS's own, wherever it was configured; else None."""
-        url = str(self.client("ssm").meta.endpoint_url)
-        host = urlsplit(url).hostname or ""
-        return None if host.endswith(_AWS_DOMAINS) else url
+        """The first endpoint that is not AWS's own, of any service and wherever it was configured; else None."""
+        urls = [str(self.client(service).meta.endpoint_url) for service in _SERVICES]
+        return next((url for url in urls if not (urlsplit(url).hostname or "").endswith(_AWS_DOMAINS)), None)
 
     @property
     def emulated(self) -> bool:
@@ -47,8 +49,17 @@ class AwsTarget:
         return self.endpoint_url is not None
 
     def client(self, service: str, *, attempts: int | None = None) -> Any:
-        """Return a boto3 client of *service*; with *attempts*, one that sends a call at most so often."""
-        return self._session.client(service, config=client_config(attempts))
+        """Return the boto3 client of *service*; with *attempts*, one that sends a call at most so often."""
+        key = (service, attempts)
+        if key not in self._clients:
+            self._clients[key] = self._session.client(service, config=client_config(attempts))
+        return self._clients[key]
+
+    def separation(self) -> Separation:
+        """Return that nothing can be said: the suite did not make the VPC, and may run inside it."""
+        return Separation(
+            absent="who reaches the cluster is decided by its VPC, which the suite neither makes nor knows"
+        )
 
     def witness_conninfo(self, database: str) -> str | None:  # noqa: ARG002
         """Return None: the database is reached through the bastion only."""

@@ -11,6 +11,7 @@ import pytest
 from botocore.exceptions import ConnectionClosedError
 
 from etl_manager import config
+from etl_manager.bastion import errand
 from etl_manager.errors import CommandError
 from etl_manager.opening import open_bastion
 from etl_manager.progress import Silence
@@ -118,7 +119,7 @@ def forgetful(counted, monkeypatch):
 def test_the_output_of_the_one_that_ran_is_shown(forgetful, counted):
     """Sent twice, run once: its output, exit status and command id are those of the one that ran."""
     connection, bastion = forgetful(blind=False)
-    invocation, step = bastion.command(COUNTED, connection, "bastion command")
+    invocation, step = errand.run(bastion, COUNTED, connection)
     sent = bastion.run_command.client.sent
     assert len(sent) == 3
     assert invocation.command_id in sent[1:]
@@ -132,7 +133,7 @@ def test_where_it_cannot_be_found_that_is_told(forgetful, counted):
     """Run once all the same; the error says so, and where its output will be."""
     connection, bastion = forgetful(blind=True)
     with pytest.raises(CommandError, match="it runs once") as caught:
-        bastion.command(COUNTED, connection, "bastion command")
+        errand.run(bastion, COUNTED, connection)
     assert "aws ssm list-commands" in str(caught.value)
     finished(counted.client("ssm"), bastion.run_command.client.sent[1], bastion.run_command.instance_id)
     assert (counted.tmp / "count").read_text() == "ran\n"

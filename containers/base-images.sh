@@ -1,20 +1,19 @@
 #!/usr/bin/env bash
 # Build the images of the container target from Debian's packages, for where no image registry can be reached.
 #
-# usage: docker/base-images.sh        (as root, on Debian or a relative of it, with debootstrap and Podman or Docker)
+# usage: containers/base-images.sh [--again]     (as root, on Debian or a relative of it, with debootstrap and Podman or Docker)
 #
 # The packages come from wherever apt takes them on this machine. What is built:
 #   localhost/etl-manager/base      Debian with PostgreSQL and what a bastion needs
 #   localhost/etl-manager/postgres  the server, which the target uses where the official image is not at hand
-#   localhost/etl-manager/bastion   docker/bastion/Dockerfile on that base
-# What is there already is left alone; --again builds anew.
-# exit: 0 all three images are there, 1 they are not, 64 wrong call
+# (the bastion's image is built on the base by the target itself). What is there already is left alone; --again builds anew.
+# exit: 0 both images are there, 1 they are not, 64 wrong call
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
 readonly PREFIX=localhost/etl-manager
 # procps: for people who look around. The rest is what the engine and the transfer call.
-readonly PACKAGES=ca-certificates,jq,openssl,postgresql,procps,python3-minimal
+readonly PACKAGES=ca-certificates,jq,openssl,postgresql,procps,python3
 
 die() {
     printf '%s: %s\n' "${0##*/}" "$1" >&2
@@ -61,20 +60,19 @@ build_base() {
     trap - EXIT
 }
 
-# build NAME: build docker/NAME/Dockerfile on the base.
-build() {
-    "$engine" build --quiet --build-arg BASE="$PREFIX/base" --tag "$PREFIX/$1" "$1" >/dev/null
+build_postgres() {
+    "$engine" build --quiet --build-arg BASE="$PREFIX/base" --tag "$PREFIX/postgres" postgres >/dev/null
 }
 
 main() {
     local name again=
     [[ ${1:-} != --again ]] || { again=yes; shift; }
-    (($# == 0)) || die "usage: docker/base-images.sh [--again]" 64
+    (($# == 0)) || die "usage: containers/base-images.sh [--again]" 64
     find_engine
-    for name in base postgres bastion; do
+    for name in base postgres; do
         if [[ -n $again ]] || ! "$engine" image inspect "$PREFIX/$name" >/dev/null 2>&1; then
             echo "building $PREFIX/$name ..."
-            if [[ $name == base ]]; then build_base; else build "$name"; fi
+            "build_$name"
         fi
     done
 }

@@ -1,0 +1,144 @@
+"""The ``container`` target: emulated AWS, a container as the bastion, and a PostgreSQL container only it can reach."""
+
+from __future__ import annotations
+
+import atexit
+import hashlib
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from etl_manager.emulator import EmulatedAws
+from etl_manager.emulator.container_host import ContainerHost
+from etl_manager.emulator.moto_account import CLUSTER
+from etl_manager.emulator.schedule import Schedule
+from etl_manager.errors import TargetError
+from etl_manager.network import Address, Separation
+from etl_manager.targets import TargetOptions, front
+from etl_manager.targets.container_engine import Engine
+from etl_manager.targets.container_images import Images
+from etl_manager.targets.container_machines import ADDRESS, PORT, Machines
+from etl_manager.targets.container_network import addresses
+from etl_manager.targets.state_lock import lock
+
+
+class ContainerTarget:
+    """Starts two containers in two networks; all of it is gone when it is closed, or kept when that was asked for.
+
+    What an earlier run kept is used again. What one left that was killed is removed first.
+
+    Attributes:
+        host: The cluster's name, which only the bastion knows.
+        port: Its port.
+        user: Its superuser.
+        password: The superuser's password.
+        postgres: The server's container, as the Docker SDK has it.
+        bastion: The bastion's.
+
+    Raises:
+        TargetError: When there is no engine, an image cannot be had, or something does not start.
+        ConfigError: When a fault is not known.
+    """
+
+    name = "container"
+    emulated = True
+    port = PORT
+
+    def __init__(self, options: TargetOptions) -> None:
+        Schedule(options.faults)  # a wrong one is told before anything starts
+        self.region = options.region
+        self.host = f"{CLUSTER}.cluster-emulated.{options.region}.internal"
+        self.user = options.master_username
+        self.password = ""
+        self.endpoint_url: str | None = None
+        self.aws: EmulatedAws | None = None
+        self.postgres: Any = None
+        self.bastion: Any = None
+        self._options = options
+        state = (options.state / "container").absolute()
+        self._lock = lock(state)
+        self._engine: Engine | None = None
+        self._machines: Machines | None = None
+        self._keep = False  # until everything stands: half of it is of no use to anybody
+        atexit.register(self.close)
+        try:
+            self._start(state)
+        except BaseException:
+            self.close()
+            raise
+
+    def client(self, service: str, *, attempts: int | None = None) -> Any:
+        """Return a boto3 client of *service* that talks to this target only, whatever the environment says."""
+        if self.aws is None:
+            raise TargetError("the container target is closed")
+        return front.client(self.aws, service, attempts)
+
+    def separation(self) -> Separation:
+        """Return the cluster's name and the database's address in every network it is in, as they are now."""
+        hosts = [self.host, *addresses(self.postgres).values()]
+        return Separation(addresses=tuple(Address(host, self.port) for host in hosts))
+
+    def witness_conninfo(self, database: str) -> str | None:  # noqa: ARG002
+        """Return None: the database is out of reach from here, which is what this target is for."""
+        return None
+
+    def close(self) -> None:
+        """Stop the emulated AWS with what its commands left running, then remove the containers, or keep them."""
+        if self.aws is not None:
+            self.aws.stop()
+            self.aws = None
+        if self._machines is not None:
+            if self._keep:
+                self._tell(self._machines)
+            else:
+                self._machines.remove()
+            self._machines = None
+        if self._engine is not None:
+            self._engine.close()
+            self._engine = None
+        self._lock.close()
+        atexit.unregister(self.close)
+
+    def _start(self, state: Path) -> None:
+        loading = front.load()  # while the containers start
+        status = self._options.progress.status
+        self._engine = engine = Engine.find()
+        images = Images(engine, status)
+        postgres, bastion = images.postgres(self._options.postgres_image), images.bastion(self._options.bastion_image)
+        key = hashlib.sha256(str(state).encode()).hexdigest()[:8]
+        self._machines = machines = Machines(engine, key, kept=self._options.keep)
+        status(f"starting containers of {postgres} and {bastion}")
+        # In a thread, so that Ctrl-C does not come between the engine's making of something and our knowing of it.
+        with ThreadPoolExecutor(1) as thread:
+            thread.submit(self._assemble, machines, postgres, bastion).result()
+        loading.join()
+        self.aws = front.start(ContainerHost(engine.client, self.bastion.id), self, self._options)
+        self.endpoint_url = self.aws.endpoint_url
+        self._keep = self._options.keep
+
+    def _assemble(self, machines: Machines, postgres: str, bastion: str) -> None:
+        """Bring about both containers; the database's is found again where one was kept, and with it its data."""
+        self.postgres = machines.find("postgres", postgres)
+        if self.postgres is None:
+            machines.remove()
+            machines.make_networks()
+            self.postgres = machines.make_postgres(postgres, self.user)
+        else:
+            self.postgres.start()
+        [address] = addresses(self.postgres).values()
+        self.bastion = machines.find("bastion", bastion)
+        if self.bastion is not None and (self.bastion.status != "running" or self.bastion.labels[ADDRESS] != address):
+            self.bastion = None
+        if self.bastion is None:
+            machines.remove_one("bastion")
+            self.bastion = machines.make_bastion(bastion, self.host, address)
+        self.password = machines.password(self.postgres)
+        machines.wait_for(self.postgres)
+
+    def _tell(self, machines: Machines) -> None:
+        say = self._options.progress.say
+        say("Kept, as --keep asked for: the next run with --target container goes on with them.")
+        for line in machines.looking(self.user):
+            say(f"  look:    {line}")
+        for line in machines.removal():
+            say(f"  remove:  {line}")

@@ -1,0 +1,142 @@
+"""The container engine: found where it answers, or, where there is only Podman's program, asked to answer for a while.
+
+Docker's API is spoken by Docker and by Podman alike; the few places where they differ ask `Engine.podman`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from etl_manager.errors import TargetError
+
+_START_SECONDS = 15
+# The service ends when its standard input does: with us, however we end.
+_SERVICE = 'podman system service --time=0 "$1" & read -r _; kill $!; wait'
+_REMEDY = """\
+Start Docker or Podman, or name the engine's socket: export DOCKER_HOST=unix:///path/to/socket
+On Debian, as root, .ci/containers installs Podman and builds the images.
+Without containers there is the local target: leave out --target container."""
+
+
+class Engine:
+    """One engine that answers.
+
+    Attributes:
+        podman: Whether it is Podman.
+        client_words: What testcontainers' objects are given to reach it.
+        client: The Docker SDK's client.
+    """
+
+    def __init__(self, url: str, service: subprocess.Popen[bytes] | None = None) -> None:
+        import docker.client
+        from testcontainers.core.config import testcontainers_config
+
+        # Its reaper is a container of an image more, which a site's own registry may lack: the target cleans up.
+        testcontainers_config.ryuk_disabled = True
+        self._service = service
+        self.client_words: dict[str, Any] = {"environment": {**os.environ, "DOCKER_HOST": url}}
+        self.client: Any = docker.client.DockerClient.from_env(**self.client_words)
+        parts = self.client.version().get("Components") or []
+        self.podman = any("podman" in str(part["Name"]).lower() for part in parts)
+
+    @classmethod
+    def find(cls) -> Engine:
+        """Return the engine at ``DOCKER_HOST``, or else at a usual socket, or else Podman's own, started for us.
+
+        Raises:
+            TargetError: When none answers; it says where it was looked for.
+        """
+        tried = []
+        for url in _urls():
+            try:
+                return cls(url)
+            except Exception as error:  # noqa: BLE001  # the SDK lets through what its transports raise
+                tried.append(f"{url}: {_brief(error)}")
+        if not os.environ.get("DOCKER_HOST") and shutil.which("podman"):
+            try:
+                return cls._serve()
+            except Exception as error:  # noqa: BLE001
+                tried.append(f"podman system service: {_brief(error)}")
+        listed = "".join(f"\n  - {each}" for each in tried or ["no socket of Docker or Podman, and no podman program"])
+        raise TargetError(f"No container engine answers:{listed}", remedy=_REMEDY)
+
+    def close(self) -> None:
+        """Let go of the engine, and end the service that was started for us; containers live on without it."""
+        self.client.close()
+        service, self._service = self._service, None
+        if service is not None:
+            _end(service)
+
+    @property
+    def program(self) -> str:
+        """The command line by which people talk to it."""
+        return "podman" if self.podman else "docker"
+
+    @classmethod
+    def _serve(cls) -> Engine:
+        folder = Path(tempfile.mkdtemp(prefix="etl-manager-podman-"))
+        url = f"unix://{folder}/socket"
+        service = subprocess.Popen(
+            ["sh", "-c", f'{_SERVICE}; rm -rf "$2"', "sh", url, str(folder)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,  # Ctrl-C is for us: the service is still needed to clean up
+        )
+        deadline = time.monotonic() + _START_SECONDS
+        try:
+            while not (folder / "socket").exists() and time.monotonic() < deadline:
+                time.sleep(0.02)
+            return cls(url, service)
+        except BaseException:
+            _end(service)
+            raise
+
+
+@contextlib.contextmanager
+def asking(what: str, remedy: str = "") -> Iterator[None]:
+    """Turn what the engine answers when it refuses into a `TargetError` that says what was asked for."""
+    import docker.errors
+    import requests
+
+    try:
+        yield
+    except (docker.errors.DockerException, requests.RequestException) as error:
+        raise TargetError(f"The container engine could not {what}: {_brief(error)}", remedy=remedy) from error
+
+
+def _urls() -> Iterator[str]:
+    """Yield where an engine may answer."""
+    from testcontainers.core.docker_client import get_docker_host
+
+    if configured := get_docker_host():  # the variable, or what `docker context use` has chosen
+        yield configured
+        if os.environ.get("DOCKER_HOST"):
+            return
+    folders = [Path("/var/run"), Path("/run/podman")]
+    if runtime := os.environ.get("XDG_RUNTIME_DIR"):
+        folders += [Path(runtime), Path(runtime) / "podman"]
+    for folder in folders:
+        for name in ("docker.sock", "podman.sock"):
+            if (folder / name).exists():
+                yield f"unix://{folder / name}"
+
+
+def _brief(error: Exception) -> str:
+    """Return what *error* says in a line: the engine's own words where it has spoken."""
+    said = str(getattr(error, "explanation", None) or error).strip()
+    return said.splitlines()[-1][:500] if said else type(error).__name__
+
+
+def _end(service: subprocess.Popen[bytes]) -> None:
+    if service.stdin is not None:
+        service.stdin.close()
+    service.wait(_START_SECONDS)

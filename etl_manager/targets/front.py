@@ -1,0 +1,83 @@
+"""The emulated AWS in front of a bastion that a target made: started, filled with what Phase 1 leaves, and asked."""
+
+from __future__ import annotations
+
+import os
+import threading
+from typing import Any, Protocol
+
+from etl_manager.emulator import EmulatedAws
+from etl_manager.emulator.host import BastionHost
+from etl_manager.errors import TargetError
+from etl_manager.targets import TargetOptions
+from etl_manager.targets.calls import client_config
+
+
+class Cluster(Protocol):
+    """What the emulated account tells of the cluster."""
+
+    host: str
+    port: int
+    user: str
+    password: str
+
+
+def load() -> threading.Thread:
+    """Import moto in the background, about a second's work; join the thread before `start`."""
+    from etl_manager.emulator import moto_account
+
+    thread = threading.Thread(target=moto_account.load, daemon=True)
+    thread.start()
+    return thread
+
+
+def start(bastion: BastionHost, cluster: Cluster, options: TargetOptions) -> EmulatedAws:
+    """Return an emulated AWS that listens, with stacks and secret of *cluster* and the instance *bastion*.
+
+    Raises:
+        TargetError: When the port is taken.
+    """
+    from etl_manager.emulator import moto_account
+
+    aws = EmulatedAws(
+        bastion,
+        region=options.region,
+        port=options.port,
+        latency=options.latency,
+        faults=options.faults,
+        instance_id=options.instance_id,
+    )
+    try:
+        aws.start()
+    except OSError as error:
+        raise TargetError(f"port {options.port} is taken", remedy="Take another, or 0 for a free one") from error
+    try:
+        moto_account.furnish(
+            account=aws.account,
+            region=options.region,
+            instance_id=aws.instance_id,
+            host=cluster.host,
+            port=cluster.port,
+            username=cluster.user,
+            password=cluster.password,
+        )
+    except BaseException:
+        aws.stop()
+        raise
+    return aws
+
+
+def client(aws: EmulatedAws, service: str, attempts: int | None) -> Any:
+    """Return a boto3 client of *service* that talks to *aws* only, whatever the environment says."""
+    import boto3
+    import botocore.session
+
+    unheard = (None, None, None, None)  # neither the operator's profile nor their files
+    variables = {"profile": unheard, "config_file": (None, None, os.devnull, None)}
+    session: Any = boto3.session.Session(
+        botocore_session=botocore.session.Session(session_vars=variables),
+        aws_access_key_id=aws.access_key_id,
+        aws_secret_access_key=aws.secret_access_key,
+        region_name=aws.region,
+    )
+    return session.client(service, endpoint_url=aws.endpoint_url, config=client_config(attempts, proxies={}))

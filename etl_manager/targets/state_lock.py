@@ -1,0 +1,34 @@
+"""One user of a target's state at a time."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from pathlib import Path
+from typing import IO
+
+from etl_manager.errors import TargetError
+
+
+def lock(state: Path) -> IO[str]:
+    """Take *state* for ourselves, made when it is missing; the lock goes with the process, however it ends.
+
+    Raises:
+        TargetError: When somebody else has it; it names the process.
+    """
+    state.mkdir(parents=True, exist_ok=True)
+    file = (state / "lock").open("a+")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        file.seek(0)
+        holder = file.read().strip()
+        file.close()
+        raise TargetError(
+            f"{state} is in use by process {holder or 'unknown'}",
+            remedy="Wait for it, end it, or use a state directory of your own",
+        ) from None
+    file.truncate(0)
+    file.write(str(os.getpid()))
+    file.flush()
+    return file
