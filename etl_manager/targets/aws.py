@@ -19,7 +19,7 @@ class AwsTarget:
     """boto3's own session: its credential chain, the profile, the region.
 
     Raises:
-        TargetError: When there is no such profile.
+        TargetError: When there is no such profile, or no region.
     """
 
     name = "aws"
@@ -28,13 +28,18 @@ class AwsTarget:
         import boto3
         from botocore.exceptions import BotoCoreError
 
-        self.region = options.region
         try:
             self._session: Any = boto3.session.Session(profile_name=options.profile, region_name=options.region)
         except BotoCoreError as error:
             raise TargetError(
                 f"no AWS session: {error}", remedy="Look at the profiles: aws configure list-profiles"
             ) from error
+        if not self._session.region_name:
+            raise TargetError(
+                "no AWS region is named",
+                remedy="Name it: --aws-region, project.region in config.json, AWS_DEFAULT_REGION, or the profile's",
+            )
+        self.region = str(self._session.region_name)
         self._clients: dict[tuple[str, int | None], Any] = {}
 
     @cached_property
