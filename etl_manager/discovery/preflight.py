@@ -49,13 +49,10 @@ class Preflight:
             raise troubles[0]
         if troubles:
             raise DiscoveryError(
-                "\n".join([f"{len(troubles)} things are missing; nothing was changed", *map(_listed, troubles)])
+                # Each as it would stand alone: its first line is one that its users know.
+                "\n".join([f"{len(troubles)} things are missing; nothing was changed", *map(str, troubles)])
             )
 
     def lines(self, title: str) -> list[str]:
         """Return the table."""
         return [f"preflight: {title}", *(f"  {subject:<10}  {row.found}" for subject, row in self.rows.items())]
-
-
-def _listed(trouble: ProvisioningError) -> str:
-    return "- " + str(trouble).replace("\n", "\n  ")

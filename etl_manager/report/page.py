@@ -21,7 +21,7 @@ STYLE = """
 .verdict th, .verdict td { text-align: left; vertical-align: top; padding: .22rem .6rem .22rem 0;
   border-bottom: 1px solid #eceff3; overflow-wrap: anywhere; }
 .verdict th { font-weight: 600; color: #59626e; }
-.verdict td:first-child { min-width: 9rem; }
+.verdict td:first-child { min-width: 9rem; } .verdict td:last-child { min-width: 10rem; }
 .verdict code { font: 12.5px/1.4 ui-monospace, "DejaVu Sans Mono", monospace; }
 .verdict a { color: #0b57d0; }
 .verdict .mark { font-weight: 600; white-space: nowrap; }

@@ -119,17 +119,15 @@ class ContainerTarget:
     def _assemble(self, machines: Machines, postgres: str, bastion: str) -> None:
         """Bring about both containers; the database's is found again where one was kept, and with it its data."""
         self.postgres = machines.find("postgres", postgres)
-        if self.postgres is None:
+        if self.postgres is not None:
+            self._keep = self._options.keep  # also where this run cannot go on
+        else:
             machines.remove()
             machines.make_networks()
             self.postgres = machines.make_postgres(postgres, self.user)
-        else:
-            self.postgres.start()
-        [address] = addresses(self.postgres).values()
+        address = addresses(self.postgres)[machines.name("database")]
         self.bastion = machines.find("bastion", bastion)
-        if self.bastion is not None and (self.bastion.status != "running" or self.bastion.labels[ADDRESS] != address):
-            self.bastion = None
-        if self.bastion is None:
+        if self.bastion is None or self.bastion.labels[ADDRESS] != address:
             machines.remove_one("bastion")
             self.bastion = machines.make_bastion(bastion, self.host, address)
         self.password = machines.password(self.postgres)
