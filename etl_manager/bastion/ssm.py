@@ -14,6 +14,7 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError, ConnectionError, HTTPClientError  # noqa: A004
 
+from etl_manager.bastion.agent import AgentWatch
 from etl_manager.errors import CommandError
 
 DOCUMENT = "AWS-RunShellScript"
@@ -151,6 +152,7 @@ class RunCommand:
         deadline = started + DELIVERY_SECONDS + EXECUTION_SECONDS + PATIENCE_SECONDS
         pause = FIRST_PAUSE
         status = "Pending"
+        agent = AgentWatch(self.client, self.instance_id, self.clock)
         while self.clock() < deadline:
             self.sleep(pause)
             pause = min(pause * PAUSE_GROWTH, LONGEST_PAUSE)
@@ -161,6 +163,9 @@ class RunCommand:
             self.on_status(status, waited)
             if answer is not None and status not in UNFINISHED:
                 return self._judge(command_id, answer, waited)
+            if agent.lost():
+                reason = f"the agent of the bastion is lost ({agent.status}) and will not tell how it ended"
+                raise self._lost(command_id, status, reason, may_have_run=True)
         raise self._lost(command_id, status, "no end after the longest time it may take", may_have_run=True)
 
     def _look(self, command_id: str) -> dict[str, Any] | None:

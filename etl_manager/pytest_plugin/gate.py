@@ -23,7 +23,7 @@ from etl_manager.provisioning import Run
 from etl_manager.pytest_plugin.collection import SCENARIO, FeatureFile, project_config
 from etl_manager.pytest_plugin.options import SETTINGS, Mode
 from etl_manager.pytest_plugin.session import RUN
-from etl_manager.pytest_plugin.tally import Tally, promised
+from etl_manager.pytest_plugin.tally import Tally
 from etl_manager.redaction import redact
 
 MOST_SHOWN = 10
@@ -39,7 +39,7 @@ _VERDICT = pytest.StashKey[Verdict | None]()
 def pytest_configure(config: pytest.Config) -> None:
     """Begin with nothing proven."""
     config.stash[_GATE] = Gate()
-    config.stash[_TALLY] = Tally()
+    config.stash[_TALLY] = Tally(config.rootpath)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -105,7 +105,7 @@ def _passed(config: pytest.Config) -> Verdict | None:
             region=settings.aws_region or project.region,
             source=config.stash.get(_SOURCE, now),
             source_afterwards=now,
-            scenarios=config.stash[_TALLY].against(promised(settings.root / "features", project)),
+            scenarios=config.stash[_TALLY].against(project),
             at=facts.at if facts else datetime.now(timezone.utc),
         ),
         run,

@@ -42,7 +42,7 @@ def opened(config: pytest.Config) -> Iterator[Run]:
 
     progress.status(f"starting the {settings.target} target")
     options = TargetOptions(
-        region=settings.aws_region or project.region,
+        region=settings.aws_region or project.region or None,
         profile=settings.aws_profile,
         state=settings.root / ".local",
         reset=settings.reset_local,

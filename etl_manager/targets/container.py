@@ -14,7 +14,7 @@ from etl_manager.emulator.moto_account import CLUSTER
 from etl_manager.emulator.schedule import Schedule
 from etl_manager.errors import TargetError
 from etl_manager.network import Address, Separation
-from etl_manager.targets import TargetOptions, front
+from etl_manager.targets import DEFAULT_REGION, TargetOptions, front
 from etl_manager.targets.container_engine import Engine
 from etl_manager.targets.container_images import Images
 from etl_manager.targets.container_machines import ADDRESS, PORT, Machines
@@ -46,8 +46,8 @@ class ContainerTarget:
 
     def __init__(self, options: TargetOptions) -> None:
         Schedule(options.faults)  # a wrong one is told before anything starts
-        self.region = options.region
-        self.host = f"{CLUSTER}.cluster-emulated.{options.region}.internal"
+        self.region = options.region or DEFAULT_REGION
+        self.host = f"{CLUSTER}.cluster-emulated.{self.region}.internal"
         self.user = options.master_username
         self.password = ""
         self.endpoint_url: str | None = None
@@ -119,17 +119,15 @@ class ContainerTarget:
     def _assemble(self, machines: Machines, postgres: str, bastion: str) -> None:
         """Bring about both containers; the database's is found again where one was kept, and with it its data."""
         self.postgres = machines.find("postgres", postgres)
-        if self.postgres is None:
+        if self.postgres is not None:
+            self._keep = self._options.keep  # also where this run cannot go on
+        else:
             machines.remove()
             machines.make_networks()
             self.postgres = machines.make_postgres(postgres, self.user)
-        else:
-            self.postgres.start()
-        [address] = addresses(self.postgres).values()
+        address = addresses(self.postgres)[machines.name("database")]
         self.bastion = machines.find("bastion", bastion)
-        if self.bastion is not None and (self.bastion.status != "running" or self.bastion.labels[ADDRESS] != address):
-            self.bastion = None
-        if self.bastion is None:
+        if self.bastion is None or self.bastion.labels[ADDRESS] != address:
             machines.remove_one("bastion")
             self.bastion = machines.make_bastion(bastion, self.host, address)
         self.password = machines.password(self.postgres)

@@ -88,13 +88,15 @@ class Machines:
             TargetError: When it ends, or does not come up in time; it quotes the server's log.
         """
         deadline = time.monotonic() + _START_SECONDS
-        with asking("ask whether PostgreSQL is up"):
-            while postgres.exec_run(["pg_isready", "-q", "-h", "127.0.0.1"]).exit_code != 0:
+        while not _takes_connections(postgres):
+            with asking("look at the database's container"):
                 postgres.reload()
-                if postgres.status != "running" or time.monotonic() > deadline:
-                    log = postgres.logs(tail=5).decode(errors="replace").strip()
-                    raise TargetError("PostgreSQL does not come up in its container", remedy=redaction.redact(log))
-                time.sleep(0.05)
+                log = postgres.logs(tail=5).decode(errors="replace").strip()
+            if postgres.status != "running" or time.monotonic() > deadline:
+                raise TargetError(
+                    f"PostgreSQL does not come up in its container ({postgres.status})", remedy=redaction.redact(log)
+                )
+            time.sleep(0.05)
 
     def password(self, postgres: Any) -> str:
         """Return the password that the server was made with.
@@ -112,11 +114,20 @@ class Machines:
         return password
 
     def find(self, role: str, image: str) -> Any | None:
-        """Return the container that an earlier run kept for *role*, if it is of *image* and belongs here."""
-        for container in self._containers():
-            if container.name == self.name(role) and container.labels.get(KEPT):
-                wanted = self._engine.client.images.get(image)
-                return container if container.image.id == wanted.id else None
+        """Return the container that an earlier run kept for *role*, started if need be.
+
+        None when there is none, or it is of another image than *image*, or was taken out of its network.
+
+        Raises:
+            TargetError: When the engine cannot start it.
+        """
+        with asking("look for kept containers"):
+            wanted = self._engine.client.images.get(image).id
+            for container in self._containers():
+                if container.name == self.name(role) and container.labels.get(KEPT) and container.image.id == wanted:
+                    container.start()
+                    here = {self.name("database"), *([self.name("operator")] if role == "bastion" else [])}
+                    return container if here <= container_network.addresses(container).keys() else None
         return None
 
     def remove_one(self, role: str) -> None:
@@ -183,6 +194,16 @@ class Machines:
 
     def _containers(self) -> Iterator[Any]:
         yield from self._engine.client.containers.list(all=True, filters={"label": f"{LABEL}={self._key}"})
+
+
+def _takes_connections(postgres: Any) -> bool:
+    """Return whether the server is up, by what the container itself says: from here it cannot be reached."""
+    import docker.errors
+
+    try:
+        return bool(postgres.exec_run(["pg_isready", "-q", "-h", "127.0.0.1"]).exit_code == 0)
+    except docker.errors.APIError:  # the container has ended
+        return False
 
 
 def _gone(remove: Any, **words: Any) -> None:

@@ -10,8 +10,9 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from etl_manager import config, discovery
+from etl_manager import config
 from etl_manager.bastion.handover import TOKEN_RENEWAL_SECONDS, TokenCredentials
+from etl_manager.discovery import secret
 from etl_manager.errors import DiscoveryError
 from etl_manager.opening import open_bastion
 from etl_manager.progress import Silence
@@ -138,7 +139,7 @@ def test_the_token_is_what_rds_documents(environment, monkeypatch):
     for name, value in environment.variables.items():
         monkeypatch.setenv(name, value)
     client = AwsTarget(TargetOptions(region="eu-central-1")).client("rds")
-    credentials = discovery._token_credentials(client, "cluster.example:6543", "iam_user", "eu-central-1")
+    credentials = secret.token(client, "cluster.example", 6543, "iam_user", "eu-central-1")
     token = credentials.current().password
     parts = urlsplit(f"https://{token}")
     query = parse_qs(parts.query)
@@ -158,6 +159,6 @@ def test_missing_aws_credentials_are_told(environment, monkeypatch, tmp_path):
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
     client = AwsTarget(TargetOptions(region="eu-central-1")).client("rds")
-    credentials = discovery._token_credentials(client, "cluster.example:6543", "iam_user", "eu-central-1")
+    credentials = secret.token(client, "cluster.example", 6543, "iam_user", "eu-central-1")
     with pytest.raises(DiscoveryError, match="RDS could not be asked: Unable to locate credentials"):
         credentials.current()
