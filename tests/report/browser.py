@@ -25,7 +25,7 @@ _OPTIONS = (
     "--disable-component-update",
     "--disable-sync",
     "--hide-scrollbars",
-    "--window-size=1400,1000",
+    "--window-size=1240,1400",
     "--remote-debugging-pipe",
 )
 PATIENCE = 30.0

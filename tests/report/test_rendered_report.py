@@ -105,10 +105,10 @@ def test_history_is_a_trend(browser, rendered):
     browser.open(rendered.as_uri() + "#/charts")
     browser.wait_for("Status dynamics")
     browser.wait_for("Latest")
+    picture(browser, "trend")
     browser.open(rendered.as_uri())
     browser.click("tenant_b has its sample users", "#front a")
     browser.wait_for("History\n1")
-    picture(browser, "history")
 
 
 def test_verdict_prints_on_one_page(browser, rendered):
