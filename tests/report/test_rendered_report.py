@@ -103,7 +103,7 @@ def test_behaviours_are_a_tree(browser, rendered):
 def test_history_is_a_trend(browser, rendered):
     """The run before stands beside this one: in the graphs, and in the history of each scenario."""
     browser.open(rendered.as_uri() + "#/charts")
-    browser.wait_for("Status dynamics")
+    browser.wait_for("The last runs")
     browser.wait_for("Latest")
     picture(browser, "trend")
     browser.open(rendered.as_uri())
