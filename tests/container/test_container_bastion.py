@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
 
-from etl_manager.errors import EnvironmentTrouble, TargetError, WorkspaceError
+from etl_manager.errors import EnvironmentTrouble, WorkspaceError
 from etl_manager.network import Address, reached
 from tests.container.rig import Bastion
 
@@ -137,12 +136,3 @@ def test_bastion_that_is_killed_takes_its_agent_with_it(start):
     assert bastion.look(command)["Status"] == "InProgress"
     after = bastion.run("true")
     assert (after["Status"], after["StatusDetails"], after["ResponseCode"]) == ("Failed", "Undeliverable", -1)
-
-
-def test_port_that_is_taken_is_told_and_nothing_is_left(start, left, tmp_path):
-    """Where the emulated AWS cannot listen, the error names the port, and no container is left."""
-    with socket.create_server(("127.0.0.1", 0)) as other:
-        port = other.getsockname()[1]
-        with pytest.raises(TargetError, match=f"port {port} is taken"):
-            start(port=port, state=tmp_path / ".local")
-    assert left(tmp_path) == []
