@@ -84,4 +84,4 @@ def _differences(reports: Path, told: str | None) -> Iterator[str]:
         if not path.is_file():
             yield f"{name}: missing"
         elif path.read_text(encoding="utf-8", errors="replace") != text:
-            yield f"{name}: not what follows from the results and their manifest"
+            yield f"{name}: not what this version of the project makes of the results and their manifest"

@@ -172,14 +172,19 @@ def _facts(assessment: Assessment, manifest: str) -> Iterator[Block]:
     record = assessment.record
     yield Heading("The run")
     told = {
-        "run": record.run_id,
-        "time": f"{record.started} to {record.finished} (UTC)",
-        "mode": record.mode,
+        "run": f"{record.run_id}, {record.mode}",
+        "began": record.started,
+        "ended": record.finished,
         "pytest": f"exit status {record.exit_status}: {EXIT_STATUSES.get(record.exit_status, 'unknown')}",
         **record.facts,
         "manifest": f"sha256:{manifest}",
     }
-    yield Table(("fact", "value"), tuple((text(name), text(value, code=True)) for name, value in told.items()))
+    cells = [(text(name), text(value, code=True)) for name, value in told.items()]
+    half = (len(cells) + 1) // 2
+    beside = [*cells[half:], (text(""), text(""))]
+    yield Table(
+        ("fact", "value", "fact", "value"), tuple(left + right for left, right in zip(cells, beside, strict=False))
+    )
 
 
 def _short(message: str) -> str:

@@ -45,7 +45,7 @@ def render(reports: Path) -> Path:
             "REPORT_RESULTS": str((reports / RESULTS).resolve()),
             "REPORT_OUTPUT": str(made),
             "REPORT_HISTORY": str(past),
-            "REPORT_NAME": f"Phase 2 on {assessment.record.facts.get('target', '?')}",
+            "REPORT_NAME": f"Phase 2 on {assessment.record.facts['target']}{', emulated' if assessment.emulated else ''}",
         }
         words = [str(allure), "generate", "--config", str(TOOL / "allurerc.mjs"), variables["REPORT_RESULTS"]]
         _run(words, "Allure did not render the report", cwd=Path(temporary), **variables)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import secrets
 import tarfile
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from etl_manager import redaction
@@ -27,12 +29,17 @@ _START_SECONDS = 60
 _IDLE = ["bash", "-c", "trap 'exit 0' TERM; while :; do sleep 3600 & wait; done"]
 
 
+def key_of(state: Path) -> str:
+    """Return what tells the containers of the state folder *state* from those of others."""
+    return hashlib.sha256(str(state.absolute()).encode()).hexdigest()[:8]
+
+
 class Machines:
     """What belongs to one state on *engine*.
 
     Args:
         engine: The engine.
-        key: Tells the states of one machine apart.
+        key: Tells the states of one machine apart: `key_of` the state's folder.
         kept: Whether what is made stays when it is no longer used; noted on it, for whoever finds it.
     """
 
@@ -193,7 +200,9 @@ class Machines:
             return container.start().get_wrapped_container()
 
     def _containers(self) -> Iterator[Any]:
-        yield from self._engine.client.containers.list(all=True, filters={"label": f"{LABEL}={self._key}"})
+        yield from self._engine.client.containers.list(
+            all=True, ignore_removed=True, filters={"label": f"{LABEL}={self._key}"}
+        )
 
 
 def _takes_connections(postgres: Any) -> bool:

@@ -54,7 +54,7 @@ def test_verdict_is_seen_first(browser, rendered):
         "rows of tenant_b.users: expected 5, found 4 (1 too few)",
         "newly broken",
         "not AWS",
-        "29 of 29" if "29 of 29" in text else "scenarios of the feature files have a result",
+        "scenarios of the feature files have a result",
     ):
         assert words in text
     assert browser.evaluate("getComputedStyle(document.getElementById('app')).display") == "none"
@@ -93,10 +93,34 @@ def test_behaviours_are_a_tree(browser, rendered):
         "tenant_b has its sample users",
     ):
         browser.wait_for(words)
+    browser.evaluate("document.querySelector('[data-testid=report-title]').scrollIntoView({block: 'center'})")
     picture(browser, "overview")
     assert browser.evaluate("document.querySelectorAll('[data-testid=tree-leaf-transition-regressed]').length") >= 5
     browser.evaluate("document.querySelector('[data-testid=search-input]').scrollIntoView()")
     picture(browser, "behaviours")
+
+
+def test_history_is_a_trend(browser, rendered):
+    """The run before stands beside this one: in the graphs, and in the history of each scenario."""
+    browser.open(rendered.as_uri() + "#/charts")
+    browser.wait_for("The last runs")
+    browser.wait_for("Latest")
+    picture(browser, "trend")
+    browser.open(rendered.as_uri())
+    browser.click("tenant_b has its sample users", "#front a")
+    browser.wait_for("History\n1")
+
+
+def test_verdict_prints_on_one_page(browser, rendered):
+    """The verdict's own page, which needs no Node, says the same and fits on one sheet of paper."""
+    browser.open((rendered.parents[1] / "verdict.html").as_uri())
+    browser.wait_for("rows of tenant_b.users: expected 5, found 4 (1 too few)")
+    assert browser.pages() == 1
+    [link] = browser.evaluate(
+        "[...document.links].filter(a => a.innerText === 'tenant_b has its sample users').map(a => a.href).slice(0, 1)"
+    )
+    browser.open(link)
+    browser.wait_for("Then tenant_b.users has 5 rows")
 
 
 def test_kinds_of_failure_are_categories(browser, rendered):
