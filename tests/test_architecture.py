@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-MOST_LINES = 220
+MOST_LINES = 225
 """About 200: a module that is longer holds more than one idea."""
 TOO_LONG = {
     "etl_manager/bastion/host.py": "being divided",
