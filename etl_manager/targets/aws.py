@@ -49,7 +49,7 @@ class AwsTarget:
 
     def client(self, service: str, *, attempts: int | None = None) -> Any:
         """Return a boto3 client of *service*; with *attempts*, one that sends a call at most so often."""
-        return self._session.client(service, config=client_config(attempts))
+        return self._session.client(service, config=client_config(service, attempts))
 
     def separation(self) -> Separation:
         """Return that nothing can be said: the suite did not make the VPC, and may run inside it."""

@@ -11,12 +11,8 @@ open_run() {
     fact workspace "$state"
     fact owner "$(stat -c %U "$WORKSPACE" 2>/dev/null)"
     if [[ $state == made ]]; then
-        fact digest "$(cat "$WORKSPACE/.transfer/digest")"
-        if (cd "$WORKSPACE" && sha256sum --quiet --check .transfer/manifest >/dev/null 2>&1); then
-            fact manifest intact
-        else
-            fact manifest changed
-        fi
+        fact digest "$(digest_of_workspace)"
+        if intact; then fact manifest intact; else fact manifest changed; fi
     fi
     for part in "$WORKSPACE.parts-${DIGEST:?}"/*; do
         [[ -f $part && -O ${part%/*} && ! -L ${part%/*} ]] && fact part "${part##*/}:$(sha256sum <"$part" | cut -d' ' -f1)"
@@ -25,9 +21,13 @@ open_run() {
     fact psql "$(psql --version 2>/dev/null)"
     fact json "$(command -v jq python3 2>/dev/null | head -n 1)"
     fact openssl "$(openssl version 2>/dev/null)"
+    fact curl "$(command -v curl)"
     if [[ ! -s $RUNTIME/key.pem ]]; then
-        openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:3072 -out "$RUNTIME/key.new" 2>/dev/null &&
-            mv "$RUNTIME/key.new" "$RUNTIME/key.pem"
+        # Of two that begin the same run, the first to link its key has made the run's.
+        part=$(mktemp "$RUNTIME/key.XXXXXX") &&
+            openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:3072 -out "$part" 2>/dev/null &&
+            ln "$part" "$RUNTIME/key.pem" 2>/dev/null
+        rm -f "$part"
     fi
     openssl pkey -in "$RUNTIME/key.pem" -pubout 2>/dev/null
     return 0
