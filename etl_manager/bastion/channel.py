@@ -104,14 +104,14 @@ class Channel:
 
     def _other(self, refused: Invocation, frame: script.Frame) -> tuple[Invocation, script.Frame | None]:
         """Return the command that had the right to run in place of the one that was *refused*."""
-        if twin := self.run_command.twin(refused):
-            return twin, script.parse(twin.stdout)
-        if script.facts(frame.content).get("why") == ["over"]:
+        if not refused.doubtful and script.facts(frame.content).get("why") == ["over"]:
             raise CommandError(
                 f"The run's folder {self.runtime} on the bastion is gone, and nothing was run",
                 where={"SSM command": refused.command_id, "instance": refused.instance_id},
                 remedy=f"The instance was rebooted, or /tmp cleared, in the middle of the run. {self.run_command.again}",
             )
+        if twin := self.run_command.twin(refused):
+            return twin, script.parse(twin.stdout)
         raise taken(refused)
 
     def _page(self, kept: str, offset: int) -> str:

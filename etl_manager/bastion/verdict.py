@@ -16,7 +16,10 @@ TAKEN = 77
 
 @dataclass(frozen=True, kw_only=True)
 class Invocation:
-    """What a command that ran to its end left behind, as SSM tells it (outputs may be cut at SSM's limits)."""
+    """What a command that ran to its end left behind, as SSM tells it (outputs may be cut at SSM's limits).
+
+    `doubtful` says that an answer to its sending was lost, so that SSM may have it twice.
+    """
 
     command_id: str
     instance_id: str
@@ -26,6 +29,7 @@ class Invocation:
     stderr: str = field(repr=False)
     seconds: float
     comment: str = ""
+    doubtful: bool = False
 
 
 def judge(sent: Sent, answer: Mapping[str, Any], waited: float, waiting: Waiting) -> Invocation:
@@ -46,6 +50,7 @@ def judge(sent: Sent, answer: Mapping[str, Any], waited: float, waiting: Waiting
             stderr=str(answer.get("StandardErrorContent", "")),
             seconds=waited,
             comment=sent.comment,
+            doubtful=sent.doubtful,
         )
     reasons = {
         "DeliveryTimedOut": f"the agent did not fetch it within {waiting.delivery} s",
