@@ -13,7 +13,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")"
 
 readonly PREFIX=localhost/etl-manager
 # procps: for people who look around. The rest is what the engine and the transfer call.
-readonly PACKAGES=ca-certificates,jq,openssl,postgresql,procps,python3-minimal
+readonly PACKAGES=ca-certificates,jq,openssl,postgresql,procps,python3
 
 die() {
     printf '%s: %s\n' "${0##*/}" "$1" >&2

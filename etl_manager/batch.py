@@ -17,7 +17,7 @@ from etl_manager.config import Config
 from etl_manager.errors import EnvironmentTrouble, ProvisioningError, SqlError, WorkspaceError
 from etl_manager.progress import Progress
 
-Attach = Callable[[str, str, Literal["text", "sql", "json"]], None]
+Attach = Callable[[str, str, Literal["text", "sql", "csv", "json"]], None]
 """Keeps evidence: its name, its text, and its kind."""
 
 LOG = logging.getLogger("etl_manager")

@@ -24,6 +24,7 @@ PATTERN = "aurora-postgresql"
 COMMANDS = {
     "local": ("etl_manager.local_service", "run the local target in the foreground, as a service"),
     "gate": ("etl_manager.gate.command", "say whether a verdict of the gate before Phase 3 may still be relied on"),
+    "report": ("etl_manager.report.command", "check the evidence of the last run, or render it"),
 }
 """Commands beside the orchestrator: the module that has their ``add_arguments`` and ``run``, and what they do."""
 

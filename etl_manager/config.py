@@ -105,7 +105,7 @@ def _build(parsed: ConfigFile, path: Path, root: Path, raw: bytes) -> Config:
         source=path,
         root=root,
         raw=raw,
-        region=parsed.project.region,
+        region=parsed.project.region or "",  # empty: left to the target
         tenants=parsed.tenants,
         users_per_tenant=parsed.sample_data.users_per_tenant,
         database=database,

@@ -79,7 +79,7 @@ class ProjectSection(Section):
     """``project``: where the environment lives."""
 
     name: str = "multitenant-analytics"
-    region: Annotated[str, Field(pattern=r"^[a-z]{2}(-[a-z]+)+-\d$")] = "us-east-1"
+    region: Annotated[str, Field(pattern=r"^[a-z]{2}(-[a-z]+)+-\d$")] | None = None
 
 
 class PhaseSection(Section):

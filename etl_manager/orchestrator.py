@@ -92,7 +92,9 @@ def preview(order: Order, console: Console) -> int:
     upload = _script(order)
     archive = build(config)
     _head(order, console)
-    console.info(f"Target: {'local' if order.local else 'aws'}, region {order.region or config.region}")
+    console.info(
+        f"Target: {'local' if order.local else 'aws'}, region {order.region or config.region or 'of the profile'}"
+    )
     console.info("DRY RUN: nothing is sent, and nothing is changed on AWS")
     if order.skip_copy or not config.transfer.enabled:
         console.info(f"Would transfer nothing, and use {config.workspace} on the Bastion Host as it is")
@@ -115,7 +117,7 @@ def _head(order: Order, console: Console) -> None:
 def _bastion(order: Order, config: Config, console: Console) -> Iterator[tuple[Found, Bastion]]:
     """Find the bastion, and leave nothing on it and nothing running."""
     options = TargetOptions(
-        region=order.region or config.region,
+        region=order.region or config.region or None,
         profile=order.profile,
         state=ROOT / ".local",
         master_username=config.master_username or "postgres",

@@ -150,6 +150,11 @@ class Run:
         lines += [f"not configured, and left alone: schema {stray}" for stray in look.strays]
         return lines
 
+    @property
+    def server_version(self) -> str:
+        """PostgreSQL's version, where the run came so far as to learn it; else empty."""
+        return self._look.server_version if self._look else ""
+
     def close(self) -> None:
         """Delete what the run left on the bastion."""
         self.batches.bastion.close()
@@ -211,6 +216,8 @@ class Run:
     def _take_verification(self, steps: Sequence[Step]) -> None:
         files = self._files(VERIFICATION)
         self._verification = Verification.read("\n".join(step.stdout for step in steps if step.file in files))
+        table = self._verification.table(self.config.tenants, self.config.users_per_tenant)
+        self.batches.attach("verification, a line a tenant", table, "csv")
         self._catalogue = [step for step in steps if step.file == CATALOGUE]
         self._witnessed = False
 

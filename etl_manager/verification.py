@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -65,6 +67,27 @@ class Verification:
     def of(self, tenant: str) -> tuple[Finding, ...]:
         """Return the findings that concern *tenant*."""
         return tuple(finding for finding in self.findings if finding.tenant == tenant)
+
+    def table(self, tenants: Sequence[str], users: int) -> str:
+        """Return it as CSV, a line a tenant with what is expected beside what was found; *users* is expected of each."""
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(["tenant", "schema", "users table", "owner", "users expected", "users found", "differences"])
+        for tenant in [*tenants, *dict.fromkeys(finding.tenant for finding in self.strays(tenants))]:
+            table = (tenant, "users") in self.tables
+            schema = tenant in self.schemas or tenant not in tenants
+            writer.writerow(
+                [
+                    tenant,
+                    "exists" if schema else "missing",
+                    "exists" if table else "missing" if tenant in tenants else "",
+                    self.tables.get((tenant, "users"), ""),
+                    users if tenant in tenants else "",
+                    self.counts.get(tenant, ""),
+                    "; ".join(f"{f.object}: expected {f.expected}, found {f.found}" for f in self.of(tenant)) or "none",
+                ]
+            )
+        return text.getvalue()
 
     def strays(self, tenants: Sequence[str]) -> tuple[Finding, ...]:
         """Return the findings that concern none of the configured *tenants*."""

@@ -13,10 +13,24 @@ MOST_SHOWN = 20
 """Differences shown in one message: the rest is counted."""
 
 
+class Difference(pytest.fail.Exception):  # type: ignore[misc, name-defined] # pytest gives its type no name
+    """A proof that failed; reports show *expected* beside *found*."""
+
+    def __init__(self, message: str, expected: object, found: object) -> None:
+        super().__init__(message, pytrace=False)
+        self.expected, self.found = expected, found
+
+
 def judge(what: str, *, expected: object, found: object) -> None:
     """Fail unless *found* is *expected*; *what* names tenant and object."""
     if found != expected:
-        pytest.fail(f"{what}: expected {expected}, found {found}", pytrace=False)
+        raise Difference(f"{what}: expected {expected}, found {found}{_difference(expected, found)}", expected, found)
+
+
+def _difference(expected: object, found: object) -> str:
+    if not (isinstance(expected, int) and isinstance(found, int)):
+        return ""
+    return f" ({abs(expected - found)} too {'few' if found < expected else 'many'})"
 
 
 def judge_none(what: str, differences: Iterable[object]) -> None:
@@ -24,7 +38,8 @@ def judge_none(what: str, differences: Iterable[object]) -> None:
     lines = [str(difference) for difference in differences]
     if lines:
         shown = lines[:MOST_SHOWN] + ([f"… and {len(lines) - MOST_SHOWN} more"] if len(lines) > MOST_SHOWN else [])
-        pytest.fail("\n".join([f"{what}: {len(lines)}", *(f"  - {line}" for line in shown)]), pytrace=False)
+        message = "\n".join([f"{what}: {len(lines)}", *(f"  - {line}" for line in shown)])
+        raise Difference(message, "none", "\n".join(shown))
 
 
 def judge_same_set(what: str, *, expected: set[object], found: set[object]) -> None:

@@ -87,6 +87,11 @@ class Bastion:
         return self._facts or self.open()
 
     @property
+    def known(self) -> BastionFacts | None:
+        """What is known of the bastion without asking it; None before `open`."""
+        return self._facts
+
+    @property
     def has_this_project(self) -> bool:
         """Whether the workspace is known to be what this project holds; `skip_copy` may leave another one there."""
         return self._facts is not None and self._facts.holds(self.archive)

@@ -133,7 +133,7 @@ def _instance(account: str, region: str, instance_id: str) -> None:
 
 def _stack(account: str, region: str, name: str, outputs: dict[str, str]) -> None:
     template = {
-        "Resources": {"Ready": {"Type": "AWS::CloudFormation::WaitConditionHandle"}},
+        "Resources": {},
         "Outputs": {key: {"Value": value} for key, value in outputs.items()},
     }
     with warnings.catch_warnings():

@@ -11,7 +11,6 @@ import socket
 import struct
 import threading
 from collections.abc import Iterable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
@@ -81,9 +80,15 @@ class EmulatedAws:
         from etl_manager.emulator.moto_account import application
 
         self._moto = application()
-        self._server = make_server("127.0.0.1", self._port, self, threaded=True, request_handler=_quiet_handler())
-        self.endpoint_url = f"http://127.0.0.1:{self._server.server_port}"
-        threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+        # Bound here, as werkzeug ends the whole process when a port is taken.
+        with socket.create_server(("127.0.0.1", self._port)) as bound:
+            port: int = bound.getsockname()[1]
+            server = make_server(
+                "127.0.0.1", port, self, threaded=True, request_handler=_quiet_handler(), fd=bound.fileno()
+            )
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+        self._server = server
+        self.endpoint_url = f"http://127.0.0.1:{port}"
 
     def stop(self) -> None:
         """Stop listening, and kill what commands left running; idempotent."""
@@ -134,12 +139,13 @@ def _action(environ: Environ, content: bytes) -> str:
 def _cut(environ: Environ) -> None:
     """Reset the connection: a close with nothing to linger for sends RST instead of FIN.
 
-    The server's own files keep the socket open, so its descriptor is taken away from under them.
+    The server's own files keep the socket open, so a socket that is at its end is put in its place.
     """
     connection: socket.socket = environ["werkzeug.socket"]
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    with Path(os.devnull).open("rb") as nothing:
-        os.dup2(nothing.fileno(), connection.fileno(), inheritable=False)
+    ended, peer = socket.socketpair()
+    with ended, peer:
+        os.dup2(ended.fileno(), connection.fileno(), inheritable=False)
     raise ConnectionResetError
 
 

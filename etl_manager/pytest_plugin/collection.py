@@ -171,6 +171,7 @@ def _described(function: Callable[[], None], template: ScenarioTemplate) -> Call
         feature=template.feature.name,
         story=rule.name if rule else template.name,
         description="\n\n".join(inspect.cleandoc(part) for part in prose if part.strip()),
+        tags=template.tags | template.feature.tags | (rule.tags if rule else set()),
     )
 
 

@@ -12,10 +12,12 @@ from pathlib import Path
 import pytest
 from pytest_bdd.parser import Scenario, Step
 
-from etl_manager import evidence
+from etl_manager import evidence, provenance
+from etl_manager.pytest_plugin.closing import begin
 from etl_manager.pytest_plugin.collection import ROW, SCENARIO, has_scenarios
 from etl_manager.pytest_plugin.logfile import RunLog
 from etl_manager.pytest_plugin.options import SETTINGS, Mode
+from etl_manager.report import RESULTS
 
 _ALLURE_DIRECTORY = pytest.StashKey[str | None]()
 _log = logging.getLogger("etl_manager.run")
@@ -40,7 +42,7 @@ def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, objec
     if session.testsfailed or config.option.collectonly or settings.mode is Mode.PLAN:
         return (yield)
     scenarios = has_scenarios(session)
-    _start_allure(config, settings.reports / "allure-results" if scenarios else None)
+    _start_allure(session, settings.reports / RESULTS if scenarios else None)
     if not scenarios:
         return (yield)
     log = RunLog(settings.reports / "run.log")
@@ -50,15 +52,19 @@ def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, objec
     return (yield)
 
 
-def _start_allure(config: pytest.Config, default: Path | None) -> None:
+def _start_allure(session: pytest.Session, default: Path | None) -> None:
+    config = session.config
     if _ALLURE_DIRECTORY not in config.stash:
         return
     asked = config.stash[_ALLURE_DIRECTORY]
     directory = Path(asked).absolute() if asked else default
     if directory is not None:
         config.option.allure_report_dir = str(directory)
-        recorder = evidence.start(config, directory, clean=config.option.clean_alluredir or not asked)
+        source = provenance.source(config.rootpath)
+        recorder = evidence.start(config, directory, clean=config.option.clean_alluredir or not asked, source=source)
         config.pluginmanager.register(Recording(recorder))
+        if directory == default:
+            begin(session, directory, source)
 
 
 class Recording:
@@ -77,7 +83,8 @@ class Recording:
         finally:
             if SCENARIO in item.stash:
                 self._begun = 0
-                self._recorder.name(item.location[2], item.stash[ROW])
+                path, line, title = item.location
+                self._recorder.name(title, item.stash[ROW], (path, (line or 0) + 1))
 
     def pytest_bdd_before_step(self, step: Step) -> None:
         """Open the step."""

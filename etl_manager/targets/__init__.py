@@ -11,6 +11,8 @@ from etl_manager.network import Separation
 from etl_manager.progress import Progress, Silence
 
 NAMES = ("local", "container", "aws")
+DEFAULT_REGION = "us-east-1"
+"""The region an emulation plays where none is named."""
 
 
 class Target(Protocol):
@@ -56,7 +58,7 @@ class TargetOptions:
     """What a target may be told.
 
     Attributes:
-        region: The AWS region.
+        region: The AWS region; None leaves it to boto3's chain, and an emulation plays `DEFAULT_REGION`.
         profile: The AWS profile, for ``aws``.
         state: Where ``local`` and ``container`` keep their state.
         reset: Whether that is forgotten first.
@@ -71,7 +73,7 @@ class TargetOptions:
         faults: What is to go wrong, emulated: see `etl_manager.emulator.schedule`.
     """
 
-    region: str
+    region: str | None = None
     profile: str | None = None
     state: Path = Path(".local")
     reset: bool = False

@@ -12,13 +12,14 @@ from etl_manager.targets import TargetOptions
 from etl_manager.targets.calls import client_config
 
 _AWS_DOMAINS = (".amazonaws.com", ".amazonaws.com.cn", ".api.aws")
+_SERVICES = ("ssm", "cloudformation", "secretsmanager", "sts", "rds", "ec2")
 
 
 class AwsTarget:
     """boto3's own session: its credential chain, the profile, the region.
 
     Raises:
-        TargetError: When there is no such profile.
+        TargetError: When there is no such profile, or no region.
     """
 
     name = "aws"
@@ -27,20 +28,25 @@ class AwsTarget:
         import boto3
         from botocore.exceptions import BotoCoreError
 
-        self.region = options.region
         try:
             self._session: Any = boto3.session.Session(profile_name=options.profile, region_name=options.region)
         except BotoCoreError as error:
             raise TargetError(
                 f"no AWS session: {error}", remedy="Look at the profiles: aws configure list-profiles"
             ) from error
+        if not self._session.region_name:
+            raise TargetError(
+                "no AWS region is named",
+                remedy="Name it: --aws-region, project.region in config.json, AWS_DEFAULT_REGION, or the profile's",
+            )
+        self.region = str(self._session.region_name)
+        self._clients: dict[tuple[str, int | None], Any] = {}
 
     @cached_property
     def endpoint_url(self) -> str | None:
-        """The endpoint of SSM when it is not AWS's own, wherever it was configured; else None."""
-        url = str(self.client("ssm").meta.endpoint_url)
-        host = urlsplit(url).hostname or ""
-        return None if host.endswith(_AWS_DOMAINS) else url
+        """The first endpoint that is not AWS's own, of any service and wherever it was configured; else None."""
+        urls = [str(self.client(service).meta.endpoint_url) for service in _SERVICES]
+        return next((url for url in urls if not (urlsplit(url).hostname or "").endswith(_AWS_DOMAINS)), None)
 
     @property
     def emulated(self) -> bool:
@@ -48,8 +54,11 @@ class AwsTarget:
         return self.endpoint_url is not None
 
     def client(self, service: str, *, attempts: int | None = None) -> Any:
-        """Return a boto3 client of *service*; with *attempts*, one that sends a call at most so often."""
-        return self._session.client(service, config=client_config(service, attempts))
+        """Return the boto3 client of *service*; with *attempts*, one that sends a call at most so often."""
+        key = (service, attempts)
+        if key not in self._clients:
+            self._clients[key] = self._session.client(service, config=client_config(service, attempts))
+        return self._clients[key]
 
     def separation(self) -> Separation:
         """Return that nothing can be said: the suite did not make the VPC, and may run inside it."""

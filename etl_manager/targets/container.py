@@ -14,7 +14,7 @@ from etl_manager.emulator.moto_account import CLUSTER
 from etl_manager.emulator.schedule import Schedule
 from etl_manager.errors import TargetError
 from etl_manager.network import Address, Separation
-from etl_manager.targets import TargetOptions, front
+from etl_manager.targets import DEFAULT_REGION, TargetOptions, front
 from etl_manager.targets.container_engine import Engine
 from etl_manager.targets.container_images import Images
 from etl_manager.targets.container_machines import ADDRESS, PORT, Machines
@@ -46,8 +46,8 @@ class ContainerTarget:
 
     def __init__(self, options: TargetOptions) -> None:
         Schedule(options.faults)  # a wrong one is told before anything starts
-        self.region = options.region
-        self.host = f"{CLUSTER}.cluster-emulated.{options.region}.internal"
+        self.region = options.region or DEFAULT_REGION
+        self.host = f"{CLUSTER}.cluster-emulated.{self.region}.internal"
         self.user = options.master_username
         self.password = ""
         self.endpoint_url: str | None = None

@@ -16,7 +16,7 @@ from pathlib import Path
 from etl_manager import redaction
 from etl_manager.errors import TargetError
 from etl_manager.targets.postgres_binaries import programs, server_account
-from etl_manager.targets.private_folder import open_to_others, private_folder
+from etl_manager.targets.private_folder import open_to_others, private_folder, private_path
 from etl_manager.targets.stale_server import stop_stale
 
 # Aurora passwords may hold any of these; each has broken somebody's quoting.
@@ -48,7 +48,8 @@ class EmbeddedPostgres:
         self.bin_dir = Path()
         self._account = server_account()
         self._process: subprocess.Popen[bytes] | None = None
-        self._home = self._find_home()
+        closed = self._account is not None and not open_to_others(self.directory)
+        self._home = private_path(self.directory, "data") if closed else self.directory
         self._data = self._home / "data"
 
     def start(self) -> None:
@@ -58,6 +59,8 @@ class EmbeddedPostgres:
             TargetError: When the wheel is missing, the data is of another version, or the server does not come up.
         """
         self.directory.mkdir(parents=True, exist_ok=True, mode=0o755 if self._account else 0o700)
+        if self._home != self.directory:
+            private_folder(self.directory, "data")
         self.bin_dir = programs(self.major, self._account)
         self.password = self._kept("password", lambda: secrets.token_hex(8) + _BITING + secrets.token_hex(8))
         redaction.register(self.password)
@@ -103,14 +106,8 @@ class EmbeddedPostgres:
         words = {"host": self.host, "port": self.port, "user": self.user, "password": self.password, "dbname": database}
         return " ".join(f"{key}='{_escaped(str(value))}'" for key, value in words.items())
 
-    def _find_home(self) -> Path:
-        """Return the folder, made where it is missing, that the server's user can reach."""
-        closed = self._account is not None and not open_to_others(self.directory)
-        return private_folder(self.directory, "data") if closed else self.directory
-
     def _initialise(self) -> None:
         """Make the cluster aside and move it into place, so that an interrupted initdb leaves nothing half done."""
-        self._find_home()  # gone, when the cluster was forgotten since
         part, password_file = self._home / "data.part", self._home / "password.part"
         shutil.rmtree(part, ignore_errors=True)
         password_file.unlink(missing_ok=True)
@@ -130,7 +127,9 @@ class EmbeddedPostgres:
         finally:
             password_file.unlink()
         if done.returncode != 0:
-            raise TargetError("initdb failed", where={"exit": done.returncode}, remedy=done.stderr.strip()[-2000:])
+            # A statement it shows may hold the password, in a spelling that no redaction knows.
+            said = [line for line in done.stderr.splitlines() if "STATEMENT" not in line]
+            raise TargetError("initdb failed", where={"exit": done.returncode}, remedy="\n".join(said[-20:]))
         part.rename(self._data)
 
     def _launch(self, wanted: int) -> bool:

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from etl_manager.emulator import EmulatedAws
 from etl_manager.emulator.host import BastionHost
 from etl_manager.errors import TargetError
-from etl_manager.targets import TargetOptions
+from etl_manager.targets import DEFAULT_REGION, TargetOptions
 from etl_manager.targets.calls import client_config
 
 
@@ -42,7 +42,7 @@ def start(bastion: BastionHost, cluster: Cluster, options: TargetOptions) -> Emu
 
     aws = EmulatedAws(
         bastion,
-        region=options.region,
+        region=options.region or DEFAULT_REGION,
         port=options.port,
         latency=options.latency,
         faults=options.faults,
@@ -55,7 +55,7 @@ def start(bastion: BastionHost, cluster: Cluster, options: TargetOptions) -> Emu
     try:
         moto_account.furnish(
             account=aws.account,
-            region=options.region,
+            region=options.region or DEFAULT_REGION,
             instance_id=aws.instance_id,
             host=cluster.host,
             port=cluster.port,

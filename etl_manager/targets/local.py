@@ -12,9 +12,9 @@ from etl_manager.emulator import EmulatedAws, SandboxHost
 from etl_manager.emulator.schedule import Schedule
 from etl_manager.errors import TargetError
 from etl_manager.network import Separation
-from etl_manager.targets import TargetOptions, front
+from etl_manager.targets import DEFAULT_REGION, TargetOptions, front
 from etl_manager.targets.embedded_postgres import EmbeddedPostgres
-from etl_manager.targets.private_folder import private_folder
+from etl_manager.targets.private_folder import private_folder, private_path
 from etl_manager.targets.state_lock import lock
 
 
@@ -31,7 +31,7 @@ class LocalTarget:
 
     def __init__(self, options: TargetOptions) -> None:
         Schedule(options.faults)  # a wrong one is told before anything starts
-        self.region = options.region
+        self.region = options.region or DEFAULT_REGION
         self.endpoint_url: str | None = None
         self.aws: EmulatedAws | None = None
         state = options.state.absolute()
@@ -84,7 +84,7 @@ class LocalTarget:
 def _forget(state: Path, postgres: EmbeddedPostgres) -> None:
     """Remove all state but the lock we hold."""
     postgres.forget()
-    shutil.rmtree(private_folder(state / "bastion", "bastion"))
+    shutil.rmtree(private_path(state / "bastion", "bastion"), ignore_errors=True)
     for path in state.iterdir():
         if path.name != "lock":
             shutil.rmtree(path) if path.is_dir() else path.unlink()

@@ -13,18 +13,24 @@ from etl_manager.errors import TargetError
 _BASE = Path("/var/tmp")  # noqa: S108  # the folder made in it is checked to be ours
 
 
-def private_folder(directory: Path, purpose: str) -> Path:
-    """Return the folder that stands in for *directory*; the same one every time, made when it is missing.
+def private_path(directory: Path, purpose: str) -> Path:
+    """Return the path that stands in for *directory*, the same one every time; nothing is made.
 
     Args:
         directory: What cannot be used as it is, such as a path below a closed home.
         purpose: Keeps the stand-ins of one directory apart.
+    """
+    key = hashlib.sha256(f"{os.geteuid()}\0{directory.absolute()}\0{purpose}".encode()).hexdigest()[:16]
+    return _BASE / f"etl-manager-{key}"
+
+
+def private_folder(directory: Path, purpose: str) -> Path:
+    """Return `private_path` as a folder, made when it is missing.
 
     Raises:
         TargetError: When something of that name exists and belongs to somebody else.
     """
-    key = hashlib.sha256(f"{os.geteuid()}\0{directory.absolute()}\0{purpose}".encode()).hexdigest()[:16]
-    folder = _BASE / f"etl-manager-{key}"
+    folder = private_path(directory, purpose)
     folder.mkdir(mode=_mode(), exist_ok=True)
     found = folder.lstat()
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o022:

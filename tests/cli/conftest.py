@@ -18,6 +18,7 @@ import psycopg
 import pytest
 
 from etl_manager.targets.embedded_postgres import EmbeddedPostgres
+from etl_manager.targets.private_folder import private_folder
 
 ROOT = Path(__file__).parents[2]
 BARE = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8", "HOME": "/nonexistent", "AWS_EC2_METADATA_DISABLED": "true"}
@@ -102,6 +103,7 @@ def make_project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[
     yield make
     for project in made:
         EmbeddedPostgres(project / ".local/postgres").forget()
+        shutil.rmtree(private_folder(project / ".local/bastion", "bastion"))  # the space in its path keeps it elsewhere
 
 
 @pytest.fixture(scope="session")

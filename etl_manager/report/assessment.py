@@ -1,0 +1,177 @@
+"""What a run comes to: the gate's word, held against the results that lie there."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, Literal
+
+from etl_manager.report import GATE, RESULTS, history
+from etl_manager.report.promised import Proof
+from etl_manager.report.record import Record
+from etl_manager.report.results import BAD, Result, Results, read
+
+State = Literal["ready", "not-ready", "none"]
+
+PHASES_OF = {
+    "database-exists": ("database",),
+    "tenant-schemas-exist": ("schema",),
+    "users-tables-exist": ("schema",),
+    "sample-data-complete": ("data", "verification"),
+}
+"""Which phases' scenarios are evidence for a prerequisite too, beside the scenario that names it."""
+_SLACK = timedelta(seconds=2)
+
+
+@dataclass(frozen=True)
+class Completeness:
+    """The results, counted against what the feature files promise."""
+
+    promised: int
+    there: int
+    lost: tuple[Proof, ...]
+    left_out: tuple[Proof, ...]
+    surplus: tuple[Proof, ...]
+    unreadable: tuple[str, ...]
+    missing_attachments: tuple[str, ...]
+
+    @property
+    def damaged(self) -> bool:
+        """Whether something that was made is not there to be seen."""
+        return bool(self.lost or self.unreadable or self.missing_attachments)
+
+
+@dataclass(frozen=True)
+class Prerequisite:
+    """One thing that Phase 3 stands on, and the results that are evidence for it."""
+
+    id: str
+    title: str
+    status: str
+    detail: str
+    evidence: tuple[Result, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Assessment:
+    """All that the verdict's page and the summary say."""
+
+    state: State
+    reasons: tuple[str, ...]
+    emulated: bool
+    record: Record
+    results: tuple[Result, ...]
+    completeness: Completeness
+    prerequisites: tuple[Prerequisite, ...]
+    comparison: history.Comparison
+
+    @property
+    def bad(self) -> tuple[Result, ...]:
+        """The results that did not hold, in order."""
+        return tuple(result for result in self.results if result.status in BAD)
+
+    def counts(self) -> Mapping[str, int]:
+        """Return how many results ended how."""
+        return Counter(result.status for result in self.results)
+
+
+def assess(reports: Path) -> Assessment:
+    """Make up the account of the run whose files lie in the folder *reports*; nothing else is looked at.
+
+    Raises:
+        VerificationError: When there is no record of a run, or it cannot be read.
+    """
+    record = Record.read(reports)
+    results = read(reports / RESULTS)
+    completeness = _completeness(record, results)
+    gate, trouble = _gate(reports, record)
+    state, reasons = _state(gate, trouble, results.found, completeness)
+    return Assessment(
+        state=state,
+        reasons=tuple(reasons),
+        emulated=record.facts.get("emulated", "").startswith("yes"),
+        record=record,
+        results=results.found,
+        completeness=completeness,
+        prerequisites=tuple(_prerequisites(gate, results.found)),
+        comparison=history.compare(history.before(reports, record), results.found, whole=not record.left_out),
+    )
+
+
+def _completeness(record: Record, results: Results) -> Completeness:
+    promised, left_out = Counter(record.promised), Counter(record.left_out)
+    there = Counter(result.proof for result in results.found)
+    return Completeness(
+        promised=promised.total(),
+        there=(promised & there).total(),
+        lost=tuple((promised - left_out - there).elements()),
+        left_out=record.left_out,
+        surplus=tuple((there - promised).elements()),
+        unreadable=results.unreadable,
+        missing_attachments=results.missing_attachments,
+    )
+
+
+def _gate(reports: Path, record: Record) -> tuple[dict[str, Any], str]:
+    """Return the gate's verdict, or why there is none of this run."""
+    try:
+        gate = json.loads((reports / GATE).read_bytes())
+        checked, ready = datetime.fromisoformat(gate["checked_at"].replace("Z", "+00:00")), gate["ready"]
+        wrong = not isinstance(ready, bool) or not isinstance(gate["prerequisites"], list)
+        begun, ended = (datetime.fromisoformat(text) for text in (record.started, record.finished))
+        stale = not begun - _SLACK <= checked <= ended + _SLACK
+    except FileNotFoundError:
+        return {}, f"the run made no {GATE}"
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return {}, f"{GATE} cannot be read"
+    if wrong:
+        return {}, f"{GATE} is no verdict"
+    if stale:
+        return {}, f"{GATE} is of another run: it was made at {gate['checked_at']}"
+    return gate, ""
+
+
+def _state(
+    gate: Mapping[str, Any], trouble: str, results: Sequence[Result], completeness: Completeness
+) -> tuple[State, list[str]]:
+    """Return the gate's word; results that contradict it, or are not all there, outweigh it."""
+    if trouble:
+        return "none", [trouble]
+    said = [str(reason) for reason in gate.get("reasons", ())] or [
+        f"{item['id']}: {item.get('detail') or item['status']}"
+        for item in gate["prerequisites"]
+        if item["status"] in ("failed", "not-run")
+    ]
+    if not gate["ready"]:
+        return "not-ready", said or ["the gate says so"]
+    against = list(_contradictions(results, completeness))
+    return ("not-ready", [f"the gate says ready, but {reason}" for reason in against]) if against else ("ready", [])
+
+
+def _contradictions(results: Sequence[Result], completeness: Completeness) -> Iterator[str]:
+    bad = sum(result.status in BAD for result in results)
+    if bad:
+        yield f"{bad} scenarios did not hold"
+    if completeness.lost or completeness.left_out:
+        yield f"{completeness.promised - completeness.there} of {completeness.promised} promised scenarios have no result"
+    if completeness.unreadable:
+        yield f"{len(completeness.unreadable)} results cannot be read"
+
+
+def _prerequisites(gate: Mapping[str, Any], results: Sequence[Result]) -> Iterator[Prerequisite]:
+    for item in gate.get("prerequisites", ()):
+        words = f"the prerequisite {item['id']} is met"
+        phases = PHASES_OF.get(item["id"], ())
+        direct = [result for result in results if any(step.endswith(words) for step, _ in result.steps)]
+        beside = [result for result in results if result.labels.get("phase") in phases]
+        yield Prerequisite(
+            id=item["id"],
+            title=item.get("title") or item["id"].replace("-", " "),
+            status=item["status"],
+            detail=item.get("detail", ""),
+            evidence=(*direct, *beside),
+        )

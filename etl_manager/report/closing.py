@@ -1,0 +1,44 @@
+"""The end of a run's report: history, manifest, summary and verdict, in the order in which one needs the other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from etl_manager.redaction import redact
+from etl_manager.report import MANIFEST, RECORD, RESULTS, SUMMARY, VERDICT_PAGE, history, manifest, results
+from etl_manager.report.assessment import Assessment, assess
+from etl_manager.report.contents import HEADLINES, contents
+from etl_manager.report.markdown import markdown
+from etl_manager.report.page import document
+from etl_manager.report.record import Record
+
+TITLE = "Phase 2 verdict"
+
+
+def begin(reports: Path) -> None:
+    """Remove what an earlier run said of itself: a run that dies must not be taken for it. The history stays."""
+    for name in (RECORD, MANIFEST, SUMMARY, VERDICT_PAGE):
+        (reports / name).unlink(missing_ok=True)
+
+
+def close(reports: Path, record: Record) -> tuple[Assessment, str]:
+    """Write all that follows from *record* and the results in the folder *reports*.
+
+    Returns:
+        What the run comes to, and the digest of its manifest.
+    """
+    record.write(reports)
+    history.append(reports, record, results.read(reports / RESULTS).found)
+    assessment = assess(reports)
+    digest = manifest.write(reports)
+    for name, text in pages(assessment, digest):
+        (reports / name).write_text(text, encoding="utf-8")
+    return assessment, digest
+
+
+def pages(assessment: Assessment, digest: str) -> Iterator[tuple[str, str]]:
+    """Yield name and text of each page about *assessment*; the same results always give the same text."""
+    blocks = list(contents(assessment, digest))
+    yield SUMMARY, redact(markdown(blocks))
+    yield VERDICT_PAGE, redact(document(blocks, f"{HEADLINES[assessment.state]} · {TITLE}"))

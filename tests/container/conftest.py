@@ -1,0 +1,107 @@
+"""A real container engine, the images where there are none, and a container target to test on.
+
+Where containers cannot run, these tests are skipped with the reason; with CONTAINERS_REQUIRED=1 that is a failure.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from etl_manager.errors import TargetError
+from etl_manager.progress import Silence
+from etl_manager.targets import TargetOptions
+from etl_manager.targets.container import ContainerTarget
+from etl_manager.targets.container_engine import Engine
+from etl_manager.targets.container_images import Images
+from tests.acceptance.rig import Project
+from tests.container.rig import ROOT, Bastion
+
+REQUIRED = "CONTAINERS_REQUIRED"
+
+
+def unavailable(reason: str) -> None:
+    """Skip, or fail where containers should run."""
+    if os.environ.get(REQUIRED) == "1":
+        pytest.fail(f"{REQUIRED}=1, and no container can run here: {reason}", pytrace=False)
+    pytest.skip(f"no container can run here: {reason}")
+
+
+@pytest.fixture(scope="session")
+def engine() -> Iterator[Engine]:
+    """An engine on which a container runs, with the images the target needs."""
+    try:
+        engine = Engine.find()
+    except TargetError as error:
+        unavailable(str(error))
+    try:
+        _prepare(engine)
+        yield engine
+    finally:
+        engine.close()
+
+
+def _prepare(engine: Engine) -> None:
+    try:
+        Images(engine, Silence().status).postgres(None)
+    except TargetError as error:
+        built = subprocess.run([ROOT / "containers/base-images.sh"], check=False, capture_output=True, text=True)
+        if built.returncode != 0:
+            unavailable(f"{error.what}; {built.stderr.strip()[-500:]}")
+    try:
+        image = Images(engine, Silence().status).bastion(None)
+        engine.client.containers.run(image, ["true"], remove=True, network_mode="none")
+    except Exception as error:  # noqa: BLE001  # whatever keeps it from running is the reason
+        unavailable(str(error))
+
+
+@pytest.fixture(scope="session")
+def start(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., ContainerTarget]]:
+    """Start container targets, each with a state of its own; all are closed at the end."""
+    started: list[ContainerTarget] = []
+
+    def start(**options: Any) -> ContainerTarget:
+        state = tmp_path_factory.mktemp("state")
+        started.append(ContainerTarget(TargetOptions(region="eu-west-1", **({"state": state} | options))))
+        return started[-1]
+
+    yield start
+    for target in started:
+        target.close()
+
+
+@pytest.fixture(scope="session")
+def target(start: Callable[..., ContainerTarget]) -> ContainerTarget:
+    """One that tests share; each leaves it as it was."""
+    return start()
+
+
+@pytest.fixture(scope="session")
+def bastion(target: ContainerTarget) -> Bastion:
+    """The shared target's bastion."""
+    return Bastion(target)
+
+
+@pytest.fixture
+def left(engine: Engine) -> Callable[[Path], list[str]]:
+    """Tell which containers and networks of a project's state are there."""
+    from hashlib import sha256
+
+    def left(project: Path) -> list[str]:
+        key = sha256(str(project / ".local/container").encode()).hexdigest()[:8]
+        found = engine.client.containers.list(all=True, filters={"label": f"etl-manager.state={key}"})
+        found += engine.client.networks.list(filters={"label": f"etl-manager.state={key}"})
+        return sorted(each.name for each in found)
+
+    return left
+
+
+@pytest.fixture(scope="module")
+def project(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A copy of the project whose runs use the container target."""
+    return Project(tmp_path_factory.mktemp("project") / "suite", {"PROVISION_TARGET": "container"})

@@ -1,0 +1,61 @@
+"""`python -m etl_manager local`: prints how to reach it, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from etl_manager.emulator.server import DEFAULT_INSTANCE
+
+
+def state_of(service) -> Path:
+    return Path(service.process.args[service.process.args.index("--state") + 1])
+
+
+def processes_of(state: Path) -> list[str]:
+    """Return the command lines of all processes that have to do with *state*."""
+    marks = [str(state).encode(), (state / "postgres/port").read_bytes()]
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            words = (folder / "cmdline").read_bytes() + (folder / "environ").read_bytes()
+        except OSError:
+            continue
+        if int(folder.name) != os.getpid() and (marks[0] in words or b"--port=" + marks[1] + b"\0" in words):
+            found.append(words.decode(errors="replace"))
+    return found
+
+
+def test_prints_how_to_reach_it(serve):
+    """Five export lines and `ready`, one a line, in this order; a shell that takes them over reaches the database."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    service = serve("--region", "ap-northeast-1", "--port", str(port))
+    names = [line.removeprefix("export ").partition("=")[0] for line in service.lines]
+    assert names == [
+        "AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_DEFAULT_REGION", "DATABASE_URL", "ready",
+    ]  # fmt: skip
+    assert f"export AWS_ENDPOINT_URL=http://127.0.0.1:{port}" in service.lines
+    assert "export AWS_DEFAULT_REGION=ap-northeast-1" in service.lines
+    with psycopg.connect(service.shell('printf %s "$DATABASE_URL"').stdout) as connection:
+        assert connection.execute("SELECT current_user").fetchone() == ("postgres",)
+    assert service.end(signal.SIGTERM) == 0
+
+
+@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_ends_without_a_trace(serve, sign):
+    """Ctrl-C, SIGTERM and a closed terminal end it with exit 0, and nothing of it runs on: no server, no command."""
+    service = serve()
+    service.shell(
+        f"aws ssm send-command --instance-ids {DEFAULT_INSTANCE} --document-name AWS-RunShellScript"
+        " --parameters 'commands=[\"(setsid sleep 300 &) ; sleep 300\"]'"
+    ).check_returncode()
+    assert len(processes_of(state_of(service))) > 2
+    assert service.end(sign) == 0
+    assert service.process.stderr.read() == ""
+    assert processes_of(state_of(service)) == []
