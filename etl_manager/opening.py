@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -69,7 +68,7 @@ def _preflight(config: Config, target: Target, *, progress: Progress, **how: Any
         found, bastion = open_bastion(config, target, progress=progress, preflight=preflight, **how)
         if on_aws:
             progress.status("looking at the bastion")
-            _look_at(bastion, preflight)
+            _look_at(bastion, preflight, how["warn"])
     finally:
         title = f"what the run stands on ({target.name}{', emulated' if target.emulated else ''})"
         for line in preflight.lines(title):
@@ -77,15 +76,17 @@ def _preflight(config: Config, target: Target, *, progress: Progress, **how: Any
     return found, bastion
 
 
-def _look_at(bastion: Bastion, preflight: Preflight) -> None:
+def _look_at(bastion: Bastion, preflight: Preflight, warn: Callable[[str], None]) -> None:
     """Open *bastion*, and close it again where it cannot be used."""
     try:
         with preflight.row("psql") as row:
             row.found = bastion.open().psql
         preflight.check()
     except BaseException:
-        with suppress(ProvisioningError):
+        try:
             bastion.close()
+        except ProvisioningError as error:
+            warn(f"[WARNING] The clean-up on the bastion did not complete: {error.what}")
         raise
 
 

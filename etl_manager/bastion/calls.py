@@ -76,10 +76,11 @@ class Sent:
         """Return the error *what*, with all that is known of the command and where to look for more."""
         here = f"--instance-id {self.instance_id}"
         if self.command_id:
-            known = f"the command was last seen {self.status or 'Pending'}: it may have run, or run still"
+            seen = f"the command was last seen {self.status}" if self.status else "nothing was seen of the command yet"
+            known = f"{seen}: it may have run, or may still be running"
             look = f"How it ended: aws ssm get-command-invocation --command-id {self.command_id} {here}\n{self.again}"
         elif self.doubtful:
-            known = "the command was sent and no answer came: it may have run, or run still"
+            known = "the command was sent and no answer came: it may have run, or may still be running"
             look = (
                 f"Whether SSM took it: aws ssm list-commands {here} "
                 f"--query \"Commands[?Comment=='{self.comment}'].[CommandId,Status]\"\n{self.again}"

@@ -125,7 +125,7 @@ class RunCommand:
             self.on_status(f"{sent.status or 'Pending'}{agent.remark(waited)}", waited)
             if answer is None and not sent.status and waited > waiting.patience:
                 self.calls.reachable = False
-                raise sent.error("SSM took the command and does not know it", "Check the region.")
+                raise sent.error(f"SSM took the command and did not show it for {waiting.patience:.0f} s", "")
             if waited > waiting.delivery + waiting.execution + waiting.patience:
                 raise ended(sent, sent.status, "no end after the longest time it may take", may_have_run=True)
         raise AssertionError  # pauses never end

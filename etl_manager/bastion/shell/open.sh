@@ -3,10 +3,14 @@
 # Given by the suite: DIGEST, that of the archive this run would use.
 open_run() {
     local state part
-    # What a run that was killed left behind more than a day ago goes now: nobody else would clean it up.
-    find "${RUNTIME%/*}" "${WORKSPACE%/*}" -maxdepth 1 -type d -user "$(id -u)" -mmin +1440 \
+    # What a run that was killed left behind more than a day ago goes now: nobody else would clean it up. A workspace
+    # that was moved aside goes where a run made it, or where nothing is in it; a person's own is kept.
+    local stale=(-maxdepth 1 -type d -user "$(id -u)" -mmin +1440)
+    find "${RUNTIME%/*}" "${WORKSPACE%/*}" "${stale[@]}" \
         \( -name "${RUNTIME_PREFIX:?}*" -o -name "${WORKSPACE##*/}.parts-*" -o -name "${WORKSPACE##*/}.new-*" \) \
         -exec rm -rf {} + 2>/dev/null
+    find "${WORKSPACE%/*}" "${stale[@]}" -name "${WORKSPACE##*/}.old-*" \
+        \( -empty -o -exec test -f {}/.transfer/digest \; \) -exec rm -rf {} + 2>/dev/null
     state=$(state_of_workspace)
     fact workspace "$state"
     fact owner "$(stat -c %U "$WORKSPACE" 2>/dev/null)"

@@ -42,7 +42,8 @@ unpack() {
     # The lock orders two runs on one bastion; without flock the renames still never leave half a workspace.
     (
         if command -v flock >/dev/null; then flock -w 60 9 || exit 76; fi
-        if [[ $state != absent ]]; then mv -T "$WORKSPACE" "$old" || exit 76; fi
+        # Touched, since by its age it is told from what a run that was killed left behind.
+        if [[ $state != absent ]]; then mv -T "$WORKSPACE" "$old" && touch "$old" || exit 76; fi
         mv -T "$new" "$WORKSPACE" || { mv -T "$old" "$WORKSPACE"; exit 76; }
     ) 9<"${WORKSPACE%/*}" || return 76
     if [[ $state == unknown ]]; then
