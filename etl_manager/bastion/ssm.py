@@ -154,9 +154,9 @@ class RunCommand:
             self.client.cancel_command(CommandId=sent.command_id, InstanceIds=[self.instance_id])
             started = self.calls.clock()
             for pause in self.calls.pauses():
-                self._look(sent)
+                over = self._look(sent) is not None and sent.status not in UNFINISHED
                 waited = self.calls.clock() - started
-                self.on_status(sent.status, waited)
-                if sent.status not in UNFINISHED or waited > self.calls.waiting.cancelling:
+                self.on_status(sent.status or "Cancelling", waited)
+                if over or waited > self.calls.waiting.cancelling:
                     return
                 self.calls.sleep(pause)
