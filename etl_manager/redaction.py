@@ -1,19 +1,27 @@
-"""Secrets are registered once and never shown: the one list that logs, reports and messages are held against."""
+"""Secrets are registered once and never shown: the one list that logs, reports and messages are held against.
+
+The rows of tenants are not shown either: PostgreSQL puts the values of a row it refuses into its message.
+"""
 
 from __future__ import annotations
 
 import base64
 import json
 import logging
+import re
 import shlex
 import threading
 from collections.abc import Iterable
+from typing import Any
 from urllib.parse import quote, quote_plus
 
 MASK = "********"
 _LONGEST_PIECE = 120
 """A shortened repr keeps at most half of pytest's 240 characters on either side of its dots."""
 _SHORTEST_PIECE = 4
+
+_ROWS = re.compile(r"(Failing row contains |Key \((?!user_id\))[^)\n]*\)=)\((?!withheld)[^\n]*\)")
+"""The values of a row in PostgreSQL's messages (ExecBuildSlotValueDescription, BuildIndexValueDescription)."""
 
 _secrets: set[str] = set()
 _spellings: tuple[str, ...] = ()
@@ -38,7 +46,19 @@ def redact(text: str) -> str:
     known = _spellings
     for spelling in known:
         text = text.replace(spelling, MASK)
+    text = _ROWS.sub(r"\1(withheld)", text)
     return _without_pieces(text, known) if known and "..." in text else text
+
+
+def redact_all(data: Any) -> Any:
+    """Return *data*, as JSON has it, with every text in it redacted."""
+    if isinstance(data, str):
+        return redact(data)
+    if isinstance(data, dict):
+        return {key: redact_all(value) for key, value in data.items()}
+    if isinstance(data, list | tuple):
+        return [redact_all(value) for value in data]
+    return data
 
 
 def _ways_to_spell(secret: str) -> set[str]:

@@ -57,6 +57,9 @@ class Verification:
                 remedy="Is sql/aurora/verification/verify-setup.sql the one of this project? reports/run.log has the output.",
             )
         schemas, tables, counts, findings = (rows for _, rows in sets)
+        for tenant, count in counts:
+            if not count.isdecimal():
+                raise VerificationError(f"The verification's count of the users of {tenant} cannot be read: {count!r}")
         return cls(
             schemas=tuple(row[0] for row in schemas),
             tables={(row[0], row[1]): row[2] for row in tables},

@@ -10,6 +10,7 @@ from etl_manager import evidence
 from etl_manager.gate.facts import Facts
 from etl_manager.gate.gate import Gate
 from etl_manager.provisioning import Run
+from steps.judging import judge_met
 
 
 @given("the environment as this run found it", target_fixture="facts")
@@ -23,4 +24,4 @@ def prerequisite_is_met(gate: Gate, run: Run, facts: Callable[[], Facts], prereq
     """Hold it against the facts; the verdict remembers how that went."""
     proof = gate.prove(prerequisite, run.environment, facts)
     evidence.attach(f"prerequisite {proof.id}", proof.detail)
-    assert proof.status == "passed", proof.detail
+    judge_met(proof.detail, met=proof.status == "passed")

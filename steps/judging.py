@@ -27,6 +27,12 @@ def judge(what: str, *, expected: object, found: object) -> None:
         raise Difference(f"{what}: expected {expected}, found {found}{_difference(expected, found)}", expected, found)
 
 
+def judge_met(detail: str, *, met: bool) -> None:
+    """Fail unless something was *met*; *detail* says what was found instead."""
+    if not met:
+        raise Difference(detail, "met", detail)
+
+
 def _difference(expected: object, found: object) -> str:
     if not (isinstance(expected, int) and isinstance(found, int)):
         return ""

@@ -1,4 +1,8 @@
-"""Whether the agent of a command that is under way is online still: for a lost one SSM would wait an hour."""
+"""The bastion's agent while a command runs: one that is lost never reports the command's end.
+
+SSM keeps such a command InProgress until it expires, an hour and more (AWS: user guide, "Understanding command
+statuses"), and says ConnectionLost of the agent once it has missed its pings for minutes.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +41,7 @@ class Agent:
             if self._status == ONLINE:
                 self._online = waited
             elif waited - self._online >= patience:
-                self._give_up(waited)
+                self._give_up()
         return "" if self._status == ONLINE else f" · agent {self._status}"
 
     def _ping(self) -> str:
@@ -48,14 +52,14 @@ class Agent:
             return self._status  # no answer is no proof of anything
         return str(nodes[0]["PingStatus"]) if nodes else "not a managed node"
 
-    def _give_up(self, waited: float) -> None:
+    def _give_up(self) -> None:
         with suppress(BotoCoreError, ClientError):
             self._client.cancel_command(CommandId=self._sent.command_id, InstanceIds=[self._sent.instance_id])
         self._calls.reachable = False
         raise ended(
             self._sent,
             self._sent.status,
-            f"the agent was lost on the way ({self._status} for {waited - self._online:.0f} s), and the command was "
-            "cancelled for when it is back",
+            f"the agent of the bastion is lost ({self._status}) and will not tell how it ended; it was cancelled for "
+            "when the agent is back",
             may_have_run=True,
         )

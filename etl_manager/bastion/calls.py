@@ -34,8 +34,8 @@ class Waiting:
         pauses: The first pause between two looks, its growth, and the longest pause.
         settling: Pauses before each look for a command whose answer was lost: ListCommands lags behind (AWS: Run
             Command is eventually consistent).
-        agent: While a command is under way and its agent is not online, after which it is given up. SSM itself would
-            wait until the command expires.
+        agent: From when SSM says that the agent of a command under way is not online until it is given up; SSM says
+            so only minutes after it went silent.
         cancelling: For a cancelled command to end.
     """
 
@@ -44,7 +44,7 @@ class Waiting:
     patience: float = 60.0
     pauses: tuple[float, float, float] = (0.1, 1.5, 2.0)
     settling: tuple[float, ...] = (0.5, 1.0, 2.0, 4.0)
-    agent: float = 300.0
+    agent: float = 30.0
     cancelling: float = 10.0
 
 

@@ -7,6 +7,7 @@ import io
 import os
 import tarfile
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import IO, Any
@@ -21,6 +22,8 @@ _LAUNCH = 'echo $$ >"$1/pid" || exit; cd -- "$2" || exit; file=$1/_script.sh; sh
 # The kill may come before the launch has told its number.
 _KILL = 'for i in 1 2 3 4 5 6 7 8 9 10; do [ -s "$1/pid" ] && break; sleep 0.1; done; kill -KILL -- "-$(cat "$1/pid")"'
 _KILL_ALL = "kill -KILL -1"  # in its process namespace: all but the container's first process and this one
+_KILLED = 137  # what engines say of a process that SIGKILL ended
+_NOTED_SECONDS = 1.0
 
 
 class ContainerHost:
@@ -70,11 +73,20 @@ class ContainerHost:
             MachineGoneError: When the container, and so what ran in it, was ended from outside.
         """
         with _present():
-            running = self._client.api.inspect_container(self._container)["State"]["Running"]
             status = self._client.api.exec_inspect(exec_id)["ExitCode"]
-        if not running or status is None:
+            gone = status is None or (status == _KILLED and not self._lives())
+        if gone:
             raise MachineGoneError(errno.EHOSTDOWN, os.strerror(errno.EHOSTDOWN), "bastion container")
         return int(status)
+
+    def _lives(self) -> bool:
+        """Return whether the container runs and goes on running: an engine notes the end of its processes first."""
+        deadline = time.monotonic() + _NOTED_SECONDS
+        while self._client.api.inspect_container(self._container)["State"]["Running"]:
+            if time.monotonic() > deadline:
+                return True
+            time.sleep(0.1)
+        return False
 
 
 class _Exec:

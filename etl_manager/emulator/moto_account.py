@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -132,12 +131,5 @@ def _instance(account: str, region: str, instance_id: str) -> None:
 
 
 def _stack(account: str, region: str, name: str, outputs: dict[str, str]) -> None:
-    template = {
-        "Resources": {},
-        "Outputs": {key: {"Value": value} for key, value in outputs.items()},
-    }
-    with warnings.catch_warnings():
-        warnings.simplefilter(
-            "ignore"
-        )  # moto has no such resource; a template must have one, and it stands for nothing
-        _backend("cloudformation", account, region).create_stack(name, json.dumps(template), {})
+    template = {"Resources": {}, "Outputs": {key: {"Value": value} for key, value in outputs.items()}}
+    _backend("cloudformation", account, region).create_stack(name, json.dumps(template), {})

@@ -125,8 +125,9 @@ class EmulatedAws:
     def _authenticate(self, environ: Environ) -> None:
         """Refuse who does not name our access key; the signature itself is not checked."""
         query = parse_qs(environ.get("QUERY_STRING", ""))
-        named = environ.get("HTTP_AUTHORIZATION", "") + "".join(query.get("X-Amz-Credential", []))
-        if f"{self.access_key_id}/" not in named:
+        presigned = [*query.get("X-Amz-Credential", []), *query.get("AWSAccessKeyId", [])]
+        signed = environ.get("HTTP_AUTHORIZATION", "").partition("Credential=")[2]
+        if self.access_key_id not in [each.partition("/")[0] for each in (signed, *presigned)]:
             raise AwsError("UnrecognizedClientException", "The security token included in the request is invalid.", 403)
 
 

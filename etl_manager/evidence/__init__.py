@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from typing import Any
 import allure_commons
 from allure_pytest.listener import AllureListener
 
-from etl_manager.evidence.filing import EPIC, describe
+from etl_manager.evidence.filing import EPIC, describe, groups
 from etl_manager.evidence.recorder import LIMIT, Kind, Recorder
 from etl_manager.evidence.surroundings import write_categories, write_executor
 from etl_manager.evidence.writer import ResultWriter
@@ -31,7 +32,7 @@ def attach(name: str, content: str, kind: Kind = "text") -> None:
         _recorder.attach(name, content, kind)
 
 
-def start(config: Any, directory: Path, *, clean: bool, source: Source) -> Recorder:
+def start(config: Any, directory: Path, *, clean: bool, source: Source, tenants: Sequence[str]) -> Recorder:
     """Write Allure results into *directory* until pytest's *config* is done with.
 
     Args:
@@ -39,6 +40,7 @@ def start(config: Any, directory: Path, *, clean: bool, source: Source) -> Recor
         directory: Where to.
         clean: Empty it first.
         source: What is run, so that evidence can be linked to it.
+        tenants: All of them.
     """
     global _recorder  # noqa: PLW0603 - library code attaches without knowing whether a report is written
     if clean:
@@ -51,7 +53,7 @@ def start(config: Any, directory: Path, *, clean: bool, source: Source) -> Recor
     for plugin in (listener, ResultWriter(directory)):
         allure_commons.plugin_manager.register(plugin)
         config.add_cleanup(partial(allure_commons.plugin_manager.unregister, plugin))
-    _recorder = Recorder(lambda: listener.allure_logger.get_test(None), source)
+    _recorder = Recorder(lambda: listener.allure_logger.get_test(None), source, groups(tenants))
     config.add_cleanup(_stop)
     return _recorder
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from typing import TypeVar
 
 import allure
@@ -21,6 +21,23 @@ SEVERITIES = {
     "network": "normal",
 }
 """The tag of a phase → how grave it is when a scenario of it fails: a blocker leaves nothing to go on with."""
+
+
+GROUP = 100
+"""Tenants that stand in one group of the report's tree, where there are more than so many."""
+
+
+def groups(tenants: Sequence[str]) -> dict[str, str]:
+    """Return each of *tenants* with the name of its group; none where they are few enough to stand side by side."""
+    if len(tenants) <= GROUP:
+        return {}
+    named: dict[str, str] = {}
+    for start in range(0, len(tenants), GROUP):
+        part = tenants[start : start + GROUP]
+        digits = len(str(len(tenants)))  # names are sorted as text
+        name = f"{start + 1:0{digits}}-{start + len(part):0{digits}} of {len(tenants)}: {part[0]} to {part[-1]}"
+        named |= dict.fromkeys(part, name)
+    return named
 
 
 def describe(function: Function, *, feature: str, story: str, description: str, tags: Collection[str] = ()) -> Function:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import hashlib
+import io
 import json
 from collections.abc import Callable, Mapping
 from typing import Literal
@@ -33,6 +35,9 @@ Kind = Literal["text", "sql", "csv", "json"]
 LIMIT = 64 * 1024
 """The most bytes of an attachment that are kept."""
 
+COMMAND = "SSM command of "
+"""How the facts of an SSM command are named: a proof that fails later, on what it found, gets them too."""
+
 _TYPES: dict[Kind, tuple[str, str]] = {
     # Allure shows these media types in the page; any other could only be downloaded.
     "text": ("text/plain", "txt"),
@@ -53,11 +58,19 @@ class ComparedDetails(StatusDetails):
 class Recorder:
     """Writes down the scenario that runs. There is one at a time."""
 
-    def __init__(self, current: Callable[[], TestResult], source: Source) -> None:
-        """Record into the result that *current* returns; *source* is what is run."""
+    def __init__(self, current: Callable[[], TestResult], source: Source, groups: Mapping[str, str]) -> None:
+        """Record into the result that *current* returns.
+
+        Args:
+            current: Gives the result of the scenario that runs.
+            source: What is run.
+            groups: Tenant → the group it is filed in, where there are many.
+        """
         self._current = current
         self._source = source
+        self._groups = groups
         self._step: TestStepResult | None = None
+        self._command: tuple[str, str, TestResult] | None = None
 
     def name(self, title: str, row: Mapping[str, str], place: tuple[str, int]) -> None:
         """Give the running test its *title*, its *row* of the Examples table, and the *place* it is written at."""
@@ -65,7 +78,10 @@ class Recorder:
         result.name = title
         result.parameters = [Parameter(name=column, value=value) for column, value in row.items()]
         if "tenant" in row:
-            result.labels.append(Label(name="tenant", value=row["tenant"]))
+            tenant = row["tenant"]
+            result.labels.append(Label(name="tenant", value=tenant))
+            if tenant in self._groups:
+                result.labels.append(Label(name="tenants", value=self._groups[tenant]))
         path, line = place
         note = f"Source: `{path}:{line}` at commit `{self._source}`"
         result.description = f"{result.description}\n\n{note}" if result.description else note
@@ -84,7 +100,7 @@ class Recorder:
         self._step.status = _status(error)
         if error is not None:
             self._step.statusDetails = _details(error)
-            self._attach_facts(error)
+            self._attach_reasons(error)
             # An interrupted test gets no report: it would keep the status of its set-up, which passed.
             self._current().status = self._step.status
         self._step = None
@@ -94,12 +110,26 @@ class Recorder:
         at = now()
         self._current().steps.append(TestStepResult(name=title, start=at, stop=at, status=Status.SKIPPED))
 
-    def judge(self, error: BaseException, details: str) -> None:
-        """Say how the running test ended: *failed* is the database's fault, *broken* what the suite stands on."""
+    def judge(self, error: BaseException, details: str, log: str) -> None:
+        """Say how the running test ended: *failed* is the database's fault, *broken* what the suite stands on.
+
+        Args:
+            error: What ended it.
+            details: How pytest tells it.
+            log: What was logged meanwhile.
+        """
         result = self._current()
         result.status = _status(error)
         kind = kinds.kind_of(error, failed=result.status == Status.FAILED)
-        result.statusDetails = _details(error, None if result.status == Status.SKIPPED else kinds.marked(details, kind))
+        if result.status == Status.SKIPPED:
+            result.statusDetails = _details(error)
+            return
+        result.statusDetails = _details(error, kinds.marked(details, kind))
+        if self._command and result.status == Status.FAILED and self._command[2] is not result:
+            name, content, runner = self._command
+            self.attach(f"{name}, run by: {runner.name}", content, "json")
+        if log:
+            self.attach("log of the scenario", log, "text")
 
     def attach(self, name: str, content: str, kind: Kind) -> None:
         """Attach *content* to the open step, or to the test between steps; SQL is linked to its source as well."""
@@ -118,9 +148,16 @@ class Recorder:
             allure_commons.plugin_manager.hook.report_attached_data(body=body, file_name=file_name)
             if kind == "sql":
                 self._link(name)
+            elif name.startswith(COMMAND) and self._step:
+                self._command = name, content, self._current()
 
-    def _attach_facts(self, error: BaseException) -> None:
-        """Attach what is known of a failure that has no output to show, such as the SSM command it happened in."""
+    def _attach_reasons(self, error: BaseException) -> None:
+        """Attach what was expected and found; or what is known of a failure without output, such as its SSM command."""
+        expected, found = _sides(error)
+        if expected is not None:
+            table = io.StringIO()
+            csv.writer(table, lineterminator="\n").writerows([("expected", "found"), (expected, found)])
+            self.attach("expected and found", table.getvalue(), "csv")
         if isinstance(error, ProvisioningError) and error.where and _status(error) != Status.SKIPPED:
             facts = {"what": error.what, **error.where, "next": error.remedy}
             self.attach("facts of the failure", json.dumps(facts, indent=2, default=str, ensure_ascii=False), "json")
@@ -143,10 +180,17 @@ def _status(error: BaseException | None) -> str:
 def _details(error: BaseException, trace: str | None = None) -> StatusDetails:
     """Return why it ended: what was expected and found comes first where *error* knows both."""
     message = _message(error)
-    expected, found = getattr(error, "expected", None), getattr(error, "found", None)
-    if expected is None or found is None:
+    expected, found = _sides(error)
+    if expected is None:
         return StatusDetails(message=message, trace=trace)
-    return ComparedDetails(message=message, trace=trace, expected=str(expected), actual=str(found))
+    return ComparedDetails(message=message, trace=trace, expected=expected, actual=found)
+
+
+def _sides(error: BaseException) -> tuple[str, str] | tuple[None, None]:
+    """Return what *error* expected and found, where it knows both."""
+    if not (hasattr(error, "expected") and hasattr(error, "found")):
+        return None, None
+    return str(error.expected), str(error.found)
 
 
 def _message(error: BaseException) -> str:

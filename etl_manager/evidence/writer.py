@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import allure_commons
 import attr
 from allure_commons.model2 import TestResult
 
-from etl_manager.redaction import redact
+from etl_manager.redaction import redact, redact_all
 
 
 class ResultWriter:
@@ -27,7 +26,7 @@ class ResultWriter:
     def report_result(self, result: TestResult) -> None:
         """Write *result*."""
         data = attr.asdict(result, filter=lambda _, value: value or value is False)
-        text = json.dumps(_redacted(data), ensure_ascii=False)
+        text = json.dumps(redact_all(data), ensure_ascii=False)
         self._write(result.file_pattern.format(prefix=result.uuid), text.encode())
 
     @allure_commons.hookimpl
@@ -45,14 +44,3 @@ class ResultWriter:
         unfinished = self._directory / f"{name}.tmp"
         unfinished.write_bytes(body)
         unfinished.replace(self._directory / name)
-
-
-def _redacted(data: Any) -> Any:
-    """Return *data* with every text in it redacted."""
-    if isinstance(data, str):
-        return redact(data)
-    if isinstance(data, dict):
-        return {key: _redacted(value) for key, value in data.items()}
-    if isinstance(data, list):
-        return [_redacted(value) for value in data]
-    return data

@@ -46,7 +46,7 @@ def examine(config: Config, catalogue: Catalogue) -> DataFilter:
         else:
             compiled = compile_filter(config.database, wanted, tables)
             text = compiled.text
-            notes = [f"it would take {schema}.users too, if there were such a table" for schema in compiled.latent]
+            notes = [_latent(compiled.latent)] if compiled.latent else []
         judged = judge_filter(text, config.database, wanted, tables)
     except FilterError as error:
         remedy = error.remedy or _NARROW
@@ -73,6 +73,11 @@ def examine(config: Config, catalogue: Catalogue) -> DataFilter:
         ),
         notes=tuple(notes),
     )
+
+
+def _latent(schemas: tuple[str, ...]) -> str:
+    shown = ", ".join(schemas[:5]) + (f" and {len(schemas) - 5} more" if len(schemas) > 5 else "")
+    return f"it would take a users table in these schemas too, were one made there: {shown}"
 
 
 def _absent(config: Config, table: Name) -> Finding:

@@ -40,10 +40,9 @@ def _tables(how: str) -> Callable[[Facts], str]:
 def _filter(facts: Facts) -> str:
     made, tables = facts.data_filter, len(facts.catalogue.tables)
     source = "the filter of config.json" if made.own else "compiled from the tenants"
-    taken = len(made.taken)
     told = (
-        f"{source}, {made.patterns} patterns: it takes the users tables of all {taken} tenants, none of the"
-        f" {tables - taken} others in {facts.config.database}, and names no other database"
+        f"{source}, patterns: {made.patterns}. It takes the users tables of all {len(made.taken)} tenants, no other of"
+        f" the {tables} tables in {facts.config.database}, and names no other database"
     )
     return "\n".join([told, *made.notes])
 

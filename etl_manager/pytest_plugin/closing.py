@@ -20,7 +20,7 @@ from etl_manager.pytest_plugin.options import SETTINGS
 from etl_manager.pytest_plugin.session import ACCOUNT, RUN
 from etl_manager.report import SUMMARY, VERDICT_PAGE, closing
 from etl_manager.report.assessment import Assessment
-from etl_manager.report.contents import HEADLINES
+from etl_manager.report.contents import headline
 from etl_manager.report.facts import facts
 from etl_manager.report.promised import Proof, promised, row
 from etl_manager.report.record import Changes, Record
@@ -78,7 +78,7 @@ class Closing:
         folder = os.path.relpath(self._reports, config.invocation_params.dir)
         found = assessment.completeness
         terminalreporter.section("report")
-        terminalreporter.write_line(f"{HEADLINES[assessment.state]}: {folder}/{VERDICT_PAGE}, {folder}/{SUMMARY}")
+        terminalreporter.write_line(f"{headline(assessment)}: {folder}/{VERDICT_PAGE}, {folder}/{SUMMARY}")
         terminalreporter.write_line(f"Results of {found.there} of {found.promised} promised scenarios.")
         terminalreporter.write_line(f"manifest sha256:{digest}")
 

@@ -13,7 +13,6 @@ import pytest
 from _pytest.junitxml import xml_key
 
 from etl_manager.config import Config
-from etl_manager.errors import ConfigError
 from etl_manager.gate import binding
 from etl_manager.gate.facts import Facts
 from etl_manager.gate.gate import Gate
@@ -23,7 +22,7 @@ from etl_manager.provisioning import Run
 from etl_manager.pytest_plugin.collection import SCENARIO, FeatureFile, project_config
 from etl_manager.pytest_plugin.options import SETTINGS, Mode
 from etl_manager.pytest_plugin.session import RUN
-from etl_manager.pytest_plugin.tally import Tally, promised
+from etl_manager.pytest_plugin.tally import Tally
 from etl_manager.redaction import redact
 
 MOST_SHOWN = 10
@@ -39,7 +38,7 @@ _VERDICT = pytest.StashKey[Verdict | None]()
 def pytest_configure(config: pytest.Config) -> None:
     """Begin with nothing proven."""
     config.stash[_GATE] = Gate()
-    config.stash[_TALLY] = Tally()
+    config.stash[_TALLY] = Tally(config.rootpath)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -54,8 +53,8 @@ def pytest_make_collect_report(collector: pytest.Collector) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtestloop(session: pytest.Session) -> None:
-    """See what the proofs are made from, before the first."""
-    if _VERDICT in session.config.stash:
+    """See what the proofs are made from, before the first; where collection failed there will be none, and no verdict."""
+    if _VERDICT in session.config.stash and not session.testsfailed:
         settings = session.config.stash[SETTINGS]
         session.config.stash[_SOURCE] = binding.source(settings.root, settings.config_path)
 
@@ -86,16 +85,11 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 
 def _passed(config: pytest.Config) -> Verdict | None:
-    """Return the verdict, or None where no scenario was to be run or the configuration cannot be used."""
-    if _VERDICT not in config.stash:
+    """Return the verdict, or None where the run never began."""
+    if _SOURCE not in config.stash:
         return None
-    settings, run = config.stash[SETTINGS], config.stash.get(RUN, None)
-    try:
-        project = project_config(config)
-    except ConfigError:
-        return None
+    settings, run, project = config.stash[SETTINGS], config.stash.get(RUN, None), project_config(config)
     facts = config.stash.get(_FACTS, None)
-    now = binding.source(settings.root, settings.config_path)
     return passed(
         config.stash[_GATE],
         project,
@@ -103,9 +97,9 @@ def _passed(config: pytest.Config) -> Verdict | None:
             target=cast(TargetName, settings.target),
             mode=cast(ModeName, settings.mode.value),
             region=settings.aws_region or project.region,
-            source=config.stash.get(_SOURCE, now),
-            source_afterwards=now,
-            scenarios=config.stash[_TALLY].against(promised(settings.root / "features", project)),
+            source=config.stash[_SOURCE],
+            source_afterwards=binding.source(settings.root, settings.config_path),
+            scenarios=config.stash[_TALLY].against(project),
             at=facts.at if facts else datetime.now(timezone.utc),
         ),
         run,
@@ -114,24 +108,24 @@ def _passed(config: pytest.Config) -> Verdict | None:
 
 
 def _into_junit(config: pytest.Config, verdict: Verdict, *, required: bool) -> None:
-    """Put the verdict among the test cases of ``--junitxml``: every scenario may pass where too few were run."""
+    """Put the verdict into the report of ``--junitxml``: every scenario may pass where too few were run.
+
+    It is a property of the suite, and a test case too where it is required.
+    """
     xml: Any = config.stash.get(xml_key, None)
     if xml is None:
         return
     xml.add_global_property("phase3-gate", "ready" if verdict.ready else "not ready")
-    outcome = "passed" if verdict.ready else "failed" if required else "skipped"
-    told = redact("\n".join(verdict.reasons))
-    longrepr: Any = {"passed": None, "failed": told, "skipped": ("phase3-gate", 0, told)}[outcome]
-    xml.pytest_runtest_logreport(
-        pytest.TestReport(
+    if required:
+        report = pytest.TestReport(
             nodeid="phase3-gate::Phase 3 may start",
             location=("phase3-gate", 0, "Phase 3 may start"),
             keywords={},
-            outcome=outcome,  # type: ignore[arg-type]
-            longrepr=longrepr,
+            outcome="passed" if verdict.ready else "failed",
+            longrepr=None if verdict.ready else redact("\n".join(verdict.reasons)),
             when="call",
         )
-    )
+        xml.pytest_runtest_logreport(report)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
@@ -142,7 +136,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         return
     terminalreporter.section("phase 3 gate")
     if verdict is None:
-        terminalreporter.write_line("There is no verdict: no scenario was to be run.", red=True)
+        terminalreporter.write_line("There is no verdict: no scenario was run.", red=True)
         return
     note = " (emulated: this proves nothing about AWS)" if verdict.emulated else ""
     terminalreporter.write_line(

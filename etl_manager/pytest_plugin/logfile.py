@@ -22,11 +22,18 @@ class RunLog:
     def __init__(self, path: Path) -> None:
         """Begin *path* anew."""
         path.parent.mkdir(parents=True, exist_ok=True)
+        self._path, self._begun = path, 0
         self._handler = logging.FileHandler(path, mode="w", encoding="utf-8")
         self._handler.setFormatter(RedactingFormatter(FORMAT))
         self._level = _library.level
         _library.setLevel(logging.DEBUG)
         _library.addHandler(self._handler)
+
+    def of_scenario(self) -> str:
+        """Return what was logged since the scenario that runs began."""
+        with self._path.open("rb") as file:
+            file.seek(self._begun)
+            return file.read().decode(errors="replace")
 
     def close(self) -> None:
         """End the log."""
@@ -36,6 +43,7 @@ class RunLog:
 
     def pytest_runtest_logstart(self, nodeid: str) -> None:
         """Log that a scenario begins."""
+        self._begun = self._path.stat().st_size
         _log.info("begin %s", nodeid)
 
     def pytest_bdd_before_step(self, step: Step) -> None:

@@ -14,10 +14,10 @@ from pytest_bdd.parser import Scenario, Step
 
 from etl_manager import evidence, provenance
 from etl_manager.pytest_plugin.closing import begin
-from etl_manager.pytest_plugin.collection import ROW, SCENARIO, has_scenarios
+from etl_manager.pytest_plugin.collection import ROW, SCENARIO, has_scenarios, project_config
 from etl_manager.pytest_plugin.logfile import RunLog
 from etl_manager.pytest_plugin.options import SETTINGS, Mode
-from etl_manager.report import RESULTS
+from etl_manager.report import LOG, RESULTS
 
 _ALLURE_DIRECTORY = pytest.StashKey[str | None]()
 _log = logging.getLogger("etl_manager.run")
@@ -42,17 +42,18 @@ def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, objec
     if session.testsfailed or config.option.collectonly or settings.mode is Mode.PLAN:
         return (yield)
     scenarios = has_scenarios(session)
-    _start_allure(session, settings.reports / RESULTS if scenarios else None)
     if not scenarios:
+        _start_allure(session, None, None)
         return (yield)
-    log = RunLog(settings.reports / "run.log")
+    log = RunLog(settings.reports / LOG)
+    _start_allure(session, settings.reports / RESULTS, log)
     config.pluginmanager.register(log)
     config.add_cleanup(log.close)
     _log.info("%s on %s, configuration %s", settings.mode.value, settings.target, settings.config_path)
     return (yield)
 
 
-def _start_allure(session: pytest.Session, default: Path | None) -> None:
+def _start_allure(session: pytest.Session, default: Path | None, log: RunLog | None) -> None:
     config = session.config
     if _ALLURE_DIRECTORY not in config.stash:
         return
@@ -61,8 +62,10 @@ def _start_allure(session: pytest.Session, default: Path | None) -> None:
     if directory is not None:
         config.option.allure_report_dir = str(directory)
         source = provenance.source(config.rootpath)
-        recorder = evidence.start(config, directory, clean=config.option.clean_alluredir or not asked, source=source)
-        config.pluginmanager.register(Recording(recorder))
+        clean = config.option.clean_alluredir or not asked
+        tenants = project_config(config).tenants if log else ()
+        recorder = evidence.start(config, directory, clean=clean, source=source, tenants=tenants)
+        config.pluginmanager.register(Recording(recorder, log))
         if directory == default:
             begin(session, directory, source)
 
@@ -70,9 +73,9 @@ def _start_allure(session: pytest.Session, default: Path | None) -> None:
 class Recording:
     """Tells the recorder what happens. It is registered after Allure's listener, and so sees what that made of it."""
 
-    def __init__(self, recorder: evidence.Recorder) -> None:
-        """Tell *recorder*."""
-        self._recorder = recorder
+    def __init__(self, recorder: evidence.Recorder, log: RunLog | None) -> None:
+        """Tell *recorder*; a scenario that did not hold gets its part of the *log*."""
+        self._recorder, self._log = recorder, log
         self._begun = 0
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -116,7 +119,8 @@ class Recording:
         """Say whether the database or the environment is at fault: Allure only knows asserts."""
         report = yield
         if call.excinfo and SCENARIO in item.stash and call.when != "teardown" and not hasattr(report, "wasxfail"):
-            self._recorder.judge(call.excinfo.value, report.longreprtext)
+            said = "" if report.skipped or self._log is None else self._log.of_scenario()
+            self._recorder.judge(call.excinfo.value, report.longreprtext, said)
         return report
 
 

@@ -6,39 +6,22 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from pytest_bdd.exceptions import GherkinParseError
-from pytest_bdd.feature import get_feature
 
 from etl_manager.config import Config
 from etl_manager.errors import NotApplicable
 from etl_manager.gate.verdict import Scenarios
-from etl_manager.pytest_plugin import tenants
+from etl_manager.report.promised import promised
 
-Key = tuple[Path, str]
-"""A feature file, and the name of a scenario in it."""
-
-
-def promised(folder: Path, project: Config) -> Counter[Key]:
-    """Return how often each scenario under *folder* is to run; a file that cannot be read promises one, and breaks it."""
-    found: Counter[Key] = Counter()
-    for path in sorted(folder.rglob("*.feature")):
-        try:
-            feature = get_feature(str(path.parent), path.name)
-        except (GherkinParseError, KeyError, UnicodeDecodeError):  # KeyError: an empty file
-            found[path, "(unreadable)"] = 1
-            continue
-        for name, template in feature.scenarios.items():
-            if tenants.is_per_tenant(template):
-                tenants.fill(template, project)
-            found[path, name] = sum(len(table.examples) for table in template.examples) or 1
-    return found
+Key = tuple[str, str]
+"""A feature file, relative to the project's folder, and the name of a scenario in it."""
 
 
 class Tally:
     """How each scenario of this session went."""
 
-    def __init__(self) -> None:
-        """Begin with none."""
+    def __init__(self, root: Path) -> None:
+        """Begin with none; *root* is the project's folder."""
+        self._root = root
         self._outcomes: dict[str, tuple[Key, str]] = {}
 
     def note(self, item: pytest.Function, error: BaseException | None, report: pytest.TestReport) -> None:
@@ -53,10 +36,13 @@ class Tally:
             outcome = "passed"
         else:
             return
-        self._outcomes[item.nodeid] = (item.path, item.originalname), outcome
+        inside = item.path.is_relative_to(self._root)
+        file = item.path.relative_to(self._root).as_posix() if inside else str(item.path)
+        self._outcomes[item.nodeid] = (file, item.originalname), outcome
 
-    def against(self, expected: Counter[Key]) -> Scenarios:
-        """Return the counts; a scenario that is not among the *expected* ones proves nothing of theirs."""
+    def against(self, project: Config) -> Scenarios:
+        """Return the counts; a scenario that the features of *project* do not promise proves nothing of theirs."""
+        expected = Counter((proof.file, proof.scenario) for proof in promised(self._root, project))
         counts = Counter(outcome for key, outcome in self._outcomes.values() if key in expected)
         ran = Counter(key for key, outcome in self._outcomes.values() if outcome != "skipped")
         return Scenarios(

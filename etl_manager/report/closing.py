@@ -8,7 +8,7 @@ from pathlib import Path
 from etl_manager.redaction import redact
 from etl_manager.report import MANIFEST, RECORD, RESULTS, SUMMARY, VERDICT_PAGE, history, manifest, results
 from etl_manager.report.assessment import Assessment, assess
-from etl_manager.report.contents import HEADLINES, contents
+from etl_manager.report.contents import contents, headline
 from etl_manager.report.markdown import markdown
 from etl_manager.report.page import document
 from etl_manager.report.record import Record
@@ -41,4 +41,4 @@ def pages(assessment: Assessment, digest: str) -> Iterator[tuple[str, str]]:
     """Yield name and text of each page about *assessment*; the same results always give the same text."""
     blocks = list(contents(assessment, digest))
     yield SUMMARY, redact(markdown(blocks))
-    yield VERDICT_PAGE, redact(document(blocks, f"{HEADLINES[assessment.state]} · {TITLE}"))
+    yield VERDICT_PAGE, redact(document(blocks, f"{headline(assessment)} · {TITLE}"))

@@ -10,7 +10,7 @@ from etl_manager.errors import VerificationError
 from etl_manager.report import MANIFEST, manifest
 from etl_manager.report.assessment import assess
 from etl_manager.report.closing import pages
-from etl_manager.report.contents import HEADLINES, counted
+from etl_manager.report.contents import counted, headline
 
 SHOWN = 20
 
@@ -66,7 +66,7 @@ def check(reports: Path, told: str | None = None) -> str:
     files = len((reports / MANIFEST).read_text().splitlines())
     return (
         f"{files} files are as run {assessment.record.run_id} left them; manifest sha256:{manifest.digest(reports)}\n"
-        f"{HEADLINES[assessment.state]}: {counted(assessment)}"
+        f"{headline(assessment)}: {counted(assessment)}"
     )
 
 
@@ -84,4 +84,4 @@ def _differences(reports: Path, told: str | None) -> Iterator[str]:
         if not path.is_file():
             yield f"{name}: missing"
         elif path.read_text(encoding="utf-8", errors="replace") != text:
-            yield f"{name}: not what follows from the results and their manifest"
+            yield f"{name}: not what this version of the project makes of the results and their manifest"

@@ -12,6 +12,7 @@ from etl_manager.report.record import EXIT_STATUSES
 from etl_manager.report.results import BAD, STATUSES, Result
 
 HEADLINES = {"ready": "Ready for Phase 3", "not-ready": "Not ready for Phase 3", "none": "No verdict"}
+IN_REHEARSAL = "Ready, in a rehearsal that was not on AWS"
 MEANINGS = {
     "ready": "Every prerequisite that applies was proven in this run.",
     "not-ready": "Phase 3 must not start on this evidence.",
@@ -26,7 +27,7 @@ _LONGEST = 300
 def contents(assessment: Assessment, manifest: str) -> Iterator[Block]:
     """Yield the page about *assessment*; *manifest* is the digest of the manifest of digests."""
     meaning = MEANINGS[assessment.state]
-    yield Banner(assessment.state, HEADLINES[assessment.state], meaning)
+    yield Banner(assessment.state, headline(assessment), meaning)
     if assessment.emulated:
         yield Paragraph(text(REHEARSAL))
     if assessment.reasons:
@@ -37,6 +38,13 @@ def contents(assessment: Assessment, manifest: str) -> Iterator[Block]:
     yield from _since(assessment)
     yield from _completeness(assessment)
     yield from _facts(assessment, manifest)
+
+
+def headline(assessment: Assessment) -> str:
+    """Return the verdict in a few words."""
+    if assessment.state == "ready" and assessment.emulated:
+        return IN_REHEARSAL
+    return HEADLINES[assessment.state]
 
 
 def counted(assessment: Assessment) -> str:
@@ -62,12 +70,13 @@ def _prerequisites(assessment: Assessment) -> Iterator[Block]:
 
 
 def _evidence(item: Prerequisite) -> Line:
-    """Return where to look: how many scenarios held, and the first of those that did not, else the first of all."""
+    """Return how many scenarios held; it leads to the first of those that did not, else to the first of all."""
     if not item.evidence:
         return text("none in this run")
-    held = sum(result.status == "passed" for result in item.evidence)
-    shown = next((result for result in item.evidence if result.status in BAD), item.evidence[0])
-    return (Text(f"{held} of {len(item.evidence)} scenarios held: "), Text(shown.title, shown.report_id))
+    ran = [result for result in item.evidence if result.status != "skipped"]
+    held = sum(result.status == "passed" for result in ran)
+    shown = next((result for result in ran if result.status in BAD), item.evidence[0])
+    return text(f"{held} of {len(ran)} scenarios held" if ran else "not run", report_id=shown.report_id)
 
 
 def _failures(assessment: Assessment) -> Iterator[Block]:
@@ -90,7 +99,7 @@ def _group(results: Sequence[Result]) -> Line:
     others = [result.labels.get("tenant") or result.title for result in results[1:]]
     if others:
         rest = f" and {len(others) - MOST} more" if len(others) > MOST else ""
-        line.append(Text(f" (so do {len(others)} more: {', '.join(others[:MOST])}{rest})"))
+        line.append(Text(f" (and {len(others)} more: {', '.join(others[:MOST])}{rest})"))
     return tuple(line)
 
 
@@ -118,7 +127,7 @@ def _since(assessment: Assessment) -> Iterator[Block]:
     if not was.previous:
         yield Paragraph(text("There is no earlier run of this target and database to compare with."))
         return
-    yield Paragraph(text(f"The last run ended at {was.previous}, at commit {was.previous_commit[:12]}."))
+    yield Paragraph(text(f"The last run ended at {was.previous}; commit: {was.previous_commit}."))
     named = (("newly broken", was.broken, "failed"), ("mended", was.mended, "passed"), ("new", was.new, ""))
     lines: list[Line] = []
     for name, results, mark in named:
@@ -163,14 +172,19 @@ def _facts(assessment: Assessment, manifest: str) -> Iterator[Block]:
     record = assessment.record
     yield Heading("The run")
     told = {
-        "run": record.run_id,
-        "time": f"{record.started} to {record.finished} (UTC)",
-        "mode": record.mode,
+        "run": f"{record.run_id}, {record.mode}",
+        "began": record.started,
+        "ended": record.finished,
         "pytest": f"exit status {record.exit_status}: {EXIT_STATUSES.get(record.exit_status, 'unknown')}",
         **record.facts,
         "manifest": f"sha256:{manifest}",
     }
-    yield Table(("fact", "value"), tuple((text(name), text(value, code=True)) for name, value in told.items()))
+    cells = [(text(name), text(value, code=True)) for name, value in told.items()]
+    half = (len(cells) + 1) // 2
+    beside = [*cells[half:], (text(""), text(""))]
+    yield Table(
+        ("fact", "value", "fact", "value"), tuple(left + right for left, right in zip(cells, beside, strict=False))
+    )
 
 
 def _short(message: str) -> str:

@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from etl_manager.redaction import redact
+from etl_manager.redaction import redact_all
 from etl_manager.report import HISTORY
 from etl_manager.report.record import Record
 from etl_manager.report.results import BAD, Result
@@ -53,7 +53,7 @@ def append(reports: Path, record: Record, results: Iterable[Result]) -> None:
     What is known to be secret now is masked in the older lines too.
     """
     kept = [*(line for line in lines(reports) if line["uuid"] != record.run_id), _line(record, results)]
-    (reports / HISTORY).write_text(redact(as_text(kept[-LIMIT:])), encoding="utf-8")
+    (reports / HISTORY).write_text(as_text(redact_all(kept[-LIMIT:])), encoding="utf-8")
 
 
 def as_text(runs: Iterable[Line]) -> str:

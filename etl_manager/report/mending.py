@@ -7,6 +7,7 @@ empty; and the page loads an analytics script, which no setting turns off.
 from __future__ import annotations
 
 import re
+from html import escape
 
 from etl_manager.errors import VerificationError
 
@@ -26,13 +27,14 @@ POLICY = (
 """What the page may load: what it carries, and nothing else."""
 
 
-def mended(page: str, verdict: str, state: str, style: str) -> str:
+def mended(page: str, verdict: str, *, state: str, headline: str, style: str) -> str:
     """Return Allure's *page* with its main script last, without analytics, and with the *verdict* before all else.
 
     Args:
         page: What Allure made.
         verdict: HTML.
         state: What the verdict comes to, as a class of its style.
+        headline: The same, in words.
         style: CSS of the verdict.
 
     Raises:
@@ -48,7 +50,7 @@ def mended(page: str, verdict: str, state: str, style: str) -> str:
     page = page.replace(main[0], "")
     page = page.replace("<head>", f'<head>\n<meta http-equiv="Content-Security-Policy" content="{POLICY}">', 1)
     page = page.replace("</head>", f"<style>{style}{_FRONT_STYLE}</style>\n</head>", 1)
-    page = page.replace("<body>", f"<body>\n{_front(verdict, state)}", 1)
+    page = page.replace("<body>", f"<body>\n{_front(verdict, state, headline)}", 1)
     return page.replace(_END, f"{main[0]}{_END}")
 
 
@@ -78,11 +80,10 @@ _FRONT_SCRIPT = """
 """
 
 
-def _front(verdict: str, state: str) -> str:
+def _front(verdict: str, state: str, headline: str) -> str:
     """Return the bar that is always there, and the verdict, which is shown unless a scenario is asked for."""
-    headline = {"ready": "Ready for Phase 3", "not-ready": "Not ready for Phase 3"}.get(state, "No verdict")
     return (
-        f'<nav id="front-bar"><span class="state {state}">{headline}</span>'
+        f'<nav id="front-bar"><span class="state {state}">{escape(headline)}</span>'
         '<a id="to-verdict" href="#verdict">Verdict</a><a id="to-scenarios" href="#/">Scenarios</a></nav>\n'
         f'<div id="front">{verdict}</div>\n<script>{_FRONT_SCRIPT}</script>\n'
     )

@@ -20,8 +20,8 @@ STYLE = """
 .verdict table { border-collapse: collapse; width: 100%; }
 .verdict th, .verdict td { text-align: left; vertical-align: top; padding: .22rem .6rem .22rem 0;
   border-bottom: 1px solid #eceff3; overflow-wrap: anywhere; }
-.verdict th { font-weight: 600; color: #59626e; }
-.verdict td:first-child { min-width: 9rem; }
+.verdict th { font-weight: 600; color: #59626e; } .verdict th, .verdict td a { white-space: nowrap; }
+.verdict td:first-child { min-width: 5rem; overflow-wrap: normal; }
 .verdict code { font: 12.5px/1.4 ui-monospace, "DejaVu Sans Mono", monospace; }
 .verdict a { color: #0b57d0; }
 .verdict .mark { font-weight: 600; white-space: nowrap; }
@@ -30,7 +30,11 @@ STYLE = """
 .verdict .none, .verdict .not-run, .verdict .skipped, .verdict .not-applicable { color: #59626e; }
 .verdict .banner.none { background: #eef1f5; }
 .verdict .broken, .verdict .repaired { color: #8a4b00; }
-@media print { .verdict { max-width: none; padding: 0; font-size: 11px; } }
+@page { size: A4; margin: 10mm; }
+@media print { .verdict { max-width: none; padding: 0; font-size: 8px; line-height: 1.3; }
+  .verdict h1 { font-size: 15px; } .verdict h2 { font-size: 9px; margin-top: .5rem; } .verdict code { font-size: 7px; }
+  .verdict .banner { padding: .3rem .6rem; margin-bottom: .3rem; print-color-adjust: exact; }
+  .verdict th, .verdict td { padding: .08rem .5rem .08rem 0; } }
 """
 
 

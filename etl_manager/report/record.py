@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from etl_manager.errors import VerificationError
+from etl_manager.redaction import redact_all
 from etl_manager.report import RECORD
 from etl_manager.report.promised import Proof, Row
 
@@ -75,7 +76,9 @@ class Record:
             "promised": list(_folded(self.promised)),
             "left_out": list(_folded(self.left_out)),
         }
-        (reports / RECORD).write_text(json.dumps(data, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        (reports / RECORD).write_text(
+            json.dumps(redact_all(data), indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
+        )
 
     @classmethod
     def read(cls, reports: Path) -> Record:

@@ -12,7 +12,7 @@ from pathlib import Path
 from etl_manager.errors import ConfigError, EnvironmentTrouble
 from etl_manager.report import HISTORY, RENDERED, RESULTS, history, manifest
 from etl_manager.report.assessment import assess
-from etl_manager.report.contents import contents
+from etl_manager.report.contents import contents, headline
 from etl_manager.report.mending import mended
 from etl_manager.report.page import STYLE, fragment
 
@@ -45,12 +45,18 @@ def render(reports: Path) -> Path:
             "REPORT_RESULTS": str((reports / RESULTS).resolve()),
             "REPORT_OUTPUT": str(made),
             "REPORT_HISTORY": str(past),
-            "REPORT_NAME": f"Phase 2 on {assessment.record.facts.get('target', '?')}",
+            "REPORT_NAME": f"Phase 2 on {assessment.record.facts['target']}{', emulated' if assessment.emulated else ''}",
         }
         words = [str(allure), "generate", "--config", str(TOOL / "allurerc.mjs"), variables["REPORT_RESULTS"]]
         _run(words, "Allure did not render the report", cwd=Path(temporary), **variables)
         verdict = fragment(contents(assessment, manifest.digest(reports)))
-        page = mended((made / "index.html").read_text(encoding="utf-8"), verdict, assessment.state, STYLE)
+        page = mended(
+            (made / "index.html").read_text(encoding="utf-8"),
+            verdict,
+            state=assessment.state,
+            headline=headline(assessment),
+            style=STYLE,
+        )
         shutil.rmtree(output, ignore_errors=True)
         output.mkdir(parents=True)
         (output / "index.html").write_text(page, encoding="utf-8")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import atexit
-import hashlib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ from etl_manager.network import Address, Separation
 from etl_manager.targets import DEFAULT_REGION, TargetOptions, front
 from etl_manager.targets.container_engine import Engine
 from etl_manager.targets.container_images import Images
-from etl_manager.targets.container_machines import ADDRESS, PORT, Machines
+from etl_manager.targets.container_machines import ADDRESS, PORT, Machines, key_of
 from etl_manager.targets.container_network import addresses
 from etl_manager.targets.state_lock import lock
 
@@ -105,8 +104,7 @@ class ContainerTarget:
         self._engine = engine = Engine.find()
         images = Images(engine, status)
         postgres, bastion = images.postgres(self._options.postgres_image), images.bastion(self._options.bastion_image)
-        key = hashlib.sha256(str(state).encode()).hexdigest()[:8]
-        self._machines = machines = Machines(engine, key, kept=self._options.keep)
+        self._machines = machines = Machines(engine, key_of(state), kept=self._options.keep)
         status(f"starting containers of {postgres} and {bastion}")
         # In a thread, so that Ctrl-C does not come between the engine's making of something and our knowing of it.
         with ThreadPoolExecutor(1) as thread:
@@ -119,17 +117,15 @@ class ContainerTarget:
     def _assemble(self, machines: Machines, postgres: str, bastion: str) -> None:
         """Bring about both containers; the database's is found again where one was kept, and with it its data."""
         self.postgres = machines.find("postgres", postgres)
-        if self.postgres is None:
+        if self.postgres is not None:
+            self._keep = self._options.keep  # also where this run cannot go on
+        else:
             machines.remove()
             machines.make_networks()
             self.postgres = machines.make_postgres(postgres, self.user)
-        else:
-            self.postgres.start()
-        [address] = addresses(self.postgres).values()
+        address = addresses(self.postgres)[machines.name("database")]
         self.bastion = machines.find("bastion", bastion)
-        if self.bastion is not None and (self.bastion.status != "running" or self.bastion.labels[ADDRESS] != address):
-            self.bastion = None
-        if self.bastion is None:
+        if self.bastion is None or self.bastion.labels[ADDRESS] != address:
             machines.remove_one("bastion")
             self.bastion = machines.make_bastion(bastion, self.host, address)
         self.password = machines.password(self.postgres)

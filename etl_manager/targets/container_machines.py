@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import secrets
 import tarfile
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from etl_manager import redaction
@@ -27,12 +29,17 @@ _START_SECONDS = 60
 _IDLE = ["bash", "-c", "trap 'exit 0' TERM; while :; do sleep 3600 & wait; done"]
 
 
+def key_of(state: Path) -> str:
+    """Return what tells the containers of the state folder *state* from those of others."""
+    return hashlib.sha256(str(state.absolute()).encode()).hexdigest()[:8]
+
+
 class Machines:
     """What belongs to one state on *engine*.
 
     Args:
         engine: The engine.
-        key: Tells the states of one machine apart.
+        key: Tells the states of one machine apart: `key_of` the state's folder.
         kept: Whether what is made stays when it is no longer used; noted on it, for whoever finds it.
     """
 
@@ -88,13 +95,15 @@ class Machines:
             TargetError: When it ends, or does not come up in time; it quotes the server's log.
         """
         deadline = time.monotonic() + _START_SECONDS
-        with asking("ask whether PostgreSQL is up"):
-            while postgres.exec_run(["pg_isready", "-q", "-h", "127.0.0.1"]).exit_code != 0:
+        while not _takes_connections(postgres):
+            with asking("look at the database's container"):
                 postgres.reload()
-                if postgres.status != "running" or time.monotonic() > deadline:
-                    log = postgres.logs(tail=5).decode(errors="replace").strip()
-                    raise TargetError("PostgreSQL does not come up in its container", remedy=redaction.redact(log))
-                time.sleep(0.05)
+                log = postgres.logs(tail=5).decode(errors="replace").strip()
+            if postgres.status != "running" or time.monotonic() > deadline:
+                raise TargetError(
+                    f"PostgreSQL does not come up in its container ({postgres.status})", remedy=redaction.redact(log)
+                )
+            time.sleep(0.05)
 
     def password(self, postgres: Any) -> str:
         """Return the password that the server was made with.
@@ -112,11 +121,20 @@ class Machines:
         return password
 
     def find(self, role: str, image: str) -> Any | None:
-        """Return the container that an earlier run kept for *role*, if it is of *image* and belongs here."""
-        for container in self._containers():
-            if container.name == self.name(role) and container.labels.get(KEPT):
-                wanted = self._engine.client.images.get(image)
-                return container if container.image.id == wanted.id else None
+        """Return the container that an earlier run kept for *role*, started if need be.
+
+        None when there is none, or it is of another image than *image*, or was taken out of its network.
+
+        Raises:
+            TargetError: When the engine cannot start it.
+        """
+        with asking("look for kept containers"):
+            wanted = self._engine.client.images.get(image).id
+            for container in self._containers():
+                if container.name == self.name(role) and container.labels.get(KEPT) and container.image.id == wanted:
+                    container.start()
+                    here = {self.name("database"), *([self.name("operator")] if role == "bastion" else [])}
+                    return container if here <= container_network.addresses(container).keys() else None
         return None
 
     def remove_one(self, role: str) -> None:
@@ -182,7 +200,19 @@ class Machines:
             return container.start().get_wrapped_container()
 
     def _containers(self) -> Iterator[Any]:
-        yield from self._engine.client.containers.list(all=True, filters={"label": f"{LABEL}={self._key}"})
+        yield from self._engine.client.containers.list(
+            all=True, ignore_removed=True, filters={"label": f"{LABEL}={self._key}"}
+        )
+
+
+def _takes_connections(postgres: Any) -> bool:
+    """Return whether the server is up, by what the container itself says: from here it cannot be reached."""
+    import docker.errors
+
+    try:
+        return bool(postgres.exec_run(["pg_isready", "-q", "-h", "127.0.0.1"]).exit_code == 0)
+    except docker.errors.APIError:  # the container has ended
+        return False
 
 
 def _gone(remove: Any, **words: Any) -> None:

@@ -58,10 +58,13 @@ class EmbeddedPostgres:
         Raises:
             TargetError: When the wheel is missing, the data is of another version, or the server does not come up.
         """
-        self.directory.mkdir(parents=True, exist_ok=True, mode=0o755 if self._account else 0o700)
+        self.bin_dir = programs(self.major, self._account)
+        self.directory.mkdir(parents=True, exist_ok=True)
+        self.directory.chmod(0o755 if self._account else 0o700)
+        if not self.known:
+            self._clear()  # nobody has the password of a cluster that still is there
         if self._home != self.directory:
             private_folder(self.directory, "data")
-        self.bin_dir = programs(self.major, self._account)
         self.password = self._kept("password", lambda: secrets.token_hex(8) + _BITING + secrets.token_hex(8))
         redaction.register(self.password)
         stop_stale(self._data)
@@ -97,14 +100,25 @@ class EmbeddedPostgres:
     def forget(self) -> None:
         """Remove cluster, password and port; a server that a killed run left is stopped first."""
         self.stop()
-        stop_stale(self._data)
-        shutil.rmtree(self._home, ignore_errors=True)
+        self._clear()
         shutil.rmtree(self.directory, ignore_errors=True)
+
+    @property
+    def known(self) -> bool:
+        """Whether there is a cluster from an earlier start, with its password."""
+        return (self.directory / "password").exists()
 
     def conninfo(self, database: str) -> str:
         """Return libpq's connection string for *database*, as superuser; it holds the password."""
         words = {"host": self.host, "port": self.port, "user": self.user, "password": self.password, "dbname": database}
         return " ".join(f"{key}='{_escaped(str(value))}'" for key, value in words.items())
+
+    def _clear(self) -> None:
+        """Remove the cluster's data, wherever it is."""
+        stop_stale(self._data)
+        shutil.rmtree(self._data, ignore_errors=True)
+        if self._home != self.directory:
+            shutil.rmtree(self._home, ignore_errors=True)
 
     def _initialise(self) -> None:
         """Make the cluster aside and move it into place, so that an interrupted initdb leaves nothing half done."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import atexit
 import re
 import shutil
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -39,8 +41,8 @@ class LocalTarget:
         self.postgres = EmbeddedPostgres(state / "postgres", user=options.master_username)
         atexit.register(self.close)
         try:
-            if options.reset:
-                _forget(state, self.postgres)
+            if options.reset or not self.postgres.known:  # state that was removed by hand leaves its stand-ins behind
+                _clear(state, self.postgres)
             self._start(state, options)
         except BaseException:
             self.close()
@@ -71,7 +73,9 @@ class LocalTarget:
 
     def _start(self, state: Path, options: TargetOptions) -> None:
         loading = front.load()  # while the server starts
-        self.postgres.start()
+        # In a thread, so that Ctrl-C does not come between the server's start and our knowing of it.
+        with ThreadPoolExecutor(1) as thread:
+            thread.submit(self.postgres.start).result()
         root = state / "bastion"
         if not re.fullmatch(r"[\w./-]+", str(root)):
             root = private_folder(root, "bastion")
@@ -81,10 +85,21 @@ class LocalTarget:
         self.endpoint_url = self.aws.endpoint_url
 
 
-def _forget(state: Path, postgres: EmbeddedPostgres) -> None:
-    """Remove all state but the lock we hold."""
+def forget(state: Path) -> None:
+    """Remove the local target's state in *state*, with whatever of it lives elsewhere and a killed run left running.
+
+    Raises:
+        TargetError: When it is in use.
+    """
+    with lock(state):
+        _clear(state.absolute(), EmbeddedPostgres(state / "postgres"))
+        (state / "lock").unlink()
+    with suppress(OSError):  # somebody's directory, which holds other things as well
+        state.rmdir()
+
+
+def _clear(state: Path, postgres: EmbeddedPostgres) -> None:
+    """Remove what is ours in *state*, but for the lock we hold; what else is in that directory is somebody's."""
     postgres.forget()
-    shutil.rmtree(private_path(state / "bastion", "bastion"), ignore_errors=True)
-    for path in state.iterdir():
-        if path.name != "lock":
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    for bastion in (state / "bastion", private_path(state / "bastion", "bastion")):
+        shutil.rmtree(bastion, ignore_errors=True)

@@ -21,6 +21,13 @@
 SET search_path = pg_catalog, pg_temp;
 SET statement_timeout = 0;
 
+-- Where psql was killed, as by a cancelled SSM command, the server is to stop too, and not to go on building unseen.
+DO $$ BEGIN
+    PERFORM set_config(name, '2s', false) FROM pg_settings WHERE name = 'client_connection_check_interval';
+EXCEPTION WHEN invalid_parameter_value THEN
+    NULL; -- a server whose platform cannot tell (PostgreSQL manual, client_connection_check_interval)
+END $$;
+
 CREATE TEMPORARY TABLE configuration AS
 SELECT content,
        coalesce(content #>> '{aurora,databaseName}',

@@ -90,10 +90,11 @@ def test_missing_stack_is_told_as_its_users_know_it(built, cloud):
     outcome = untouched(built, cloud, "--aws-region", "eu-west-1")
     assert outcome.status == 1
     [failure] = outcome.failures().values()
-    assert failure.startswith("\n[ERROR] Could not retrieve Aurora endpoint from CloudFormation\n")
+    assert "[ERROR] Could not retrieve Aurora endpoint from CloudFormation" in failure.splitlines()
     assert "region eu-west-1" in failure
     assert "Phase 1 may not be complete, or the cluster not running" in outcome.terminal
-    assert outcome.counts == {"failed": 1, "skipped": 13}
+    assert outcome.counts["failed"] == 1
+    assert "passed" not in outcome.counts
 
 
 @contextmanager
@@ -129,7 +130,8 @@ def test_unreadable_secret_is_told_and_never_shown(built, cloud, state):
         outcome = untouched(built, cloud)
     assert outcome.status == 1
     assert told in outcome.terminal
-    assert outcome.counts == {"failed": 1, "skipped": 13}
+    assert outcome.counts["failed"] == 1
+    assert "passed" not in outcome.counts
     assert "hunter2" not in outcome.terminal + outcome.log + outcome.evidence
 
 

@@ -78,7 +78,7 @@ def test_run_that_is_ended_in_mid_phase_leaves_nothing_running_and_the_next_is_g
 
 def test_ctrl_c_cancels_the_command_on_the_bastion_and_cleans_up(built, cloud):
     """AWS is told to cancel, nothing goes on in the database, and the run's key is gone from the bastion."""
-    built.write(SLOW, "SELECT pg_sleep(120);\n")
+    built.write(SLOW, "\\ir ../../shared/configuration.sql\nSELECT pg_sleep(120);\n")
     try:
         with cloud.counted() as commands:
             process = built.start("features/")

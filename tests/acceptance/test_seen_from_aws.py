@@ -73,11 +73,12 @@ def test_full_run_on_an_empty_bastion_sends_at_most_6_commands(full):
     assert full.outcome.status == 0, full.outcome.terminal
     assert 0 < len(full.commands) <= 6
     assert f"SendCommands of this run: {len(full.commands)}" in full.outcome.log
+    assert any("receive 1 <<" in script(command) for command in full.commands)
 
 
 def test_run_with_an_up_to_date_workspace_sends_at_most_6_commands(built, cloud):
-    """Nothing is sent twice: the second run's commands together are shorter than the archive that the first one sent."""
-    assert built.run().status == 0
+    """Nothing is sent twice: no command carries the archive, as the first run's did."""
+    assert built.run(FEATURE, "--verify-only").status == 0
     with cloud.counted() as commands:
         outcome = built.run()
     assert outcome.status == 0, outcome.terminal
@@ -144,6 +145,7 @@ def test_password_is_nowhere_on_the_bastions_disk_and_the_key_is_gone(full, clou
     assert not list(cloud.tmp.glob("etl-manager-run-*"))
 
 
+FEATURE = "features/1-database.feature"
 DEFECTS = {
     "an SQL error": "",
     "a defect of the suite that holds the password": """
@@ -163,13 +165,13 @@ etl_manager.batch.Batches._keep = defect
 def test_password_is_in_no_traceback(built, cloud, defect):
     """Not even ``--tb=long --showlocals`` shows the password, whatever fails with the credentials at hand."""
     if defect == "an SQL error":
-        (built.path / "sql/aurora/data/zz-error.sql").write_text("SELECT 1/0;\n")
+        (built.path / "sql/aurora/database/zz-error.sql").write_text("SELECT 1/0;\n")
     else:
         (built.path / "features/conftest.py").write_text(DEFECTS[defect])
     try:
-        outcome = built.run("features/", "--tb=long", "--showlocals", "--full-trace")
+        outcome = built.run(FEATURE, "--tb=long", "--showlocals", "--full-trace")
     finally:
-        (built.path / "sql/aurora/data/zz-error.sql").unlink(missing_ok=True)
+        (built.path / "sql/aurora/database/zz-error.sql").unlink(missing_ok=True)
         (built.path / "features/conftest.py").unlink(missing_ok=True)
     assert outcome.status == 1
     assert ("division by zero" if defect == "an SQL error" else "cannot connect by") in outcome.terminal

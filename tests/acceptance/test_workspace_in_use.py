@@ -28,9 +28,9 @@ def test_skip_copy_without_a_workspace_gives_the_two_warnings(built, cloud):
 
 def test_skip_copy_uses_the_workspace_that_is_there(built, cloud):
     """With a workspace, --skip-copy is green and sends no archive."""
-    assert built.run().status == 0
+    assert built.run("features/", "--verify-only").status == 0
     inode = cloud.workspace.stat().st_ino
-    outcome = built.run("features/", "--skip-copy")
+    outcome = built.run("features/", "--skip-copy", "--verify-only")
     assert outcome.status == 0, outcome.terminal
     assert "[WARNING]" not in outcome.terminal
     assert cloud.workspace.stat().st_ino == inode
@@ -38,11 +38,11 @@ def test_skip_copy_uses_the_workspace_that_is_there(built, cloud):
 
 def test_skip_copy_says_when_the_workspace_is_not_what_the_project_holds(built, cloud):
     """A workspace of an older project is used as it is, and that is told."""
-    assert built.run().status == 0
+    assert built.run("features/", "--verify-only").status == 0
     inode = cloud.workspace.stat().st_ino
     (built.path / "sql/shared/note.sql").write_text("-- new\n")
     try:
-        outcome = built.run("features/", "--skip-copy")
+        outcome = built.run("features/", "--skip-copy", "--verify-only")
     finally:
         (built.path / "sql/shared/note.sql").unlink()
     assert outcome.status == 0, outcome.terminal
@@ -56,18 +56,18 @@ def test_changed_project_replaces_the_workspace(built, cloud):
     """Without --skip-copy the bastion gets what the project holds now, and loses what it holds no more."""
     (built.path / "sql/shared/note.sql").write_text("-- new\n")
     try:
-        first = built.run()
+        first = built.run("features/", "--verify-only")
         assert (cloud.workspace / "sql/shared/note.sql").read_text() == "-- new\n"
     finally:
         (built.path / "sql/shared/note.sql").unlink()
-    second = built.run()
+    second = built.run("features/", "--verify-only")
     assert (first.status, second.status) == (0, 0)
     assert not (cloud.workspace / "sql/shared/note.sql").exists()
 
 
 def test_tampered_workspace_is_replaced(built, cloud):
     """A file that somebody edited on the bastion is not run: the workspace is made anew."""
-    assert built.run().status == 0
+    assert built.run("features/", "--verify-only").status == 0
     edited = cloud.workspace / "sql/aurora/data/insert-sample-data.sql"
     edited.write_text("CREATE TABLE public.intruder ();\n")
     outcome = built.run()

@@ -19,10 +19,13 @@ from etl_manager.targets import TargetOptions
 from etl_manager.targets.container import ContainerTarget
 from etl_manager.targets.container_engine import Engine
 from etl_manager.targets.container_images import Images
+from etl_manager.targets.container_machines import LABEL, Machines, key_of
 from tests.acceptance.rig import Project
 from tests.container.rig import ROOT, Bastion
 
 REQUIRED = "CONTAINERS_REQUIRED"
+STATE = ".local/container"
+"""Where a project's container target keeps its state."""
 
 
 def unavailable(reason: str) -> None:
@@ -90,18 +93,18 @@ def bastion(target: ContainerTarget) -> Bastion:
 @pytest.fixture
 def left(engine: Engine) -> Callable[[Path], list[str]]:
     """Tell which containers and networks of a project's state are there."""
-    from hashlib import sha256
 
     def left(project: Path) -> list[str]:
-        key = sha256(str(project / ".local/container").encode()).hexdigest()[:8]
-        found = engine.client.containers.list(all=True, filters={"label": f"etl-manager.state={key}"})
-        found += engine.client.networks.list(filters={"label": f"etl-manager.state={key}"})
-        return sorted(each.name for each in found)
+        labelled = {"label": f"{LABEL}={key_of(project / STATE)}"}
+        found = engine.client.containers.list(all=True, ignore_removed=True, filters=labelled)
+        return sorted(each.name for each in [*found, *engine.client.networks.list(filters=labelled)])
 
     return left
 
 
 @pytest.fixture(scope="module")
-def project(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """A copy of the project whose runs use the container target."""
-    return Project(tmp_path_factory.mktemp("project") / "suite", {"PROVISION_TARGET": "container"})
+def project(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
+    """A copy of the project whose runs use the container target; what a failed test leaves goes at the end."""
+    project = Project(tmp_path_factory.mktemp("project") / "suite", {"PROVISION_TARGET": "container"})
+    yield project
+    Machines(engine, key_of(project.path / STATE), kept=False).remove()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import urllib.error
 import urllib.request
 
 import boto3
@@ -215,6 +216,23 @@ def test_unsigned_requests_are_refused(bastion):
     """Moto's own pages are not reachable without credentials either."""
     with pytest.raises(urllib.error.HTTPError) as failed:
         urllib.request.urlopen(f"{bastion.aws.endpoint_url}/moto-api/data.json")  # noqa: S310
+    assert failed.value.code == 403
+
+
+@pytest.mark.parametrize(
+    ("config", "mark"), [({}, "AWSAccessKeyId"), ({"signature_version": "s3v4"}, "X-Amz-Credential")]
+)
+def test_presigned_addresses(bastion, config, mark):
+    """A presigned address of S3, of either kind, is enough to fetch an object; without its query it is not."""
+    s3 = bastion.client("s3", **config)
+    bucket = mark.lower()
+    s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+    s3.put_object(Bucket=bucket, Key="archive", Body=b"content")
+    address = s3.generate_presigned_url("get_object", Params={"Bucket": bucket, "Key": "archive"})
+    assert mark in address
+    assert urllib.request.urlopen(address).read() == b"content"  # noqa: S310
+    with pytest.raises(urllib.error.HTTPError) as failed:
+        urllib.request.urlopen(address.partition("?")[0])  # noqa: S310
     assert failed.value.code == 403
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
+import contextlib
 import shutil
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -15,17 +16,20 @@ import pytest
 from botocore.stub import Stubber
 
 from etl_manager import config as configuration
-from etl_manager.config import Config
+from etl_manager.environment import Environment as Place
 from etl_manager.errors import NotApplicable, ProvisioningError
+from etl_manager.gate.catalogue import Catalogue
 from etl_manager.gate.facts import Facts
 from etl_manager.gate.gate import Gate
 from etl_manager.gate.prerequisites import PREREQUISITES
-from etl_manager.gate.verdict import Proof
+from etl_manager.gate.verdict import Proof, Scenarios, Source, Verdict
 from etl_manager.opening import open_run
 from etl_manager.progress import Silence
-from etl_manager.targets import Target, TargetOptions
+from etl_manager.provisioning import CATALOGUE, Run
+from etl_manager.targets import TargetOptions
 from etl_manager.targets.local import LocalTarget
-from tests.acceptance.rig import ROOT, Cloud
+from etl_manager.verification import Verification
+from tests.acceptance.rig import DATABASE, PRISTINE, ROOT, Cloud
 
 CLUSTER_ARN = "arn:aws:rds:us-east-1:123456789012:cluster:analytics"
 INTEGRATION = {
@@ -38,92 +42,56 @@ INTEGRATION = {
 
 @dataclass
 class FakeAws:
-    """A target that says it is AWS: all is the local target's, but RDS answers what the test wants it to.
+    """AWS, as far as RDS: it answers what the test wants it to, held by botocore's stubber against AWS's own model."""
 
-    botocore's stubber holds the answers against AWS's own model.
-    """
-
-    local: LocalTarget
+    endpoint: str
     cluster: dict[str, Any]
     parameters: dict[str, str]
     integrations: list[dict[str, Any]]
     name: str = "aws"
     emulated: bool = False
-    region: str = "us-east-1"
-    endpoint_url: str | None = None
 
-    def client(self, service: str, *, attempts: int | None = None) -> Any:
-        """A client of the local target, but for RDS, which answers as AWS would."""
-        if service != "rds":
-            return self.local.client(service, attempts=attempts)
-        client: Any = boto3.client("rds", region_name=self.region, aws_access_key_id="x", aws_secret_access_key="x")
+    def client(self, service: str) -> Any:
+        """Return a client that answers once to each call."""
+        client: Any = boto3.client(service, region_name="us-east-1", aws_access_key_id="x", aws_secret_access_key="x")
         stubber = Stubber(client)
         described = [{"ParameterName": name, "ParameterValue": value} for name, value in self.parameters.items()]
-        endpoint = self.local.postgres.host
-        stubber.add_response("describe_db_clusters", {"DBClusters": [{"Endpoint": endpoint, **self.cluster}]})
+        stubber.add_response("describe_db_clusters", {"DBClusters": [{"Endpoint": self.endpoint, **self.cluster}]})
         stubber.add_response("describe_db_cluster_parameters", {"Parameters": described})
         stubber.add_response("describe_integrations", {"Integrations": self.integrations})
         stubber.activate()
         return client
 
-    def witness_conninfo(self, database: str) -> str | None:
-        """The local target's."""
-        return self.local.witness_conninfo(database)
-
-    def close(self) -> None:
-        """Nothing to close: the local target is another's."""
-
 
 @dataclass
 class Environment:
-    """A project and its environment; `prove` runs the gate on it, and changes nothing in the database."""
+    """A project and its provisioned environment, with the gate held against it; nothing is changed in the database."""
 
-    project: Path
     cloud: Cloud
+    run: Run
+    verification: tuple[str, ...] = ("sql/aurora/verification/verify-setup.sql", CATALOGUE)
 
-    def config(self, **zero_etl: Any) -> Config:
-        """Return the project's configuration, with this in ``zeroEtl``."""
-        path = self.project / "config.json"
-        document = json.loads((ROOT / "config.json").read_text())
-        document["zeroEtl"] |= zero_etl
-        path.write_text(json.dumps(document))
-        return configuration.load(path, self.project)
+    def prove(self, target: FakeAws | None = None, **changes: Any) -> dict[str, Proof]:
+        """Return what becomes of each prerequisite, on *target*, with *changes* of the configuration.
 
-    def prove(self, target: Target | None = None, *, provision: bool = False, **zero_etl: Any) -> dict[str, Proof]:
-        """Return what became of each prerequisite."""
-        config = self.config(**zero_etl)
-        run = open_run(
-            config,
-            target or self.cloud.target,
-            verify_only=not provision,
-            skip_copy=False,
-            progress=Silence(),
-            attach=lambda *_: None,
-            warn=lambda _: None,
-        )
-        gathered: list[Facts] = []
+        The verification runs on the bastion as it does in a run; the bastion stays open for the next test.
+        """
+        config, place = replace(self.run.config, **changes), self.run.environment
+        if target is not None:
+            place = replace(place, target=target.name, emulated=target.emulated, client=target.client)
 
+        @cache
         def facts() -> Facts:
-            if not gathered:
-                at = datetime.now(timezone.utc)
-                gathered.append(Facts(config, run.environment, run.verification(), run.catalogue(), at))
-            return gathered[0]
+            printed, seen = self.run.batches.run("verification", self.verification, config.database)
+            verification, catalogue = Verification.read(printed.stdout), Catalogue.read(seen.stdout)
+            return Facts(config, place, verification, catalogue, datetime.now(timezone.utc))
 
-        gate = Gate()
-        try:
-            for prerequisite in PREREQUISITES:
-                try:
-                    gate.prove(prerequisite.id, run.environment, facts)
-                except (NotApplicable, ProvisioningError):
-                    continue  # the proof says it
-        finally:
-            run.close()
-        return {proof.id: proof for proof in gate.proofs}
+        return proofs(place, facts)
 
     def aws(self, **changes: Any) -> FakeAws:
         """Return the same environment as AWS would have it, all in order but for *changes*."""
         aws = FakeAws(
-            self.cloud.target,
+            endpoint=self.run.environment.host,
             cluster={
                 "DBClusterArn": CLUSTER_ARN,
                 "Engine": "aurora-postgresql",
@@ -153,33 +121,87 @@ class Environment:
         return aws
 
 
+def open_environment(target: LocalTarget, project: Path, *, verify_only: bool) -> Run:
+    """Open a run of the project in *project*."""
+    return open_run(
+        configuration.load(project / "config.json", project),
+        target,
+        verify_only=verify_only,
+        skip_copy=False,
+        progress=Silence(),
+        attach=lambda *_: None,
+        warn=lambda _: None,
+    )
+
+
+def proofs(place: Place, facts: Callable[[], Facts]) -> dict[str, Proof]:
+    """Hold the gate against *facts*, each prerequisite once."""
+    gate = Gate()
+    for prerequisite in PREREQUISITES:
+        with contextlib.suppress(NotApplicable, ProvisioningError):  # the proof says it
+            gate.prove(prerequisite.id, place, facts)
+    return {proof.id: proof for proof in gate.proofs}
+
+
 @pytest.fixture(scope="package")
 def _built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Environment]:
     folder = tmp_path_factory.mktemp("gate")
     for name in ("sql", "scripts"):
         shutil.copytree(ROOT / name, folder / name)
+    shutil.copy(ROOT / "config.json", folder)
     target = LocalTarget(TargetOptions(region="us-east-1", state=folder / ".local"))
     cloud = Cloud(target)
-    environment = Environment(folder, cloud)
     try:
-        assert environment.prove(provision=True)["sample-data-complete"].status == "passed"
+        run = open_environment(target, folder, verify_only=False)
+        run.ensure("data")
         cloud.keep()
-        yield environment
+        yield Environment(cloud, run)
+        run.close()
     finally:
         target.close()
         target.postgres.forget()
 
 
 @pytest.fixture
-def environment(_built: Environment) -> Iterator[Environment]:
-    """A provisioned environment, with its databases put back after the test."""
-    before = _built.cloud.databases()
-    yield _built
-    for name in _built.cloud.databases() - before:
-        _built.cloud.execute(f'DROP DATABASE "{name}" WITH (FORCE)', database="postgres")
-    _built.cloud.restore()
+def environment(_built: Environment) -> Environment:
+    """A provisioned environment, with its databases put back where a test changed them."""
+    if _built.cloud.databases() != {"postgres", "template0", "template1", DATABASE, PRISTINE}:
+        _built.cloud.execute("DROP DATABASE IF EXISTS legacy", database="postgres")
+    if DATABASE not in _built.cloud.databases() or _built.cloud.snapshot() != _built.cloud.snapshot(PRISTINE):
+        _built.cloud.restore()
+    return _built
 
 
-def unmet(proofs: dict[str, Proof]) -> set[str]:
+def unmet(found: dict[str, Proof]) -> set[str]:
     """Return the ids of the prerequisites that failed."""
-    return {proof.id for proof in proofs.values() if proof.status == "failed"}
+    return {proof.id for proof in found.values() if proof.status == "failed"}
+
+
+def made_verdict(**changes: Any) -> Verdict:
+    """Return a ready verdict of a cluster on AWS, but for *changes*."""
+    parts: dict[str, Any] = {
+        "schema_version": 1,
+        "ready": True,
+        "reasons": [],
+        "target": "aws",
+        "emulated": False,
+        "mode": "provision",
+        "region": "us-east-1",
+        "account": "123456789012",
+        "cluster": CLUSTER_ARN,
+        "endpoint": "analytics.example:5432",
+        "database": "multitenant_analytics",
+        "tenants": ["tenant_a"],
+        "prerequisites": [
+            Proof(id=item.id, title=item.title, status="passed", detail="found") for item in PREREQUISITES
+        ],
+        "data_filter": "include: multitenant_analytics.tenant_a.users",
+        "phases": [],
+        "scenarios": Scenarios(promised=9, passed=7, failed=0, not_run=0, not_applicable=2),
+        "source": Source(
+            commit="a" * 40, dirty=False, sql_sha256="b" * 64, config="config.json", config_sha256="c" * 64
+        ),
+        "checked_at": datetime(2026, 1, 1, tzinfo=timezone.utc),
+        "run_id": "0123456789ab",
+    }
+    return Verdict(**parts | changes)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import boto3
 import pytest
 from botocore.stub import Stubber
 
-from etl_manager.environment import Environment as Place
 from etl_manager.errors import DiscoveryError
 from etl_manager.gate import cluster
 from etl_manager.gate.cluster import Cluster, Integration
@@ -64,19 +64,10 @@ def test_cluster_that_rds_does_not_know_is_no_proof(environment):
     assert "aws rds describe-db-clusters" in proofs["quotas"].detail
 
 
-def test_refusal_says_which_call_was_refused():
+def test_refusal_says_which_call_was_refused(environment):
     """A call the operator may not make is told by its name."""
     client = boto3.client("rds", region_name="us-east-1", aws_access_key_id="x", aws_secret_access_key="x")
-    place = Place(
-        target="aws",
-        emulated=False,
-        region="us-east-1",
-        stack="s",
-        cluster_arn="",
-        host="h",
-        port=1,
-        client=lambda _: client,
-    )
+    place = replace(environment.run.environment, emulated=False, client=lambda _: client)
     with Stubber(client) as aws:
         aws.add_client_error("describe_db_clusters", "AccessDenied", "no")
         with pytest.raises(DiscoveryError, match=r"(?s)AccessDenied.*DescribeDBClusters"):

@@ -127,12 +127,12 @@ def test_two_databases_for_the_tenants_are_a_contradiction(project):
 
 
 def test_own_phase_runs_where_the_file_puts_it(project):
-    """A further phase with its own SQL runs in the order of the file, before what it leaves out."""
+    """A further phase with its own SQL runs in the order of the file, after the sample data that the file leaves out."""
     folder = project / "sql/aurora/grants"
     folder.mkdir()
     (folder / "grants.sql").write_text("select 1;\n")
     loaded = load(project, {"aurora": {"phases": {"database": {}, "schema": {}, "grants": {"connection_db": "x_db"}}}})
-    assert [phase.name for phase in loaded.phases] == ["database", "schema", "grants", "data", "verification"]
+    assert [phase.name for phase in loaded.phases] == ["database", "schema", "data", "grants", "verification"]
 
 
 def test_verification_comes_last(project):

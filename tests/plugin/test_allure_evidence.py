@@ -137,7 +137,7 @@ def test_a_result_a_scenario_and_nothing_else(evidence_project, results):
     proofs = {"Facts", "A refused statement", "Two witnesses"}
     assert set(results) == rows | proofs | {"An offline bastion", "A dependent", "Left out", "A defect", "No target"}
     kinds = {path.name.partition("-result")[1] or path.suffix for path in evidence_project.path.glob("reports/*/*")}
-    assert kinds == {"-result", ".sql", ".csv", ".txt", ".json"}
+    assert kinds == {"-result", ".sql", ".csv", ".txt", ".json", ".properties"}
 
 
 @pytest.mark.parametrize(
@@ -191,8 +191,9 @@ def test_evidence_hangs_on_the_step_that_made_it(evidence_project, results):
     """Attachments are on their own step, also when it failed, and are shown inline by their media type."""
     background, refused, rest = results["A refused statement"]["steps"]
     assert [(a["name"], a["type"]) for a in background["attachments"]] == [("create-database.sql", "text/plain")]
-    [sql] = refused["attachments"]
+    sql, facts = refused["attachments"]
     assert (sql["name"], sql["type"], evidence_project.attachment(sql)) == ("a.sql", "text/plain", "selct 1;")
+    assert json.loads(evidence_project.attachment(facts))["file"] == "a.sql:1"
     assert "attachments" not in rest
     _, collected, table = results["Facts"]["steps"]
     assert [a["type"] for a in collected["attachments"]] == ["text/csv", "application/json", "text/plain"]
@@ -217,12 +218,13 @@ def test_results_are_filed_by_feature_story_and_tenant(results):
     assert labels(row, "tenant") == ["tenant_b"]
     assert sorted(labels(row, "tag")) == ["each-tenant", "schema"]
     assert row["parameters"] == [{"name": "tenant", "value": "tenant_b"}]
-    assert row["description"] == "Each tenant has a schema of its own."
+    source = "Source: `features/2-schema.feature:{}` at commit `not a git checkout`"
+    assert row["description"] == "Each tenant has a schema of its own.\n\n" + source.format(9)
     facts = results["Facts"]
     assert labels(facts, "story") == ["Evidence is kept"]
-    assert (
-        facts["description"] == "Each tenant has a schema of its own.\n\nReviewers were not there.\n\nIn three kinds."
-    )
+    assert facts[
+        "description"
+    ] == "Each tenant has a schema of its own.\n\nReviewers were not there.\n\nIn three kinds.\n\n" + source.format(19)
 
 
 def test_history_follows_the_tenant(evidence_project, results):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -24,7 +25,7 @@ _OPTIONS = (
     "--disable-component-update",
     "--disable-sync",
     "--hide-scrollbars",
-    "--window-size=1400,1000",
+    "--window-size=1240,1400",
     "--remote-debugging-pipe",
 )
 PATIENCE = 30.0
@@ -123,6 +124,11 @@ class Browser:
     def screenshot(self, path: Path) -> None:
         """Take a picture of what is to be seen."""
         path.write_bytes(base64.b64decode(self.call("Page.captureScreenshot", format="png")["data"]))
+
+    def pages(self) -> int:
+        """Return on how many pages of A4 it is printed."""
+        printed = self.call("Page.printToPDF", printBackground=True, preferCSSPageSize=True)
+        return len(re.findall(rb"/Type\s*/Page\b", base64.b64decode(printed["data"])))
 
     def close(self) -> None:
         """End it."""

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from etl_manager.targets.embedded_postgres import EmbeddedPostgres
+from etl_manager.targets.local import forget
 
 # The command line is wired elsewhere; this is the command itself.
 _COMMAND = """
@@ -75,4 +75,4 @@ def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Se
     for service in started:
         service.process.terminate()
         service.process.wait(30)
-    EmbeddedPostgres(state / "postgres").forget()
+    forget(state)

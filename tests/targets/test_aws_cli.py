@@ -92,10 +92,10 @@ def test_cancel_command_kills_the_whole_group(aws):
     """cancel-command ends the command and everything it started."""
     shown = json.loads(
         aws(
-            f"id=$({SEND} --parameters 'commands=[\"sleep 301 & sleep 302 & wait\"]' --output text)\n"
-            "until grep -aqs 'sleep.30[2]' /proc/[0-9]*/cmdline; do sleep 0.05; done\n"
+            f"id=$({SEND} --parameters 'commands=[\"sleep 31412 & sleep 31413 & wait\"]' --output text)\n"
+            "until grep -azxqs '3141[3]' /proc/[0-9]*/cmdline; do sleep 0.05; done\n"
             "aws ssm cancel-command --command-id $id\n"
-            "while grep -aqs 'sleep.30[12]' /proc/[0-9]*/cmdline; do sleep 0.05; done\n"
+            "while grep -azxqs '3141[23]' /proc/[0-9]*/cmdline; do sleep 0.05; done\n"
             "aws ssm get-command-invocation --command-id $id --instance-id $(cat id)"
         )
     )

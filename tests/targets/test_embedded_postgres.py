@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -213,6 +214,7 @@ def test_closed_programs(tmp_path, monkeypatch):
         assert psql.stdout.startswith("psql (PostgreSQL) 16.")
     finally:
         server.forget()
+        shutil.rmtree(server.bin_dir.parents[3])
 
 
 def test_password_is_not_in_the_error(tmp_path):
@@ -223,4 +225,16 @@ def test_password_is_not_in_the_error(tmp_path):
             server.start()
         assert server.password[:16] not in str(failed.value)
     finally:
+        server.forget()
+
+
+def test_strict_umask(tmp_path):
+    """An operator whose files nobody else may read can start it as well."""
+    server = EmbeddedPostgres(tmp_path / "postgres")
+    before = os.umask(0o077)
+    try:
+        server.start()
+        assert ask(server, "SELECT 1") == 1
+    finally:
+        os.umask(before)
         server.forget()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -18,7 +19,8 @@ import pytest
 
 from etl_manager.errors import ConfigError, TargetError
 from etl_manager.targets import TargetOptions, open_target
-from etl_manager.targets.embedded_postgres import EmbeddedPostgres
+from etl_manager.targets.local import forget
+from etl_manager.targets.private_folder import private_path
 
 REGION = "eu-central-1"
 KILLED_RUN = """
@@ -43,13 +45,13 @@ def target(tmp_path_factory):
     opened = open_target("local", TargetOptions(region=REGION, state=with_bite, master_username="master"))
     yield opened
     opened.close()
-    opened.postgres.forget()
+    forget(with_bite)
 
 
 @pytest.fixture
 def state(tmp_path):
     yield tmp_path / "state"
-    EmbeddedPostgres(tmp_path / "state/postgres").forget()
+    forget(tmp_path / "state")
 
 
 def runs(pid: int) -> bool:
@@ -183,6 +185,44 @@ def test_killed_run_is_cleaned_up_after(state):
     assert [runs(pid) for pid in left] == [False, False]
 
 
+@pytest.mark.parametrize("name", ["plain", "a b'c"])
+def test_state_that_was_removed_by_hand(tmp_path, name):
+    """When somebody removed the state directory, nothing of it comes back from where else it lives."""
+    state = tmp_path / name
+    options = TargetOptions(region=REGION, state=state)
+    first = open_target("local", options)
+    run(first, "touch /tmp/kept")
+    first.close()
+    shutil.rmtree(state)
+    fresh = open_target("local", options)
+    with psycopg.connect(fresh.witness_conninfo("postgres")) as connection:
+        assert connection.execute("SELECT 1").fetchone() == (1,)
+    assert run(fresh, "ls /tmp")["Output"] == ""
+    fresh.close()
+    forget(state)
+    assert not state.exists()
+    assert not private_path(state / "bastion", "bastion").exists()
+
+
+def test_other_peoples_files_are_left_alone(tmp_path):
+    """A state directory may hold other things: neither a first start nor a reset touches them."""
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis/chapter").write_text("one")
+    for reset in (False, True):
+        open_target("local", TargetOptions(region=REGION, state=tmp_path, reset=reset)).close()
+    forget(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis"]
+    assert (tmp_path / "thesis/chapter").read_text() == "one"
+
+
+def test_forget_does_not_take_it_from_under_a_user(state):
+    """What is in use is not forgotten."""
+    target = open_target("local", TargetOptions(region=REGION, state=state))
+    with pytest.raises(TargetError, match="in use"):
+        forget(state)
+    target.close()
+
+
 def test_instance_id_can_be_given(state):
     """The bastion answers under the id that was asked for."""
     target = open_target("local", TargetOptions(region=REGION, state=state, instance_id="i-0123456789abcdef0"))
@@ -210,8 +250,7 @@ def test_unknown_fault_starts_nothing(tmp_path):
     assert not (tmp_path / "state").exists()
 
 
-@pytest.mark.parametrize("name", ["container", "moon"])
-def test_other_targets(name):
-    """A target that is not there is one error."""
-    with pytest.raises(TargetError, match=name):
-        open_target(name, TargetOptions(region=REGION))
+def test_unknown_target():
+    """A target that is not known is one error."""
+    with pytest.raises(TargetError, match="moon"):
+        open_target("moon", TargetOptions(region=REGION))

@@ -119,7 +119,6 @@ def _seen(outcome: Outcome) -> str:
         r"etl-manager-run-[0-9a-f]{12}": "etl-manager-run-ID",
         r"(did not answer \w+) for \d+ s": rf"\1 for {PATIENT.patience:.0f} s",
         r"(did not show it) for \d+ s": rf"\1 for {PATIENT.patience:.0f} s",
-        r"(ConnectionLost) for \d+ s": rf"\1 for {PATIENT.agent:.0f} s",
         r"http://127[0-9.:]+/": "https://ssm.REGION.amazonaws.com/",
         r"i-0[0-9a-f]{16}": "INSTANCE",
         r"\|": "\\|",

@@ -23,6 +23,18 @@ export default {
         reportLanguage: "en",
         theme: "light",
         groupBy: ["feature", "story", "tenants"],
+        // Those that say something about ten runs of one suite; the others stay empty.
+        charts: [
+          { type: "currentStatus", title: "This run" },
+          { type: "statusDynamics", title: "The last runs", limit: 10 },
+          { type: "statusTransitions", title: "What broke and what was mended", limit: 10 },
+          {
+            type: "testResultSeverities",
+            title: "By severity",
+            levels: ["blocker", "critical", "normal"],
+            statuses: ["passed", "failed", "broken", "skipped"],
+          },
+        ],
       },
     },
     agent: { enabled: false },

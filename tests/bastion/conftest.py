@@ -1,0 +1,149 @@
+"""A bastion behind an emulated AWS, and projects whose engine does what a test needs: no database is asked here."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from etl_manager import config
+from etl_manager.bastion.archive import Archive, build
+from etl_manager.bastion.handover import Credentials
+from etl_manager.bastion.host import Bastion, Connection
+from etl_manager.bastion.ssm import RunCommand
+from etl_manager.emulator import EmulatedAws, SandboxHost
+from etl_manager.targets.calls import client_config
+from etl_manager.targets.postgres_binaries import programs
+
+REGION = "eu-west-1"
+PHASES = ("database", "schema", "data", "verification")
+
+
+@dataclass
+class Project:
+    """A project of which only what is transferred matters."""
+
+    root: Path
+    transfer: dict[str, Any] = field(default_factory=dict)
+
+    def write(self, name: str, content: str | bytes, mode: int = 0o644) -> Path:
+        """Write the file *name*."""
+        path = self.root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        path.chmod(mode)
+        return path
+
+    def configured(self) -> config.Config:
+        """Return the configuration with this project's transfer."""
+        path = self.write("config.json", json.dumps({"bastion": {"autoTransfer": self.transfer}}))
+        return config.load(path, self.root)
+
+    def archive(self) -> Archive:
+        """Return what is transferred."""
+        return build(self.configured())
+
+    def engine(self, script: str) -> None:
+        """Let *script* run in place of the engine; it is given the configuration and the SQL file."""
+        self.write("scripts/2-sql-execute.sh", f"#!/bin/bash\n{script}\n", 0o755)
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    """A project whose engine prints which file it was given."""
+    project = Project(tmp_path / "project")
+    for phase in PHASES:
+        project.write(f"sql/aurora/{phase}/{phase}.sql", f"-- {phase}\n")
+    project.engine('echo "ran $2"')
+    return project
+
+
+@dataclass
+class Host:
+    """The emulated AWS with its one bastion, from both sides."""
+
+    aws: EmulatedAws
+    root: Path
+    client: Any
+    told: list[str] = field(default_factory=list)
+
+    @property
+    def tmp(self) -> Path:
+        """What stands for /tmp there."""
+        return self.root / "tmp"
+
+    @property
+    def workspace(self) -> Path:
+        """What stands for /tmp/workspace there."""
+        return self.tmp / "workspace"
+
+    def commands(self) -> list[dict[str, Any]]:
+        """Return the commands that AWS was sent, the oldest first."""
+        pages = self.client.get_paginator("list_commands").paginate()
+        return [command for page in pages for command in page["Commands"]][::-1]
+
+    def run(self, archive: Archive, *, skip_copy: bool = False, most: int = 20_000) -> Bastion:
+        """Return a run that transfers *archive* in commands of at most *most* bytes."""
+        return Bastion(
+            run_command=RunCommand(self.client, self.aws.instance_id),
+            workspace="/tmp/workspace",
+            archive=archive,
+            max_command_bytes=most,
+            skip_copy=skip_copy,
+            warn=self.told.append,
+        )
+
+
+@pytest.fixture(scope="module")
+def _aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[EmulatedAws, Path]]:
+    root = tmp_path_factory.mktemp("bastion")
+    aws = EmulatedAws(SandboxHost(root, programs(16, None)), region=REGION)
+    aws.start()
+    yield aws, root
+    aws.stop()
+
+
+@pytest.fixture
+def host(_aws: tuple[EmulatedAws, Path]) -> Iterator[Host]:
+    """A bastion on which nothing is left of another test."""
+    import boto3
+
+    aws, root = _aws
+    client = boto3.client(
+        "ssm",
+        endpoint_url=aws.endpoint_url,
+        region_name=REGION,
+        aws_access_key_id=aws.access_key_id,
+        aws_secret_access_key=aws.secret_access_key,
+        config=client_config(1, proxies={}),
+    )
+    host = Host(aws, root, client)
+    yield host
+    remove(host.tmp)
+
+
+def remove(folder: Path) -> None:
+    """Empty *folder*, following no link."""
+    for path in folder.iterdir():
+        if path.is_dir() and not path.is_symlink():
+            remove(path)
+            path.rmdir()
+        else:
+            path.unlink()
+
+
+@pytest.fixture
+def connection() -> Connection:
+    """Where nothing is."""
+    return Connection(host="db.example", port=5432, credentials=Credentials("postgres", "a-password-of-the-tests"))
+
+
+@pytest.fixture
+def sent(host: Host) -> Callable[[], list[str]]:
+    """Return a function that tells the scripts this test's runs sent."""
+    before = len(host.commands())
+    return lambda: ["\n".join(command["Parameters"]["commands"]) for command in host.commands()[before:]]

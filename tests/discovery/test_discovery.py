@@ -1,0 +1,312 @@
+"""Discovery: what CloudFormation, Secrets Manager, EC2 and SSM say is found, and what they lack is told."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+
+from etl_manager import config
+from etl_manager.config import Config
+from etl_manager.discovery import Found, Preflight, discover
+from etl_manager.emulator import EmulatedAws, SandboxHost
+from etl_manager.errors import DiscoveryError, ProvisioningError
+from etl_manager.redaction import redact
+from etl_manager.targets.calls import client_config
+from etl_manager.targets.postgres_binaries import programs
+
+ROOT = Path(__file__).parents[2]
+REGION = "us-east-1"
+PASSWORD = "a-password:of\\the-tests"
+NO_ENDPOINT = "[ERROR] Could not retrieve Aurora endpoint from CloudFormation"
+
+
+@dataclass
+class Account:
+    """An account that holds nothing but a bastion whose agent is online."""
+
+    aws: EmulatedAws
+    config: Config
+
+    def client(self, service: str) -> Any:
+        """Return a client of *service*."""
+        return boto3.client(
+            service,
+            endpoint_url=self.aws.endpoint_url,
+            region_name=REGION,
+            aws_access_key_id=self.aws.access_key_id,
+            aws_secret_access_key=self.aws.secret_access_key,
+            config=client_config(1, proxies={}),
+        )
+
+    def stack(self, name: str, status: str = "CREATE_COMPLETE", **outputs: str) -> None:
+        """Make a stack with *outputs*, in *status*."""
+        template = {
+            "Resources": {"Topic": {"Type": "AWS::SNS::Topic"}},
+            "Outputs": {key: {"Value": value} for key, value in outputs.items()},
+        }
+        self.client("cloudformation").create_stack(StackName=name, TemplateBody=json.dumps(template))
+        if status != "CREATE_COMPLETE":
+            from moto.backends import get_backend
+
+            stacks = get_backend("cloudformation")[self.aws.account][REGION].stacks
+            next(stack for stack in stacks.values() if stack.name == name).status = status
+
+    def secret(self, content: object, name: str = "aurora") -> None:
+        """Make the secret *name*."""
+        text = content if isinstance(content, str) else json.dumps(content)
+        self.client("secretsmanager").create_secret(Name=name, SecretString=text)
+
+    def usual(self, endpoint: str = "db.example:5433") -> None:
+        """Make what the usual CDK stacks make."""
+        self.secret({"username": "master", "password": PASSWORD})
+        self.stack("Cluster", DBClusterEndpoint=endpoint, DBSecretName="aurora")
+        self.stack("Host", ClientHostEC2InstanceId=self.aws.instance_id)
+
+    def discover(self, **changes: Any) -> Found:
+        """Discover, by the project's configuration with *changes*."""
+        return discover(replace(self.config, **changes), self.client, Preflight(), emulated=True)
+
+    def trouble(self, **changes: Any) -> str:
+        """Discover, and return what is told where that fails."""
+        with pytest.raises(ProvisioningError) as trouble:
+            self.discover(**changes)
+        return str(trouble.value)
+
+
+@pytest.fixture
+def account(tmp_path: Path) -> Iterator[Account]:
+    aws = EmulatedAws(SandboxHost(tmp_path / "bastion", programs(16, None)), region=REGION)
+    aws.start()
+    yield Account(aws, config.load(ROOT / "config.json", ROOT))
+    aws.stop()
+
+
+def test_usual_stacks_are_found(account):
+    """Endpoint, port, user, password and bastion come from the outputs and the secret."""
+    account.usual()
+    found = account.discover()
+    assert (found.stack, found.secret, found.instance_id) == ("Cluster", "aurora", account.aws.instance_id)
+    assert (found.connection.host, found.connection.port) == ("db.example", 5433)
+    credentials = found.connection.credentials.current()
+    assert (credentials.user, credentials.password) == ("master", PASSWORD)
+
+
+def test_keys_of_outputs_may_have_the_stacks_name_before_them(account):
+    """CDK puts its own words around the names: a key that contains them will do."""
+    account.secret({"password": PASSWORD})
+    account.stack(
+        "Odd",
+        OddStackDBClusterEndpoint9F="db.example:5432",
+        OddStackDBSecretName7A="aurora",
+        OddStackEC2InstanceId=account.aws.instance_id,
+    )
+    assert account.discover().connection.host == "db.example"
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "expected"), [("db.example", ("db.example", 6543)), ("db.example:5433", ("db.example", 5433))]
+)
+def test_endpoint_without_port_takes_the_configured_one(account, endpoint, expected):
+    """The port is optional in the output."""
+    account.usual(endpoint)
+    connection = account.discover(port=6543).connection
+    assert (connection.host, connection.port) == expected
+
+
+@pytest.mark.parametrize("endpoint", ["db.example:port", ":5432"])
+def test_endpoint_that_cannot_be_read_is_told(account, endpoint):
+    """What is neither host nor host:port is an error that shows it."""
+    account.usual(endpoint)
+    told = account.trouble()
+    assert "endpoint of the stack cannot be read" in told
+    assert endpoint in told
+
+
+def test_no_stack_is_told_as_its_users_know_it(account):
+    """The known message, with region, what was looked for, and what to do next."""
+    told = account.trouble()
+    assert NO_ENDPOINT in told.splitlines()
+    for part in (f"region {REGION}", "DBClusterEndpoint", "CREATE_COMPLETE or UPDATE_COMPLETE", "describe-stacks"):
+        assert part in told
+
+
+@pytest.mark.parametrize(
+    "status", ["CREATE_IN_PROGRESS", "ROLLBACK_COMPLETE", "UPDATE_ROLLBACK_COMPLETE", "DELETE_IN_PROGRESS"]
+)
+def test_stack_in_another_status_is_not_used(account, status):
+    """Phase 1 is not complete then: the message names the stack and its status."""
+    account.secret({"password": PASSWORD})
+    account.stack("Half", status, DBClusterEndpoint="db.example:5432", DBSecretName="aurora")
+    told = account.trouble()
+    assert NO_ENDPOINT in told
+    assert f"Half is {status}" in told
+
+
+def test_updated_stack_is_used(account):
+    """UPDATE_COMPLETE is as good as CREATE_COMPLETE."""
+    account.usual()
+    account.client("cloudformation").delete_stack(StackName="Cluster")
+    account.stack("Again", "UPDATE_COMPLETE", DBClusterEndpoint="again.example:5432", DBSecretName="aurora")
+    assert account.discover().connection.host == "again.example"
+
+
+def test_two_clusters_are_an_ambiguity_that_the_configuration_decides(account):
+    """Both are listed, with the key that names the one that is meant."""
+    account.usual()
+    account.stack("Other", DBClusterEndpoint="other.example:5432", DBSecretName="aurora")
+    told = account.trouble()
+    for part in ("Cluster", "Other", "aurora.stackName"):
+        assert part in told
+    assert account.discover(aurora_stack="Other").connection.host == "other.example"
+    assert "called Third (aurora.stackName)" in account.trouble(aurora_stack="Third")
+
+
+def test_stack_on_a_later_page_is_found(account):
+    """CloudFormation answers in pages; the cluster's stack may be on the last."""
+    for number in range(110):
+        account.stack(f"Stack{number}", Nothing=str(number))
+    account.usual()
+    pages = list(account.client("cloudformation").get_paginator("describe_stacks").paginate())
+    assert len(pages) > 1
+    assert "Cluster" not in {stack["StackName"] for stack in pages[0]["Stacks"]}
+    assert account.discover().stack == "Cluster"
+
+
+def test_stack_without_secret_name_is_told(account):
+    """The message names the stack, the outputs it has, and the one that is missing."""
+    account.stack("Cluster", DBClusterEndpoint="db.example:5432", Other="x")
+    told = account.trouble()
+    assert "Could not retrieve Aurora secret name from CloudFormation" in told
+    assert "DBSecretName" in told
+    assert "Other" in told
+
+
+def test_secret_without_username_means_the_master_user(account):
+    """The user is the configured master user, else postgres."""
+    account.secret({"password": PASSWORD})
+    account.stack(
+        "Cluster", DBClusterEndpoint="db.example:5432", DBSecretName="aurora", EC2InstanceId=account.aws.instance_id
+    )
+    assert account.discover(master_username=None).connection.credentials.user == "postgres"
+    assert account.discover(master_username="chief").connection.credentials.user == "chief"
+
+
+SECRETS: dict[str, tuple[object, str]] = {
+    "not JSON": ("hunter2 in the clear", "is not JSON"),
+    "JSON, but no object": (["hunter2"], "holds no password"),
+    "no password": ({"username": "hunter2"}, "holds no password"),
+    "empty password": ({"username": "x", "password": ""}, "holds no password"),
+    "password that is no text": ({"password": 42}, "holds no password"),
+}
+
+
+@pytest.mark.parametrize("state", SECRETS)
+def test_unusable_secret_is_told_without_showing_it(account, state):
+    """The message names the secret and what it must hold, and not what it holds."""
+    content, told = SECRETS[state]
+    account.secret(content)
+    account.stack(
+        "Cluster", DBClusterEndpoint="db.example:5432", DBSecretName="aurora", EC2InstanceId=account.aws.instance_id
+    )
+    with pytest.raises(DiscoveryError) as trouble:
+        account.discover()
+    text = str(trouble.value)
+    assert told in text
+    assert "aurora" in text
+    assert "must hold JSON with password" in text
+    chain, seen = trouble.value, ""
+    while chain is not None:
+        seen += repr(chain) + str(chain)
+        chain = chain.__cause__  # type: ignore[assignment]
+    assert "hunter2" not in seen
+
+
+def test_missing_secret_is_told_by_its_name(account):
+    """What Secrets Manager answers is told, with whom was asked for what."""
+    account.stack(
+        "Cluster", DBClusterEndpoint="db.example:5432", DBSecretName="gone", EC2InstanceId=account.aws.instance_id
+    )
+    told = account.trouble()
+    for part in ("Secrets Manager refused: ResourceNotFoundException", "GetSecretValue", "gone"):
+        assert part in told
+
+
+def test_password_is_masked_as_soon_as_it_is_found(account):
+    """From discovery on, no text that passes the redaction shows it, nor does a repr of what was found."""
+    account.usual()
+    found = account.discover()
+    assert PASSWORD not in repr(found)
+    assert PASSWORD not in redact(f"connecting with {PASSWORD}")
+
+
+def test_two_bastions_are_an_ambiguity_that_the_configuration_decides(account):
+    """Both are listed with their stacks, with the keys that name the one that is meant."""
+    account.usual()
+    account.stack("Second", EC2InstanceId="i-0000000000000000b")
+    told = account.trouble()
+    for part in (
+        account.aws.instance_id,
+        "i-0000000000000000b",
+        "stack Second",
+        "bastion.instanceId",
+        "bastion.stackName",
+    ):
+        assert part in told
+    assert account.discover(bastion_stack="Host").instance_id == account.aws.instance_id
+    assert account.discover(instance_id=account.aws.instance_id).instance_id == account.aws.instance_id
+
+
+def test_bastion_is_known_by_its_name_tag_where_no_stack_names_it(account):
+    """A running instance with the usual Name is the bastion; one that is stopped is not."""
+    account.secret({"password": PASSWORD})
+    account.stack("Cluster", DBClusterEndpoint="db.example:5432", DBSecretName="aurora")
+    assert "No bastion was found" in account.trouble()
+    ec2 = account.client("ec2")
+    tags = [{"ResourceType": "instance", "Tags": [{"Key": "Name", "Value": "my-bastion-1"}]}]
+    ids = [
+        ec2.run_instances(ImageId="ami-12345678", MinCount=1, MaxCount=1, TagSpecifications=tags)["Instances"][0][
+            "InstanceId"
+        ]
+        for _ in range(2)
+    ]
+    assert "2 instances could be the bastion" in account.trouble()
+    ec2.stop_instances(InstanceIds=ids[:1])
+    told = account.trouble()
+    assert "The SSM agent of the bastion is not online: not a managed node" in told  # AWS: it is not listed
+    assert ids[1] in told
+    assert ids[0] not in told
+
+
+def test_configured_bastion_wins(account):
+    """bastion.instanceId is used without asking for another, and its agent must be online."""
+    account.usual()
+    told = account.trouble(instance_id="i-0000000000000000c")
+    assert "i-0000000000000000c" in told
+    assert "not online" in told
+
+
+def test_agent_that_is_not_connected_is_told_before_anything_is_sent(account):
+    """ConnectionLost is told with the instance and what its role needs."""
+    account.usual()
+    account.aws._agent.online = False
+    told = account.trouble()
+    for part in (
+        "The SSM agent of the bastion is not online: ConnectionLost",
+        account.aws.instance_id,
+        "AmazonSSMManagedInstanceCore",
+    ):
+        assert part in told
+
+
+def test_all_that_is_missing_is_told_at_once(account):
+    """A secret and a bastion that are both missing are two items of one message."""
+    account.stack("Cluster", DBClusterEndpoint="db.example:5432", DBSecretName="gone")
+    told = account.trouble()
+    assert "ResourceNotFoundException" in told
+    assert "No bastion was found" in told

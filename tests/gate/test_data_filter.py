@@ -1,0 +1,60 @@
+"""The data filter Phase 3 is given, and how the user's own is judged."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.gate.conftest import Environment, unmet
+
+PLAIN = ", ".join(f"include: multitenant_analytics.tenant_{name}.users" for name in "abc")
+
+
+def test_own_filter_that_is_exact_is_taken(environment):
+    """A filter of the user's own that takes the same tables is as good as the compiled one, and is told as theirs."""
+    environment.cloud.execute("CREATE TABLE tenant_a.orders (order_id integer PRIMARY KEY)")
+    found = environment.prove(data_filter="include: multitenant_analytics.*.users")
+    assert unmet(found) == set()
+    assert found["data-filter-ready"].detail == (
+        "the filter of config.json, patterns: 1. It takes the users tables of all 3 tenants, no other of the 4 tables in"
+        " multitenant_analytics, and names no other database"
+    )
+
+
+@pytest.mark.parametrize(
+    ("own", "told"),
+    [
+        (PLAIN.replace("tenant_c", "tenant_d"), "multitenant_analytics.tenant_c.users: the filter does not take it"),
+        ("include: multitenant_analytics.*.*", "multitenant_analytics.public.notes: the filter takes it"),
+        (PLAIN + ", include: other.*.*", "include: other.*.*: it includes tables of another database"),
+        (PLAIN + ", include: multitenant_analytics", "Data filter, pattern 4"),
+        (
+            "include: multitenant_analytics./tenant/.users",
+            "found in, but not the whole of: tenant_a, tenant_b, tenant_c; AWS does not say which of the two counts",
+        ),
+    ],
+)
+def test_own_filter_that_is_not_is_told_with_the_difference(environment: Environment, own: str, told: str) -> None:
+    """What it misses, takes too much, reaches beyond, or cannot be read is told, and config.json as the place to mend."""
+    environment.cloud.execute("CREATE TABLE public.notes (note_id integer PRIMARY KEY)")
+    found = environment.prove(data_filter=own)
+    assert unmet(found) == {"data-filter-ready"}
+    assert told in found["data-filter-ready"].detail
+    assert "correct zeroEtl.dataFilter in config.json" in found["data-filter-ready"].detail
+
+
+def test_tables_the_filter_takes_too_much_are_held_to_the_rules_too(environment):
+    """A keyless table that a broad filter takes is told for what it would do to the integration."""
+    environment.cloud.execute("CREATE TABLE tenant_a.notes (note text)")
+    found = environment.prove(data_filter="include: multitenant_analytics.*.*")
+    assert unmet(found) == {"data-filter-ready", "primary-keys"}
+    assert "tenant_a.notes: without a primary key" in found["primary-keys"].detail
+
+
+def test_foreign_tables_do_not_change_the_compiled_filter(environment):
+    """Tables in other schemas, of the tenants or not, are left out, and counted as such."""
+    environment.cloud.execute(
+        "CREATE TABLE public.users (id integer PRIMARY KEY)", "CREATE TABLE tenant_a.users_archive (id integer)"
+    )
+    found = environment.prove()
+    assert found["data-filter-ready"].status == "passed"
+    assert "no other of the 5 tables" in found["data-filter-ready"].detail

@@ -1,0 +1,192 @@
+"""The verdict of one page says no more than the gate said and the results bear out."""
+
+from __future__ import annotations
+
+import pytest
+
+from etl_manager.report import GATE, SUMMARY, VERDICT_PAGE
+from tests.report.folder import DATABASE, FACTS, ROWS, Folder
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return Folder(tmp_path)
+
+
+def page(folder: Folder) -> str:
+    return (folder.path / VERDICT_PAGE).read_text()
+
+
+def summary(folder: Folder) -> str:
+    return (folder.path / SUMMARY).read_text()
+
+
+def test_ready_is_what_the_gate_said_of_complete_results(folder):
+    """All promised results there, all passed, and a verdict of this run: ready, with each prerequisite's evidence."""
+    folder.results()
+    folder.gate()
+    assessment = folder.close()
+    assert (assessment.state, assessment.reasons) == ("ready", ())
+    assert summary(folder).startswith("# ✅ Ready for Phase 3\n")
+    assert "| Rows | ✅ passed | 5 rows each | 3 of 3 scenarios held |" in summary(folder)
+    assert "rehearsal" not in summary(folder)
+    [link] = {result.report_id for result in assessment.results if result.proof == DATABASE}
+    assert f'<a href="allure-report/index.html#{link}">1 of 1 scenarios held</a>' in page(folder)
+
+
+def test_rehearsal_is_never_just_ready(folder):
+    """On an emulated target the headline itself says that it was not AWS."""
+    folder.results()
+    folder.gate()
+    folder.close(facts=FACTS | {"emulated": "yes: what answered is not AWS"})
+    assert summary(folder).startswith("# ✅ Ready, in a rehearsal that was not on AWS\n")
+    assert "proves nothing about an Aurora cluster" in page(folder)
+
+
+def test_not_ready_leads_with_the_reasons_and_the_difference(folder):
+    """The gate's reasons come first; what did not hold is told with tenant and difference, by kind."""
+    folder.results("failed", "rows of t2.users: expected 5, found 4 (1 too few)")
+    folder.gate(ready=False)
+    assert folder.close().state == "not-ready"
+    lines = summary(folder).splitlines()
+    assert lines[0] == "# ❌ Not ready for Phase 3"
+    assert lines[4] == "- sample-data-complete failed: t2.users: expected 5, found 4"
+    assert "❌ failed The database is not as configured" in lines
+    assert "- t2 has rows: rows of t2.users: expected 5, found 4 (1 too few)" in lines
+    assert "| Rows | ❌ failed | 5 rows each | 2 of 3 scenarios held |" in lines
+
+
+@pytest.mark.parametrize(
+    ("verdict", "reason"),
+    [
+        (None, "the run made no phase3-gate.json"),
+        ({"checked_at": "2026-03-01T00:30:00Z"}, "is of another run: it was made at 2026-03-01T00:30:00Z"),
+        ({"checked_at": "2026-03-01T01:00:30"}, "cannot be read"),
+        ({"checked_at": 7}, "cannot be read"),
+        ({"ready": "yes"}, "is no verdict"),
+        ({"prerequisites": None}, "is no verdict"),
+    ],
+)
+def test_no_verdict_without_one_of_this_run(folder, verdict, reason):
+    """A verdict that is missing, old or unreadable is none, however green the results are."""
+    folder.results()
+    if verdict is not None:
+        folder.gate(**verdict)
+    assessment = folder.close()
+    assert assessment.state == "none"
+    assert reason in assessment.reasons[0]
+    assert summary(folder).startswith("# ⚪ No verdict\n")
+
+
+def test_broken_json_is_no_verdict(folder):
+    """A verdict cut off in the middle is none."""
+    folder.results()
+    (folder.path / GATE).write_text('{"ready": tr')
+    assert folder.close().reasons == ("phase3-gate.json cannot be read",)
+
+
+def test_results_outweigh_the_gate(folder):
+    """A gate that says ready beside a failed scenario is contradicted, and does not count."""
+    folder.results("broken", "the agent is offline")
+    folder.gate()
+    assessment = folder.close()
+    assert assessment.state == "not-ready"
+    assert assessment.reasons == ("the gate says ready, but 1 scenarios did not hold",)
+
+
+def test_truncated_result_is_counted(folder):
+    """Allure drops a result that it cannot read: here it is named, and Phase 3 is not ready."""
+    folder.results()
+    cut = folder.result(DATABASE)
+    cut.write_text(cut.read_text()[:-40])
+    lost = folder.path / "allure-results"
+    [whole] = [path for path in lost.iterdir() if path != cut and "The database exists" in path.read_text()]
+    whole.unlink()
+    folder.gate()
+    assessment = folder.close()
+    assert assessment.state == "not-ready"
+    assert "the gate says ready, but 1 of 4 promised scenarios have no result" in assessment.reasons
+    assert "❌ incomplete: 3 of 4 scenarios of the feature files have a result" in summary(folder)
+    assert "- lost: features/1-database.feature: The database exists" in summary(folder)
+    assert f"- cannot be read: {cut.name}" in summary(folder)
+
+
+def test_no_result_at_all_is_not_green(folder):
+    """An empty folder of results is a run that proved nothing."""
+    folder.gate()
+    assessment = folder.close()
+    assert assessment.state == "not-ready"
+    assert "0 of 4 scenarios of the feature files have a result (no result)" in summary(folder)
+
+
+def test_one_tenant_too_few_is_told_by_its_name(folder):
+    """Among the rows of an outline the one without a result is named; a result too many is named too."""
+    for proof in (DATABASE, ROWS[0], ROWS[2]):
+        folder.result(proof)
+    folder.result(ROWS[0])
+    folder.close()
+    assert "- lost: features/3-data.feature: <tenant> has rows [t1]".replace("<", "\\<").replace(">", "\\>").replace(
+        "[", "\\["
+    ).replace("]", "\\]") in summary(folder)
+    assert "not of the feature files: features/3-data.feature" in summary(folder)
+
+
+def test_deselected_scenario_is_left_out_and_not_lost(folder):
+    """What was not selected is told as that; the run is incomplete all the same."""
+    for proof in ROWS:
+        folder.result(proof)
+    folder.gate()
+    assessment = folder.close(left_out=(DATABASE,))
+    assert assessment.completeness.lost == ()
+    assert assessment.state == "not-ready"
+    assert "- not selected for this run: features/1-database.feature: The database exists" in summary(folder)
+
+
+def test_missing_attachment_is_told(folder):
+    """A result whose evidence is gone is not complete."""
+    folder.results()
+    folder.result(
+        DATABASE, steps=[{"name": "Given", "status": "passed", "attachments": [{"name": "x", "source": "x"}]}]
+    )
+    assert folder.close().completeness.missing_attachments == ("x of The database exists",)
+
+
+def test_repair_does_not_pass_unremarked(folder):
+    """What the run repaired stands in the verdict, before and after."""
+    folder.results()
+    folder.close()
+    assert "- data: 0 created, 1 repaired, 2 left alone" in summary(folder)
+    assert "- 🔧 t1.users: 4 → 5 rows" in summary(folder)
+
+
+def test_a_thousand_failures_stay_on_a_page(folder):
+    """Tenants that fail alike are one line, with the first names and the number of the others."""
+    rows = tuple(type(ROWS[0])(ROWS[0].file, ROWS[0].scenario, (("tenant", f"t{n:04}"),)) for n in range(1000))
+    for proof in rows:
+        folder.result(proof, "failed", f"rows of {proof.row[0][1]}.users: expected 5, found 4")
+    folder.gate(ready=False)
+    folder.close(promised=(DATABASE, *rows))
+    assert "t0000.users: expected 5, found 4 (and 999 more: t0001, t0002" in summary(folder)
+    assert "and 991 more)" in summary(folder)
+    assert len(summary(folder)) < 6_000
+
+
+def test_hostile_words_do_not_become_markup(folder):
+    """What comes from the database is shown as it is: as text."""
+    folder.results("failed", "<script>alert(1)</script> | [x](javascript:1) `y`")
+    folder.close()
+    assert "<script>alert" not in page(folder)
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page(folder)
+    assert "\\<script\\>alert(1)\\</script\\> \\| \\[x\\](javascript:1) \\`y\\`" in summary(folder)
+    assert "http" not in page(folder).replace("http-equiv", "")
+
+
+def test_manifest_is_named_in_both_pages(folder):
+    """The digest that the evidence is checked by stands in the verdict and in the summary."""
+    import hashlib
+
+    folder.results()
+    folder.close()
+    digest = hashlib.sha256((folder.path / "manifest.sha256").read_bytes()).hexdigest()
+    assert digest in page(folder)
+    assert digest in summary(folder)
