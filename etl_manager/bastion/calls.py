@@ -44,7 +44,7 @@ class Waiting:
     patience: float = 60.0
     pauses: tuple[float, float, float] = (0.1, 1.5, 2.0)
     settling: tuple[float, ...] = (0.5, 1.0, 2.0, 4.0)
-    agent: float = 30.0
+    agent: float = 20.0
     cancelling: float = 10.0
 
 

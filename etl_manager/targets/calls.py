@@ -7,7 +7,7 @@ from typing import Any
 _ATTEMPTS = 5
 
 
-def client_config(service: str, attempts: int | None, **more: Any) -> Any:
+def client_config(attempts: int | None, service: str = "", **more: Any) -> Any:
     """Return the botocore configuration of a client of *service* that sends a call at most *attempts* times."""
     from botocore.config import Config
 

@@ -71,7 +71,7 @@ def start(bastion: BastionHost, cluster: Cluster, options: TargetOptions) -> Emu
 def client(aws: EmulatedAws, service: str, attempts: int | None) -> Any:
     """Return a boto3 client of *service* that talks to *aws* only, whatever the environment says."""
     session = _session(aws.access_key_id, aws.secret_access_key, aws.region)
-    return session.client(service, endpoint_url=aws.endpoint_url, config=client_config(service, attempts, proxies={}))
+    return session.client(service, endpoint_url=aws.endpoint_url, config=client_config(attempts, service, proxies={}))
 
 
 @cache

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
-import random
 import time
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,7 +10,7 @@ import pytest
 from botocore.exceptions import ClientError, ConnectionClosedError, ReadTimeoutError
 
 from etl_manager.bastion.calls import Calls, Waiting
-from etl_manager.bastion.channel import Channel, Ran
+from etl_manager.bastion.channel import Channel
 from etl_manager.bastion.ssm import RunCommand
 from etl_manager.errors import CommandError
 from tests.transport.rig import BRIEF, Account
@@ -153,37 +151,6 @@ def test_exit_status_is_a_result_and_a_lost_marker_is_none(channel):
     assert made.execute((), "return 9", {}, "nine").status == 9
     with pytest.raises(CommandError, match="without its end marker \\(exit status 4\\): woe"):
         made.execute((), "echo woe >&2; exit 4", {}, "cut off")
-
-
-def payload(size: int, shift: int) -> bytes:
-    """Return *size* bytes of text whose multi-byte characters are cut at every place, as *shift* goes from 0 to 3."""
-    text = "x" * shift + "aé€😀" * (size // 10 + 1)
-    return text.encode()[:size]
-
-
-@pytest.mark.parametrize("size", [0, 21_999, 22_000, 22_001, 23_999, 24_000, 24_001])
-def test_whole_output_comes_back(channel, calm, size):
-    """Whatever its size, and wherever SSM's limits would cut a character: byte for byte."""
-    made = channel()
-    for shift in range(4):
-        (calm.tmp / "payload").write_bytes(payload(size, shift))
-        assert made.execute((), "cat /tmp/payload", {}, "output").output == payload(size, shift)
-
-
-def test_five_million_bytes_come_back(channel, calm):
-    """What is too long for one answer even when packed is fetched in pages."""
-    dice = random.Random(5)  # noqa: S311 - the same text each time
-    words = ["".join(dice.choices("aé€😀ß字", k=6)) for _ in range(30)]
-    content = " ".join(dice.choices(words, k=400_000)).encode()[:5_000_000]
-    assert len(content) == 5_000_000
-    assert len(gzip.compress(content, 9)) * 4 // 3 > 40_000
-    (calm.tmp / "payload").write_bytes(content)
-    made = channel()
-    before = made.run_command.sent
-    ran: Ran = made.execute((), "cat /tmp/payload", {}, "output")
-    assert ran.output == content
-    assert ran.kept
-    assert made.run_command.sent - before > 2
 
 
 @pytest.mark.parametrize("moment", ["sent", "under way"])

@@ -74,18 +74,6 @@ def holds_the_archive(account: Account, config: Config) -> bool:
     )
 
 
-@pytest.mark.parametrize("most", [6_000, 20_000, 60_000])
-def test_archive_goes_in_parts_that_fit(account, ballast, most):
-    """No command is longer than it may be; the workspace is the project; parts and run folder are gone."""
-    bastion, config = account(), heavy(ballast, max_command_bytes=most)
-    transfer(bastion, config)
-    lengths = [len("\n".join(command["Parameters"]["commands"]).encode()) for command in bastion.commands()]
-    assert max(lengths) <= most
-    assert len(comments(bastion, "transfer")) >= 40_000 // most
-    assert holds_the_archive(bastion, config)
-    assert bastion.left() == ["workspace"]
-
-
 def test_parts_that_arrived_are_not_sent_again(account, ballast):
     """A run that ended in the middle of a transfer leaves its parts; the next one sends the others."""
     config = heavy(ballast, max_command_bytes=12_000)
@@ -104,22 +92,6 @@ def test_parts_that_arrived_are_not_sent_again(account, ballast):
     assert next_.left() == ["workspace"]
 
 
-def test_damaged_part_is_sent_again(account, ballast):
-    """A part whose digest differs counts as missing."""
-    config = heavy(ballast, max_command_bytes=12_000)
-    broken = account("delivery-timeout=0.1@4")
-    with pytest.raises(CommandError):
-        transfer(broken, config)
-    broken.close()
-    [parts] = broken.tmp.glob("workspace.parts-*")
-    (parts / "2").write_bytes(b"damaged")
-    next_ = account(root=broken.host.root)
-    transfer(next_, config)
-    assert "etl-manager transfer part 2 of" in "\n".join(comments(next_, "transfer"))
-    assert "etl-manager transfer part 1 of" not in "\n".join(comments(next_, "transfer"))
-    assert holds_the_archive(next_, config)
-
-
 def test_workspace_that_another_run_made_meanwhile_is_taken(account, ballast):
     """Two runs with the same archive at once: the second finds it in place, though the parts are gone."""
     config = heavy(ballast)
@@ -136,30 +108,28 @@ def test_workspace_that_another_run_made_meanwhile_is_taken(account, ballast):
     assert bastion.left() == ["workspace"]
 
 
-def test_what_a_killed_run_left_goes_after_a_day(account):
-    """Old parts, run folders and half workspaces are removed; young ones, and a person's own files, are not."""
+def test_workspace_that_was_moved_aside_goes_after_a_day(account):
+    """Where a run was killed in the middle of the swap: what a run made, or an empty one; a person's own is kept."""
     bastion = account()
     old = time.time() - DAY - 60
-    names = {
-        "workspace.parts-0badcafe": False,
-        "workspace.new-abcdef": False,
+    kept = {
         "workspace.old-abcdef": False,
         "workspace.old-fedcba": False,
         "workspace.old-person": True,
-        "etl-manager-run-0badcafe": False,
-        "etl-manager-run-young": True,
-        "workspace.parts-young": True,
+        "workspace.old-young": True,
     }
-    for name in names:
+    for name in kept:
         (bastion.tmp / name).mkdir()
     (bastion.tmp / "workspace.old-abcdef/.transfer").mkdir()
     (bastion.tmp / "workspace.old-abcdef/.transfer/digest").write_text("made by a run")
     (bastion.tmp / "workspace.old-person/mine.sql").write_text("mine")
-    for name in names:
-        if not name.endswith("young"):
+    for name in kept:
+        if name != "workspace.old-young":
             os.utime(bastion.tmp / name, (old, old))
-    transfer(bastion, project())
-    assert {name: (bastion.tmp / name).exists() for name in names} == names
+    _, run, _ = opened(bastion, project())
+    run.open()
+    run.close()
+    assert {name: (bastion.tmp / name).exists() for name in kept} == kept
 
 
 def test_many_parts_are_remarked_on(account, ballast):
