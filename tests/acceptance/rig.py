@@ -207,6 +207,7 @@ class Cloud(Cluster):
         self.environment = {
             "PROVISION_TARGET": "aws",
             "AWS_ENDPOINT_URL": target.aws.endpoint_url,
+            "AWS_DEFAULT_REGION": target.region,
             "AWS_ACCESS_KEY_ID": target.aws.access_key_id,
             "AWS_SECRET_ACCESS_KEY": target.aws.secret_access_key,
             "AWS_CONFIG_FILE": os.devnull,
