@@ -12,7 +12,7 @@ from typing import Literal
 from etl_manager import phases
 from etl_manager.bastion.host import Bastion, Connection
 from etl_manager.bastion.script import Step
-from etl_manager.bastion.ssm import Invocation
+from etl_manager.bastion.verdict import Invocation
 from etl_manager.config import Config
 from etl_manager.errors import EnvironmentTrouble, ProvisioningError, SqlError, WorkspaceError
 from etl_manager.progress import Progress

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import replace
+from typing import Any
 
 from etl_manager.bastion.archive import build
+from etl_manager.bastion.bucket import Bucket
+from etl_manager.bastion.calls import PATIENT, Calls, Waiting
 from etl_manager.bastion.host import Bastion
 from etl_manager.bastion.ssm import RunCommand
 from etl_manager.batch import Attach, Batches
@@ -28,6 +30,7 @@ def open_run(
     progress: Progress,
     attach: Attach,
     warn: Callable[[str], None],
+    waiting: Waiting = PATIENT,
 ) -> Run:
     """Find the environment behind *target* and return a run on it.
 
@@ -41,7 +44,7 @@ def open_run(
         CommandError: When its first command did not run to its end.
     """
     config = replace(config, region=target.region)  # where the run is, whatever the file says
-    found, bastion = _preflight(config, target, skip_copy=skip_copy, progress=progress, warn=warn)
+    found, bastion = _preflight(config, target, skip_copy=skip_copy, progress=progress, warn=warn, waiting=waiting)
     batches = Batches(config, bastion, found.connection, progress, attach)
     environment = Environment(
         target=target.name,
@@ -57,19 +60,15 @@ def open_run(
     return Run(config, batches, verify_only, progress, target.witness_conninfo, environment)
 
 
-def _preflight(
-    config: Config, target: Target, *, skip_copy: bool, progress: Progress, warn: Callable[[str], None]
-) -> tuple[Found, Bastion]:
+def _preflight(config: Config, target: Target, *, progress: Progress, **how: Any) -> tuple[Found, Bastion]:
     """Look at all that the run stands on, and show it in one table, also where something is missing."""
     preflight = Preflight()
     on_aws = target.name == "aws"
     try:
-        found, bastion = open_bastion(
-            config, target, skip_copy=skip_copy, progress=progress, warn=warn, preflight=preflight
-        )
+        found, bastion = open_bastion(config, target, progress=progress, preflight=preflight, **how)
         if on_aws:
             progress.status("looking at the bastion")
-            _look_at(bastion, preflight)
+            _look_at(bastion, preflight, how["warn"])
     finally:
         title = f"what the run stands on ({target.name}{', emulated' if target.emulated else ''})"
         for line in preflight.lines(title):
@@ -77,15 +76,17 @@ def _preflight(
     return found, bastion
 
 
-def _look_at(bastion: Bastion, preflight: Preflight) -> None:
+def _look_at(bastion: Bastion, preflight: Preflight, warn: Callable[[str], None]) -> None:
     """Open *bastion*, and close it again where it cannot be used."""
     try:
         with preflight.row("psql") as row:
             row.found = bastion.open().psql
         preflight.check()
     except BaseException:
-        with suppress(ProvisioningError):
+        try:
             bastion.close()
+        except ProvisioningError as error:
+            warn(f"[WARNING] The clean-up on the bastion did not complete: {error.what}")
         raise
 
 
@@ -97,6 +98,7 @@ def open_bastion(
     progress: Progress,
     warn: Callable[[str], None],
     preflight: Preflight | None = None,
+    waiting: Waiting = PATIENT,
 ) -> tuple[Found, Bastion]:
     """Find the environment behind *target*, and fill in the table of *preflight*; the bastion is not asked yet.
 
@@ -119,11 +121,14 @@ def open_bastion(
         found.agent_version,
     )
     bastion = Bastion(
-        run_command=RunCommand(target.client("ssm", attempts=1), found.instance_id),
+        run_command=RunCommand(target.client("ssm", attempts=1), found.instance_id, Calls(waiting=waiting)),
         workspace=config.workspace,
         archive=archive,
         max_command_bytes=config.transfer.max_command_bytes,
         skip_copy=skip_copy or not config.transfer.enabled,
         warn=warn,
+        bucket=Bucket(client=target.client("s3"), name=bucket, warn=warn)
+        if (bucket := config.transfer.bucket)
+        else None,
     )
     return found, bastion

@@ -6,55 +6,60 @@ statuses"), and says ConnectionLost of the agent once it has missed its pings fo
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from contextlib import suppress
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-FIRST_LOOK, NEXT_LOOK = 5.0, 5.0
-"""Seconds from the command's start to the first look at its agent, and between two looks."""
-LOST_SECONDS = 10.0
-"""How long an agent must have been seen lost before it is given up: a reboot, or a moment's silence, passes."""
+from etl_manager.bastion.calls import Calls, Sent
+from etl_manager.bastion.verdict import ended
+
+ONLINE = "Online"
+LOOKS = 10
+"""How often the agent is asked for before it is given up."""
 
 
-@dataclass
-class AgentWatch:
-    """Looks at the agent of one instance now and then; *clock* gives seconds.
+class Agent:
+    """Watches over the command *sent*."""
 
-    Attributes:
-        status: What SSM said of the agent last; empty before the first look.
-    """
+    def __init__(self, client: Any, calls: Calls, sent: Sent) -> None:
+        self._client = client
+        self._calls = calls
+        self._sent = sent
+        self._asked = self._online = 0.0
+        self._status = ONLINE
 
-    client: Any
-    instance_id: str
-    clock: Callable[[], float]
-    status: str = ""
-    _due: float = 0.0
-    _lost_since: float | None = None
+    def remark(self, waited: float) -> str:
+        """Ask now and then, *waited* seconds after the command was sent, and return what to add to its status.
 
-    def __post_init__(self) -> None:
-        """Count from now."""
-        self._due = self.clock() + FIRST_LOOK
+        Raises:
+            CommandError: When the agent was not online for too long; the command is cancelled, as well as that goes.
+        """
+        patience = self._calls.waiting.agent
+        if waited - self._asked >= patience / LOOKS:
+            self._asked, self._status = waited, self._ping()
+            if self._status == ONLINE:
+                self._online = waited
+            elif waited - self._online >= patience:
+                self._give_up()
+        return "" if self._status == ONLINE else f" · agent {self._status}"
 
-    def lost(self) -> bool:
-        """Return whether the agent is lost for good, as far as that can be known; looks when it is time to."""
-        now = self.clock()
-        if now < self._due:
-            return False
-        self._due = now + NEXT_LOOK
-        if (status := self._ask()) is not None:
-            self.status = status
-            self._lost_since = None if status == "Online" else self._lost_since or now
-        return self._lost_since is not None and now - self._lost_since >= LOST_SECONDS
-
-    def _ask(self) -> str | None:
-        """Return the agent's PingStatus; None when there is no answer, which says nothing of the agent."""
+    def _ping(self) -> str:
+        wanted = [{"Key": "InstanceIds", "Values": [self._sent.instance_id]}]
         try:
-            answer = self.client.describe_instance_information(
-                Filters=[{"Key": "InstanceIds", "Values": [self.instance_id]}]
-            )
+            nodes = self._client.describe_instance_information(Filters=wanted)["InstanceInformationList"]
         except (BotoCoreError, ClientError):
-            return None
-        nodes = answer["InstanceInformationList"]
-        return str(nodes[0]["PingStatus"]) if nodes else "stopped or terminated"
+            return self._status  # no answer is no proof of anything
+        return str(nodes[0]["PingStatus"]) if nodes else "not a managed node"
+
+    def _give_up(self) -> None:
+        with suppress(BotoCoreError, ClientError):
+            self._client.cancel_command(CommandId=self._sent.command_id, InstanceIds=[self._sent.instance_id])
+        self._calls.reachable = False
+        raise ended(
+            self._sent,
+            self._sent.status,
+            f"the agent of the bastion is lost ({self._status}) and will not tell how it ended; it was cancelled for "
+            "when the agent is back",
+            may_have_run=True,
+        )

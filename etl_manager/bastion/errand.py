@@ -7,7 +7,7 @@ import gzip
 
 from etl_manager.bastion import script
 from etl_manager.bastion.host import Bastion, Connection
-from etl_manager.bastion.ssm import Invocation
+from etl_manager.bastion.verdict import Invocation
 from etl_manager.errors import ConfigError
 
 COMMAND_BYTES = 6_000
@@ -19,8 +19,8 @@ def run(
 ) -> tuple[Invocation, script.Step]:
     """Run the shell command *line* in the workspace, after the transfer when one is due, and close the run.
 
-    It runs at most once: the run's key on the bastion is the right to run it, and is used up by it. Bytes of its
-    output that are no UTF-8 come back as surrogates.
+    It runs at most once, as all commands of a run: see `etl_manager.bastion.channel`. Bytes of its output that are no
+    UTF-8 come back as surrogates.
 
     Args:
         bastion: Where; it was not used for an errand yet.
@@ -36,7 +36,12 @@ def run(
     body = [] if upload is None else [_receive(bastion, *upload)]
     body.append(f"framed command bash -c {script.quote(line)}\nreturn 0")
     invocation, [step] = bastion.carry(
-        ("batch.sh", "command.sh"), body, connection, "bastion command", closing=True, errors="surrogateescape"
+        ("batch.sh", "unseal.sh", "command.sh"),
+        body,
+        connection,
+        "bastion command",
+        closing=True,
+        errors="surrogateescape",
     )
     return invocation, step
 

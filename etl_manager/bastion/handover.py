@@ -78,14 +78,23 @@ class TokenCredentials:
 
 @dataclass(frozen=True)
 class Sealed:
-    """Credentials only the bastion can open; both parts are base64 and may be shown."""
+    """A text only the bastion can open; both parts are base64 and may be shown."""
 
     key: str
     body: str
 
 
 def seal(credentials: Credentials, public_key_pem: str) -> Sealed:
-    """Encrypt *credentials* to the bastion's *public_key_pem*.
+    """Encrypt *credentials*, as a line of a pgpass file, to the bastion's *public_key_pem*.
+
+    Raises:
+        WorkspaceError: When what the bastion sent is no RSA public key.
+    """
+    return seal_text(f"*:*:*:{_escaped(credentials.user)}:{_escaped(credentials.password)}\n", public_key_pem)
+
+
+def seal_text(text: str, public_key_pem: str) -> Sealed:
+    """Encrypt *text* to the bastion's *public_key_pem*.
 
     Raises:
         WorkspaceError: When what the bastion sent is no RSA public key.
@@ -98,10 +107,9 @@ def seal(credentials: Credentials, public_key_pem: str) -> Sealed:
         raise WorkspaceError("The bastion sent a public key that is not RSA")
     passphrase = secrets.token_hex(32)
     oaep = rsa_padding.OAEP(mgf=rsa_padding.MGF1(hashes.SHA256()), algorithm=hashes.SHA256(), label=None)
-    line = f"*:*:*:{_escaped(credentials.user)}:{_escaped(credentials.password)}\n"
     return Sealed(
         key=base64.b64encode(public_key.encrypt(passphrase.encode(), oaep)).decode(),
-        body=base64.b64encode(_encrypt(line.encode(), passphrase)).decode(),
+        body=base64.b64encode(_encrypt(text.encode(), passphrase)).decode(),
     )
 
 

@@ -24,6 +24,7 @@ class BastionFacts:
     psql: str
     json_reader: str
     openssl: str
+    curl: str
     public_key: str
 
     @classmethod
@@ -45,6 +46,7 @@ class BastionFacts:
             psql=one("psql"),
             json_reader=one("json"),
             openssl=one("openssl"),
+            curl=one("curl"),
             public_key="".join(text.partition("-----BEGIN")[1:]),
         )
 

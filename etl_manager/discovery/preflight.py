@@ -42,15 +42,18 @@ class Preflight:
 
         Raises:
             ProvisioningError: The one trouble there was.
-            DiscoveryError: All of them, each with what to do.
+            DiscoveryError: All of them, with all there is to do.
         """
         troubles = [row.trouble for row in self.rows.values() if row.trouble]
         if len(troubles) == 1:
             raise troubles[0]
         if troubles:
+            first, *others = troubles
+            where = {name: value for trouble in reversed(troubles) for name, value in trouble.where.items()}
             raise DiscoveryError(
-                # Each as it would stand alone: its first line is one that its users know.
-                "\n".join([f"{len(troubles)} things are missing; nothing was changed", *map(str, troubles)])
+                "\n".join([first.what, *(f"also: {trouble.what}" for trouble in others)]),
+                where=where,
+                remedy="\n".join(trouble.remedy for trouble in troubles),
             )
 
     def lines(self, title: str) -> list[str]:

@@ -67,9 +67,13 @@ class CallFault:
 
 
 class Throttle(CallFault):
-    """Every Nth call (``throttle=N``), or each with a chance (``throttle=0.3/SEED``), answers ThrottlingException."""
+    """Every Nth call (``throttle=N``), or each with a chance (``throttle=0.3/SEED``), answers ThrottlingException.
+
+    With ``:ACTION`` at its end it is about the calls of one action.
+    """
 
     def __init__(self, value: str = "", only: int = 0) -> None:
+        value, _, self._action = value.partition(":")
         share, _, seed = (value or "2").partition("/")
         self._rate = float(share)
         self._only = only
@@ -78,8 +82,10 @@ class Throttle(CallFault):
         if self._rate <= 0:
             raise ValueError("a rate is above 0")
 
-    def before(self, action: str) -> None:  # noqa: ARG002
+    def before(self, action: str) -> None:
         """Refuse the call when it is its turn."""
+        if self._action not in {"", action}:
+            return
         self._calls += 1
         if self._only:
             hit = self._calls == self._only
@@ -92,15 +98,20 @@ class Throttle(CallFault):
 
 
 class ExpiredCredentials(CallFault):
-    """From the Nth call on (``expired-credentials=N``) every one answers ExpiredTokenException."""
+    """From the Nth call on (``expired-credentials=N``), or from the Nth of an action (``N:ACTION``), all are refused.
+
+    They answer ExpiredTokenException.
+    """
 
     def __init__(self, value: str = "", only: int = 0) -> None:
-        self._first = only or int(value or 1)
+        number, _, self._action = value.partition(":")
+        self._first = only or int(number or 1)
         self._calls = 0
 
-    def before(self, action: str) -> None:  # noqa: ARG002
+    def before(self, action: str) -> None:
         """Refuse the call once the time has come."""
-        self._calls += 1
+        if self._action in {"", action}:
+            self._calls += 1
         if self._calls >= self._first:
             raise AwsError("ExpiredTokenException", "The security token included in the request is expired")
 

@@ -19,13 +19,14 @@ from etl_manager.emulator.faults import ConnectionCutError
 from etl_manager.emulator.host import BastionHost
 from etl_manager.emulator.schedule import Schedule
 from etl_manager.emulator.ssm import RunCommand
-from etl_manager.emulator.wire import AwsError, Environ, body, error_answer, json_answer
+from etl_manager.emulator.wire import AwsError, Environ, body, error_answer, is_s3, json_answer
 
 if TYPE_CHECKING:
     from werkzeug.serving import BaseWSGIServer
 
 # moto keeps its state by account and process: each emulated AWS of a process is an account of its own.
 _accounts = itertools.count(123456789012)
+_OBJECT_ACTIONS = {"PUT": "PutObject", "GET": "GetObject", "DELETE": "DeleteObject"}
 DEFAULT_INSTANCE = "i-0e5ca1ab1e0ba5710"
 
 
@@ -131,9 +132,11 @@ class EmulatedAws:
 
 
 def _action(environ: Environ, content: bytes) -> str:
-    """Return the action's name, of a JSON request or one of the query protocol; empty for S3 and the like."""
+    """Return the action's name: of a JSON request, of one of the query protocol, or what S3's method stands for."""
     if target := environ.get("HTTP_X_AMZ_TARGET", ""):
         return str(target).rpartition(".")[2]
+    if is_s3(environ):
+        return _OBJECT_ACTIONS.get(environ["REQUEST_METHOD"], "")
     return parse_qs(content.decode(errors="replace")).get("Action", [""])[0]
 
 

@@ -6,6 +6,7 @@ import json
 import uuid
 from collections.abc import Iterable
 from typing import Any
+from urllib.parse import unquote
 from xml.sax.saxutils import escape
 
 Environ = dict[str, Any]
@@ -40,6 +41,12 @@ def action(environ: Environ) -> str:
     return str(environ.get("HTTP_X_AMZ_TARGET", ""))
 
 
+def is_s3(environ: Environ) -> bool:
+    """Say whether a request is signed for S3, in its header or in a presigned URL."""
+    signed = environ.get("HTTP_AUTHORIZATION", "") + unquote(environ.get("QUERY_STRING", ""))
+    return "/s3/aws4_request" in signed
+
+
 def body(environ: Environ) -> bytes:
     """Read the request's body; it must be read before a connection is closed, or the client sees a reset."""
     return bytes(environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0)))
@@ -57,7 +64,9 @@ def error_answer(environ: Environ, start_response: Any, error: AwsError) -> Iter
         return json_answer(start_response, content, error.status)
     code = escape(_QUERY_CODES.get(error.code, error.code))
     inner = f"<Error><Type>Sender</Type><Code>{code}</Code><Message>{escape(error.message)}</Message></Error>"
-    if "/ec2/aws4_request" in environ.get("HTTP_AUTHORIZATION", ""):
+    if is_s3(environ):
+        xml = f"<Error><Code>{code}</Code><Message>{escape(error.message)}</Message></Error>"
+    elif "/ec2/aws4_request" in environ.get("HTTP_AUTHORIZATION", ""):
         xml = f"<Response><Errors>{inner}</Errors><RequestID>{uuid.uuid4()}</RequestID></Response>"
     else:
         xml = f"<ErrorResponse>{inner}<RequestId>{uuid.uuid4()}</RequestId></ErrorResponse>"

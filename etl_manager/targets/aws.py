@@ -57,7 +57,7 @@ class AwsTarget:
         """Return the boto3 client of *service*; with *attempts*, one that sends a call at most so often."""
         key = (service, attempts)
         if key not in self._clients:
-            self._clients[key] = self._session.client(service, config=client_config(attempts))
+            self._clients[key] = self._session.client(service, config=client_config(attempts, service))
         return self._clients[key]
 
     def separation(self) -> Separation:

@@ -7,10 +7,12 @@ from typing import Any
 _ATTEMPTS = 5
 
 
-def client_config(attempts: int | None, **more: Any) -> Any:
-    """Return the botocore configuration of a client that sends a call at most *attempts* times."""
+def client_config(attempts: int | None, service: str = "", **more: Any) -> Any:
+    """Return the botocore configuration of a client of *service* that sends a call at most *attempts* times."""
     from botocore.config import Config
 
+    if service == "s3":
+        more["signature_version"] = "s3v4"  # for presigned URLs botocore may still take an older one
     return Config(
         connect_timeout=10,
         read_timeout=60,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from functools import cache
 from typing import Any, Protocol
 
 from etl_manager.emulator import EmulatedAws
@@ -69,15 +70,21 @@ def start(bastion: BastionHost, cluster: Cluster, options: TargetOptions) -> Emu
 
 def client(aws: EmulatedAws, service: str, attempts: int | None) -> Any:
     """Return a boto3 client of *service* that talks to *aws* only, whatever the environment says."""
+    session = _session(aws.access_key_id, aws.secret_access_key, aws.region)
+    return session.client(service, endpoint_url=aws.endpoint_url, config=client_config(attempts, service, proxies={}))
+
+
+@cache
+def _session(access_key_id: str, secret_access_key: str, region: str) -> Any:
+    """Return a boto3 session; it is kept, since each new one reads botocore's models anew."""
     import boto3
     import botocore.session
 
     unheard = (None, None, None, None)  # neither the operator's profile nor their files
     variables = {"profile": unheard, "config_file": (None, None, os.devnull, None)}
-    session: Any = boto3.session.Session(
+    return boto3.session.Session(
         botocore_session=botocore.session.Session(session_vars=variables),
-        aws_access_key_id=aws.access_key_id,
-        aws_secret_access_key=aws.secret_access_key,
-        region_name=aws.region,
+        aws_access_key_id=access_key_id,
+        aws_secret_access_key=secret_access_key,
+        region_name=region,
     )
-    return session.client(service, endpoint_url=aws.endpoint_url, config=client_config(attempts, proxies={}))

@@ -9,6 +9,7 @@ import boto3
 import pytest
 from botocore.stub import ANY, Stubber
 
+from etl_manager.bastion.calls import Calls
 from etl_manager.bastion.ssm import RunCommand
 from etl_manager.errors import CommandError
 
@@ -69,7 +70,7 @@ class Aws(Stubber):
 
 def runner(client: Any, clock: Clock) -> RunCommand:
     """Return the client under test, which waits by *clock*."""
-    return RunCommand(client, INSTANCE, clock=clock.time, sleep=clock.sleep)
+    return RunCommand(client, INSTANCE, Calls(clock=clock.time, sleep=clock.sleep))
 
 
 @pytest.fixture
@@ -197,7 +198,7 @@ def test_throttling_is_borne_for_about_a_minute(client, command, clock):
 REFUSED = {
     "InvalidInstanceId": "SSM agent online",
     "AccessDeniedException": "policy",
-    "ExpiredTokenException": "log in again",
+    "ExpiredTokenException": "Log in again",
     "UnrecognizedClientException": "profile",
 }
 

@@ -12,6 +12,7 @@ from botocore.exceptions import ConnectionClosedError
 
 from etl_manager import config
 from etl_manager.bastion import errand
+from etl_manager.bastion.calls import Waiting
 from etl_manager.errors import CommandError
 from etl_manager.opening import open_bastion
 from etl_manager.progress import Silence
@@ -110,6 +111,7 @@ def forgetful(counted, monkeypatch):
     def open_(*, blind: bool) -> Any:
         target = AwsTarget(TargetOptions(region="us-east-1"))
         found, bastion = open_bastion(loaded, target, skip_copy=False, progress=Silence(), warn=print)
+        bastion.run_command.calls.waiting = Waiting(settling=(0.1, 0.2))
         bastion.run_command.client = Forgetful(bastion.run_command.client, blind, counted.tmp / "started")
         return found.connection, bastion
 

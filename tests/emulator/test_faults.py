@@ -31,6 +31,38 @@ def test_throttle(emulate):
     assert code_of(failed) == "Throttling"
 
 
+def test_throttle_of_one_action(emulate):
+    """Only the calls of that action are throttled."""
+    bastion = emulate("throttle=1:ListCommands")
+    bastion.ssm.describe_instance_information()
+    with pytest.raises(ClientError) as failed:
+        bastion.ssm.list_commands()
+    assert code_of(failed) == "ThrottlingException"
+    bastion.ssm.describe_instance_information()
+
+
+def test_credentials_that_expire_with_an_action(emulate):
+    """From the second call of the action on, every call of any action is refused."""
+    bastion = emulate("expired-credentials=2:ListCommands")
+    bastion.ssm.list_commands()
+    bastion.ssm.describe_instance_information()
+    for call in (bastion.ssm.list_commands, bastion.ssm.describe_instance_information):
+        with pytest.raises(ClientError) as failed:
+            call()
+        assert code_of(failed) == "ExpiredTokenException"
+
+
+def test_faults_of_s3_are_told_as_s3_does(emulate):
+    """Its actions have the names of their methods, and its errors are XML of its own."""
+    s3 = emulate("throttle=2:PutObject").client("s3")
+    s3.create_bucket(Bucket="depot", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+    with pytest.raises(ClientError) as failed:
+        s3.put_object(Bucket="depot", Key="key", Body=b"content")
+    assert code_of(failed) == "Throttling"
+    s3.put_object(Bucket="depot", Key="key", Body=b"content")
+    assert s3.get_object(Bucket="depot", Key="key")["Body"].read() == b"content"
+
+
 def test_throttle_by_chance_can_be_repeated():
     """The same seed throttles the same calls, another seed others."""
 

@@ -3,20 +3,20 @@
 # Given by the suite: DIGEST, that of the archive this run would use.
 open_run() {
     local state part
-    # What a run that was killed left behind more than a day ago goes now: nobody else would clean it up.
-    find "${RUNTIME%/*}" "${WORKSPACE%/*}" -maxdepth 1 -type d -user "$(id -u)" -mmin +1440 \
+    # What a run that was killed left behind more than a day ago goes now: nobody else would clean it up. A workspace
+    # that was moved aside goes where a run made it, or where nothing is in it; a person's own is kept.
+    local stale=(-maxdepth 1 -type d -user "$(id -u)" -mmin +1440)
+    find "${RUNTIME%/*}" "${WORKSPACE%/*}" "${stale[@]}" \
         \( -name "${RUNTIME_PREFIX:?}*" -o -name "${WORKSPACE##*/}.parts-*" -o -name "${WORKSPACE##*/}.new-*" \) \
         -exec rm -rf {} + 2>/dev/null
+    find "${WORKSPACE%/*}" "${stale[@]}" -name "${WORKSPACE##*/}.old-*" \
+        \( -empty -o -exec test -f {}/.transfer/digest \; \) -exec rm -rf {} + 2>/dev/null
     state=$(state_of_workspace)
     fact workspace "$state"
     fact owner "$(stat -c %U "$WORKSPACE" 2>/dev/null)"
     if [[ $state == made ]]; then
-        fact digest "$(cat "$WORKSPACE/.transfer/digest")"
-        if (cd "$WORKSPACE" && sha256sum --quiet --check .transfer/manifest >/dev/null 2>&1); then
-            fact manifest intact
-        else
-            fact manifest changed
-        fi
+        fact digest "$(digest_of_workspace)"
+        if intact; then fact manifest intact; else fact manifest changed; fi
     fi
     for part in "$WORKSPACE.parts-${DIGEST:?}"/*; do
         [[ -f $part && -O ${part%/*} && ! -L ${part%/*} ]] && fact part "${part##*/}:$(sha256sum <"$part" | cut -d' ' -f1)"
@@ -25,9 +25,13 @@ open_run() {
     fact psql "$(psql --version 2>/dev/null)"
     fact json "$(command -v jq python3 2>/dev/null | head -n 1)"
     fact openssl "$(openssl version 2>/dev/null)"
+    fact curl "$(command -v curl)"
     if [[ ! -s $RUNTIME/key.pem ]]; then
-        openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:3072 -out "$RUNTIME/key.new" 2>/dev/null &&
-            mv "$RUNTIME/key.new" "$RUNTIME/key.pem"
+        # Of two that begin the same run, the first to link its key has made the run's.
+        part=$(mktemp "$RUNTIME/key.XXXXXX") &&
+            openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:3072 -out "$part" 2>/dev/null &&
+            ln "$part" "$RUNTIME/key.pem" 2>/dev/null
+        rm -f "$part"
     fi
     openssl pkey -in "$RUNTIME/key.pem" -pubout 2>/dev/null
     return 0

@@ -1,6 +1,6 @@
 # Every command starts here: strict mode, an environment of its own, and a run folder nobody else may enter.
 # shellcheck shell=bash
-# Given by the suite: WORKSPACE RUNTIME LIMIT MARK.
+# Given by the suite: WORKSPACE RUNTIME LIMIT MARK, and ONCE, the token of a command that may run once.
 set -uo pipefail
 umask 077
 : "${WORKSPACE:?}" "${RUNTIME:?}" "${LIMIT:?}" "${MARK:?}"
@@ -8,11 +8,27 @@ export PATH="${PATH:-/usr/bin}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin
 export HOME="$RUNTIME" LC_ALL=C
 unset CDPATH ENV BASH_ENV
 
+# mark ENCODING BYTES SHA256 STATUS SIZE KEPT: the end of every output.
+mark() {
+    printf '\n%s encoding=%s bytes=%d sha256=%s status=%d size=%d kept=%s\n' "$MARK" "$@"
+}
+
+# refuse WHY: SSM may be given a command twice when an answer is lost on the network. The first to claim the token of
+# the command runs; the other one, and one that comes when the run is over, does nothing and says so.
+refuse() {
+    local why="why=$1"
+    printf '%s' "$why"
+    mark plain "${#why}" "$(printf '%s' "$why" | sha256sum | cut -d' ' -f1)" 77 "${#why}" ''
+    exit 77
+}
+
+[[ -d $RUNTIME || -z ${ONCE:-} ]] || refuse over
 [[ -d $RUNTIME ]] || mkdir "$RUNTIME"
 [[ -d $RUNTIME && -O $RUNTIME && ! -L $RUNTIME ]] || {
     echo "the run folder $RUNTIME is not ours" >&2
     exit 71
 }
+[[ -z ${ONCE:-} ]] || mkdir "$RUNTIME/once.$ONCE" 2>/dev/null || refuse taken
 OUT=$(mktemp "$RUNTIME/out.XXXXXX") || exit 71
 
 # fact NAME VALUE: one line the suite reads.
@@ -28,6 +44,10 @@ state_of_workspace() {
     fi
 }
 
+# What a workspace that was made is: the digest of its archive, and whether anybody changed it since.
+digest_of_workspace() { cat "$WORKSPACE/.transfer/digest"; }
+intact() { (cd "$WORKSPACE" && sha256sum --quiet --check .transfer/manifest >/dev/null 2>&1); }
+
 # finish STATUS: print what main printed and the end marker, with its length and digest. SSM keeps 24,000 bytes:
 # more than LIMIT is compressed; where that is not enough either, the rest is kept (in $kept) for the suite to fetch.
 finish() {
@@ -41,8 +61,7 @@ finish() {
     kept=''
     ((size > LIMIT)) && kept=$OUT
     head -c "$LIMIT" "$OUT"
-    printf '\n%s encoding=%s bytes=%d sha256=%s status=%d size=%d kept=%s\n' \
-        "$MARK" "$encoding" "$bytes" "$digest" "$status" "$size" "${kept##*/}"
+    mark "$encoding" "$bytes" "$digest" "$status" "$size" "${kept##*/}"
     [[ -n $kept ]] || rm -f "$OUT"
     return "$status"
 }

@@ -3,11 +3,14 @@
 # Given by the suite: DIGEST and ARCHIVE_SHA256, PARTS (how many there are); and receive NUMBER, the part on stdin.
 PARTS_FOLDER=$WORKSPACE.parts-${DIGEST:?}
 
-receive() {
+parts_folder() {
     (umask 022 && mkdir -p "${WORKSPACE%/*}")
     [[ -d $PARTS_FOLDER ]] || mkdir "$PARTS_FOLDER"
     [[ -O $PARTS_FOLDER && ! -L $PARTS_FOLDER ]] || return 71
-    base64 -d >"$PARTS_FOLDER/.$1" && mv "$PARTS_FOLDER/.$1" "$PARTS_FOLDER/$1"
+}
+
+receive() {
+    parts_folder && base64 -d >"$PARTS_FOLDER/.$1" && mv "$PARTS_FOLDER/.$1" "$PARTS_FOLDER/$1"
 }
 
 # The workspace is never half there: a whole new one is made first, and two renames put it in place.
@@ -15,6 +18,11 @@ unpack() {
     local new old number state
     state=$(state_of_workspace)
     [[ $state != link && $state != foreign ]] || { echo "workspace $WORKSPACE: $state, left alone" >&2; return 73; }
+    if [[ $state == made && $(digest_of_workspace) == "$DIGEST" ]] && intact; then
+        rm -rf "$PARTS_FOLDER" # another run with the same archive was first
+        fact transferred "$DIGEST"
+        return 0
+    fi
     for ((number = 1; number <= PARTS; number++)); do
         cat "$PARTS_FOLDER/$number" || return 74
     done >"$PARTS_FOLDER/.archive"
@@ -34,7 +42,8 @@ unpack() {
     # The lock orders two runs on one bastion; without flock the renames still never leave half a workspace.
     (
         if command -v flock >/dev/null; then flock -w 60 9 || exit 76; fi
-        if [[ $state != absent ]]; then mv -T "$WORKSPACE" "$old" || exit 76; fi
+        # Touched, since by its age it is told from what a run that was killed left behind.
+        if [[ $state != absent ]]; then mv -T "$WORKSPACE" "$old" && touch "$old" || exit 76; fi
         mv -T "$new" "$WORKSPACE" || { mv -T "$old" "$WORKSPACE"; exit 76; }
     ) 9<"${WORKSPACE%/*}" || return 76
     if [[ $state == unknown ]]; then
