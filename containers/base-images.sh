@@ -20,9 +20,9 @@ die() {
     exit "${2:-1}"
 }
 
-# Put the engine's command line into $engine: the one that answers, Podman first since it needs no service.
+# Put the engine's command line into $engine: the one that answers, in the order in which the target looks.
 find_engine() {
-    for engine in podman docker; do
+    for engine in docker podman; do
         if command -v "$engine" >/dev/null && "$engine" info >/dev/null 2>&1; then
             return
         fi
@@ -55,7 +55,8 @@ build_base() {
     (cd "$work/root" && rm -rf usr/share/{doc,info,locale,man}/* usr/lib/*/libLLVM* usr/lib/postgresql/*/lib/bitcode \
         usr/lib/postgresql/*/lib/llvmjit* var/lib/postgresql/*/main var/cache/apt/* var/lib/apt/lists/*)
     tar -C "$work/root" --one-file-system -c . |
-        "$engine" import --change 'CMD ["bash"]' - "$PREFIX/base" >/dev/null
+        "$engine" import --change 'CMD ["bash"]' - "$PREFIX/base" >"$work/log" 2>&1 ||
+        { tail -n 5 "$work/log" >&2; die "the engine did not take the base"; }
     rm -rf -- "$work"
     trap - EXIT
 }

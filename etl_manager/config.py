@@ -65,6 +65,14 @@ class Config:
         known = ", ".join(phase.name for phase in self.phases)
         raise ConfigError(f"Unknown phase {name!r}", where={"config": self.source}, remedy=f"Known phases: {known}")
 
+    def up_to(self, name: str) -> list[str]:
+        """Return the names of the phases through *name*.
+
+        Raises:
+            ConfigError: When no such phase is configured.
+        """
+        return [phase.name for phase in self.phases[: self.phases.index(self.phase(name)) + 1]]
+
 
 def load(path: Path, root: Path) -> Config:
     """Read and check *path*; *root* is the project's folder, which holds ``sql/`` and ``scripts/``.

@@ -12,6 +12,8 @@ from typing import Literal
 from etl_manager.look import Look, TenantState
 
 Kind = Literal["created", "repaired"]
+OBSERVED = ("database", "schema", "data")
+"""The phases whose work the looks show. What a phase of one's own changes is its own affair."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,8 @@ class PhaseReport:
 
     def lines(self, most: int = 20) -> list[str]:
         """Return the report as lines: every repair, and of what was created at most *most* lines."""
+        if self.phase not in OBSERVED:
+            return [f"{self.phase}: was run; what it changes is not looked at"]
         created, repaired = self.of("created"), self.of("repaired")
         head = f"{self.phase}: {len(created)} created, {len(repaired)} repaired, {self.unchanged} left alone"
         lines = [head if self.changes else f"{self.phase}: nothing was changed ({self.unchanged} left alone)"]

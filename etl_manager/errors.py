@@ -67,7 +67,20 @@ class VerificationError(ProvisioningError):
 
 
 class DatabaseMissing(VerificationError):
-    """The tenants' database does not exist, and this run may not make it."""
+    """The tenants' database does not exist, and this run may not make it.
+
+    Args:
+        database: Its name.
+        cluster: Where it was looked for, host:port.
+    """
+
+    def __init__(self, database: str, cluster: str) -> None:
+        """Say what to do."""
+        super().__init__(
+            f"The database {database} does not exist",
+            where={"cluster": cluster},
+            remedy="Run without --verify-only to build it, or correct aurora.databaseName in config.json.",
+        )
 
 
 class PhaseNotRun(ProvisioningError):

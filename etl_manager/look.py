@@ -67,6 +67,21 @@ class Look:
         )
 
 
+def read_counts(text: str) -> dict[tuple[str, str], int]:
+    """Read the JSON lines of ``count-rows.sql``: (schema, table) → rows.
+
+    Raises:
+        VerificationError: When a line cannot be read.
+    """
+    try:
+        lines = [json.loads(line) for line in text.splitlines() if line]
+        return {(line["schema"], line["table"]): int(line["rows"]) for line in lines}
+    except (ValueError, KeyError, TypeError) as error:
+        raise VerificationError(
+            f"The counts of rows cannot be read: {error}", remedy="reports/run.log has its output."
+        ) from error
+
+
 def _tenant(item: dict[str, Any]) -> TenantState:
     key = item.pop("primary_key")
     return TenantState(primary_key=tuple(key) if key is not None else None, **item)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from etl_manager import evidence
+from etl_manager import evidence, phases
 from etl_manager.config import Config
 from etl_manager.errors import EnvironmentNotOpened, ProvisioningError
 from etl_manager.opening import open_run
@@ -126,3 +126,5 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         terminalreporter.write_line(f"{len(changes) - len(repaired)} created, {len(repaired)} repaired.")
     for change in repaired:
         terminalreporter.write_line(str(change), yellow=True)
+    for phase in run.reports.keys() - phases.BUILT_IN.keys():
+        terminalreporter.write_line(f"{phase}: was run; what it changes is not looked at.")

@@ -65,8 +65,10 @@ class Engine:
                 return cls._serve()
             except Exception as error:  # noqa: BLE001
                 tried.append(f"podman system service: {_brief(error)}")
-        listed = "".join(f"\n  - {each}" for each in tried or ["no socket of Docker or Podman, and no podman program"])
-        raise TargetError(f"No container engine answers:{listed}", remedy=_REMEDY)
+        looked = [f"Tried {each}" for each in tried] or [
+            "There is no socket of Docker or Podman, and no podman program."
+        ]
+        raise TargetError("No container engine answers", remedy="\n".join([*looked, _REMEDY]))
 
     def close(self) -> None:
         """Let go of the engine, and end the service that was started for us; containers live on without it."""

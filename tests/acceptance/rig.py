@@ -207,8 +207,10 @@ class Cloud(Cluster):
         self.environment = {
             "PROVISION_TARGET": "aws",
             "AWS_ENDPOINT_URL": target.aws.endpoint_url,
+            "AWS_DEFAULT_REGION": target.region,
             "AWS_ACCESS_KEY_ID": target.aws.access_key_id,
             "AWS_SECRET_ACCESS_KEY": target.aws.secret_access_key,
+            "AWS_DEFAULT_REGION": target.region,
             "AWS_CONFIG_FILE": os.devnull,
             "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
         }

@@ -12,7 +12,10 @@ from typing import Any
 import pytest
 from docker.errors import APIError
 
+from etl_manager.errors import TargetError
+from etl_manager.progress import Silence
 from etl_manager.targets.container_engine import Engine
+from etl_manager.targets.container_images import Images
 from tests.acceptance.rig import Outcome, Project
 
 NETWORK = "features/0-network.feature"
@@ -217,17 +220,15 @@ def test_image_that_cannot_be_had_is_one_clear_error(project, left):
     assert left(project.path) == []
 
 
-def test_variable_wins_over_the_configuration(project):
+def test_variable_wins_over_the_configuration(engine, monkeypatch):
     """The environment names the image of this machine, whatever config.json says."""
-    config = project.config | {"container": {"images": {"bastion": "localhost/etl-manager/no-such-image:1"}}}
-    failed = project.run(
-        NETWORK,
-        "--config-json",
-        project.write("images.json", config),
-        PROVISION_BASTION_IMAGE="localhost/etl-manager/of-this-machine:1",
-    )
-    assert failed.status == 1
-    assert "could not fetch the image localhost/etl-manager/of-this-machine:1" in failed.terminal
+    images = Images(engine, Silence().status)
+    here = images.bastion(None)
+    monkeypatch.setenv("PROVISION_BASTION_IMAGE", here)
+    assert images.bastion("localhost/etl-manager/no-such-image:1") == here
+    monkeypatch.setenv("PROVISION_BASTION_IMAGE", "localhost/etl-manager/of-this-machine:1")
+    with pytest.raises(TargetError, match="of-this-machine:1"):
+        images.bastion(here)
 
 
 def test_image_that_is_no_database_is_one_clear_error(project, left):

@@ -1,0 +1,24 @@
+"""What a run would do, told beforehand: each phase with its SQL files and its database, and what it would change."""
+
+from __future__ import annotations
+
+from etl_manager import phases
+from etl_manager.config import Config
+from etl_manager.drift import OBSERVED, predict
+from etl_manager.look import Look
+
+
+def forecast(config: Config, look: Look) -> list[str]:
+    """Return the plan, line by line, for what *look* saw."""
+    lines = []
+    for phase in config.phases:
+        lines.append(f"{phase.name}: {phase.description or 'no description'}, in {phase.connection_db}")
+        lines += [f"  {file}" for file in phases.sql_files(config.root, phase.name)]
+        if phase.name in OBSERVED:
+            report = predict(phase.name, look, config.users_per_tenant)
+            lines += [f"  would be {change}" for change in report.changes] or ["  nothing to change"]
+            if report.changes and report.unchanged:
+                lines.append(f"  {report.unchanged} would be left alone")
+        elif phase.name not in phases.BUILT_IN:
+            lines.append("  would be run; what it changes is not foretold")
+    return lines + [f"not configured, and left alone: schema {stray}" for stray in look.strays]

@@ -1,0 +1,46 @@
+"""What a run has seen so far: the looks, the verification, and the catalogue that came with it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+
+from etl_manager.bastion.script import Step
+from etl_manager.look import Look
+from etl_manager.verification import Verification
+
+
+@dataclass
+class Seen:
+    """The first look is from before anything was done; the last one tells what is there now."""
+
+    first: Look | None = None
+    last: Look | None = None
+    verification: Verification | None = None
+    catalogue: list[Step] = field(default_factory=list)
+
+    @property
+    def now(self) -> Look:
+        """What is there now; somebody must have looked."""
+        if self.last is None:
+            raise AssertionError
+        return self.last
+
+    def take_look(self, step: Step) -> None:
+        """Read what the inspection printed.
+
+        Raises:
+            VerificationError: When it cannot be read.
+        """
+        self.last = Look.read(step.stdout)
+        self.first = self.first or self.last
+
+    def take_verification(self, steps: Sequence[Step], files: Collection[str], catalogue: str) -> Verification:
+        """Read what *files* printed, and keep what the file *catalogue* did.
+
+        Raises:
+            VerificationError: When the verification cannot be read.
+        """
+        self.verification = Verification.read("\n".join(step.stdout for step in steps if step.file in files))
+        self.catalogue = [step for step in steps if step.file == catalogue]
+        return self.verification
