@@ -210,7 +210,6 @@ class Cloud(Cluster):
             "AWS_DEFAULT_REGION": target.region,
             "AWS_ACCESS_KEY_ID": target.aws.access_key_id,
             "AWS_SECRET_ACCESS_KEY": target.aws.secret_access_key,
-            "AWS_DEFAULT_REGION": target.region,
             "AWS_CONFIG_FILE": os.devnull,
             "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
         }
