@@ -28,6 +28,8 @@ from etl_manager.targets.embedded_postgres import EmbeddedPostgres
 ROOT = Path(__file__).parents[2]
 REGION = "us-east-1"
 DATABASE = "multitenant_analytics"
+PRISTINE = "pristine"
+"""A copy of the database as it was built, where a test keeps one."""
 BRIEF = Waiting(
     patience=1.5, pauses=(0.02, 1.5, 0.1), settling=(0.05, 0.1, 0.2), agent=1.0, cancelling=5.0, delivery=120
 )
