@@ -14,8 +14,6 @@ import pytest
 ROOT = Path(__file__).parents[1]
 MOST_LINES = 225
 """About 200: a module that is longer holds more than one idea."""
-TOO_LONG: dict[str, str] = {}
-"""Known exceptions, each with its reason; one that is no longer needed is an error."""
 
 LIBRARIES = {
     "boto3": ("etl_manager.targets", "etl_manager.emulator"),
@@ -175,13 +173,13 @@ def test_modules_import_one_another_in_one_direction():
 
 
 def test_modules_hold_one_idea():
-    """No module is longer than about 200 lines, but for the known exceptions."""
+    """No module is longer than about 200 lines."""
     long = {
         str(path.relative_to(ROOT))
         for path in MODULES.values()
         if len(path.read_text(encoding="utf-8").splitlines()) > MOST_LINES
     }
-    assert long == TOO_LONG.keys()
+    assert long == set()
 
 
 def test_heavy_libraries_are_loaded_only_where_they_are_used():
