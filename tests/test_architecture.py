@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -78,6 +79,7 @@ def modules() -> Iterator[tuple[str, Path]]:
 MODULES = dict(modules())
 
 
+@cache
 def imports(name: str, *, at_start: bool = False) -> set[str]:
     """Return the modules that the module *name* imports; *at_start*, only those it cannot be loaded without."""
     tree = ast.parse(MODULES[name].read_text(encoding="utf-8"))

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -113,6 +114,11 @@ class Cluster:
         self.execute(f"CREATE DATABASE {DATABASE} TEMPLATE {PRISTINE}", database="postgres")
 
 
+def _heed_ctrl_c() -> None:
+    """Let a run be interrupted also where this process is not: what a shell starts in the background ignores SIGINT."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @dataclass
 class Project:
     """A copy of the project: features, SQL and configuration are its own, the code is the one under test."""
@@ -156,6 +162,7 @@ class Project:
             stderr=subprocess.STDOUT,
             text=True,
             start_new_session=True,
+            preexec_fn=_heed_ctrl_c,  # noqa: PLW1509 - it resets a signal and nothing else
         )
 
     def run(self, *arguments: str, **environment: str) -> Outcome:
