@@ -16,7 +16,7 @@ from etl_manager.network import Address, Separation
 from etl_manager.targets import DEFAULT_REGION, TargetOptions, front
 from etl_manager.targets.container_engine import Engine
 from etl_manager.targets.container_images import Images
-from etl_manager.targets.container_machines import ADDRESS, PORT, USER, Machines, key_of
+from etl_manager.targets.container_machines import ADDRESS, PORT, USER, Machines
 from etl_manager.targets.container_network import addresses
 from etl_manager.targets.container_postgres import password_of, wait_for
 from etl_manager.targets.state_lock import lock
@@ -107,7 +107,7 @@ class ContainerTarget:
         self._engine = engine = Engine.find()
         images = Images(engine, status)
         postgres, bastion = images.postgres(self._options.postgres_image), images.bastion(self._options.bastion_image)
-        self._machines = machines = Machines(engine, key_of(state), kept=self._options.keep)
+        self._machines = machines = Machines(engine, state, kept=self._options.keep)
         status(f"starting containers of {postgres} and {bastion}")
         # In a thread, so that Ctrl-C does not come between the engine's making of something and our knowing of it.
         with ThreadPoolExecutor(1) as thread:
@@ -121,6 +121,7 @@ class ContainerTarget:
 
     def _assemble(self, machines: Machines, postgres: str, bastion: str) -> None:
         """Bring about both containers; the database's is found again where one was kept, and with it its data."""
+        machines.sweep()
         self.postgres = machines.find("postgres", postgres, {USER: self.user})
         if self.postgres is not None:
             self._keep = self._options.keep  # also where this run cannot go on

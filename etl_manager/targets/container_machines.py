@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import platform
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -11,9 +12,12 @@ from typing import Any
 from etl_manager.targets import container_network
 from etl_manager.targets.container_engine import Engine, asking
 from etl_manager.targets.container_postgres import PASSWORD_FILE, new_password
+from etl_manager.targets.state_lock import in_use
 
 LABEL = "etl-manager.state"
 KEPT = "etl-manager.kept"
+FOLDER = "etl-manager.folder"
+HOST = "etl-manager.host"
 USER = "etl-manager.user"
 ADDRESS = "etl-manager.database-address"
 PORT = 5432
@@ -31,15 +35,17 @@ class Machines:
 
     Args:
         engine: The engine.
-        key: Tells the states of one machine apart: `key_of` the state's folder.
+        state: The state's folder; its `key_of` tells it from those of others.
         kept: Whether what is made stays when it is no longer used; noted on it, for whoever finds it.
     """
 
-    def __init__(self, engine: Engine, key: str, *, kept: bool) -> None:
+    def __init__(self, engine: Engine, state: Path, *, kept: bool) -> None:
         self._engine = engine
-        self._prefix = f"etl-manager-{key}"
-        self._key = key
-        self._labels = {LABEL: key, **({KEPT: "true"} if kept else {})}
+        self._key = key_of(state)
+        self._prefix = f"etl-manager-{self._key}"
+        self._labels = {LABEL: self._key, FOLDER: str(state.absolute()), HOST: platform.node()}
+        if kept:
+            self._labels[KEPT] = "true"
 
     def name(self, role: str) -> str:
         """Return the name of the container or network for *role*."""
@@ -121,6 +127,24 @@ class Machines:
             for network in self._engine.client.networks.list(filters={"label": f"{LABEL}={self._key}"}):
                 _gone(network.remove)
 
+    def sweep(self) -> None:
+        """Remove what runs of other states on this machine left when they were killed: nobody else would.
+
+        A state whose lock is free is nobody's.
+
+        Raises:
+            TargetError: When the engine cannot.
+        """
+        ours = {"label": [LABEL, f"{HOST}={platform.node()}"]}
+        with asking("remove what killed runs left"):
+            client = self._engine.client
+            for container in client.containers.list(all=True, ignore_removed=True, filters=ours):
+                if _orphaned(container.labels):
+                    _gone(container.remove, v=True, force=True)
+            for network in client.networks.list(filters=ours):
+                if _orphaned(network.attrs.get("Labels") or {}):
+                    _gone(network.remove)
+
     def removal(self) -> list[str]:
         """Return the commands by which people remove everything."""
         program = self._engine.program
@@ -164,6 +188,10 @@ class Machines:
         yield from self._engine.client.containers.list(
             all=True, ignore_removed=True, filters={"label": f"{LABEL}={self._key}"}
         )
+
+
+def _orphaned(labels: Mapping[str, str]) -> bool:
+    return KEPT not in labels and FOLDER in labels and not in_use(Path(labels[FOLDER]))
 
 
 def _gone(remove: Any, **words: Any) -> None:

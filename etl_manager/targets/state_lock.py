@@ -32,3 +32,15 @@ def lock(state: Path) -> IO[str]:
     file.write(str(os.getpid()))
     file.flush()
     return file
+
+
+def in_use(state: Path) -> bool:
+    """Return whether somebody has *state*; also where that cannot be told."""
+    try:
+        with (state / "lock").open() as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+    return False

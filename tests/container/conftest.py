@@ -5,6 +5,7 @@ Where containers cannot run, these tests are skipped with the reason; with CONTA
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 from collections.abc import Callable, Iterator
@@ -66,28 +67,27 @@ def _prepare(engine: Engine) -> None:
         unavailable(str(error))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def start(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., ContainerTarget]]:
     """Start container targets, each with a state of its own; all are closed at the end."""
-    started: list[ContainerTarget] = []
+    with contextlib.ExitStack() as started:
 
-    def start(**options: Any) -> ContainerTarget:
-        state = tmp_path_factory.mktemp("state")
-        started.append(ContainerTarget(TargetOptions(region="eu-west-1", **({"state": state} | options))))
-        return started[-1]
+        def start(**options: Any) -> ContainerTarget:
+            state = tmp_path_factory.mktemp("state")
+            target = ContainerTarget(TargetOptions(region="eu-west-1", **({"state": state} | options)))
+            started.callback(target.close)
+            return target
 
-    yield start
-    for target in started:
-        target.close()
+        yield start
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def target(start: Callable[..., ContainerTarget]) -> ContainerTarget:
-    """One that tests share; each leaves it as it was."""
+    """One that the tests of a module share; each leaves it as it was."""
     return start()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def bastion(target: ContainerTarget) -> Bastion:
     """The shared target's bastion."""
     return Bastion(target)
@@ -110,4 +110,4 @@ def project(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     """A copy of the project whose runs use the container target; what a failed test leaves goes at the end."""
     project = Project(tmp_path_factory.mktemp("project") / "suite", {"PROVISION_TARGET": "container"})
     yield project
-    Machines(engine, key_of(project.path / STATE), kept=False).remove()
+    Machines(engine, project.path / STATE, kept=False).remove()

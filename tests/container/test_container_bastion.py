@@ -136,3 +136,4 @@ def test_bastion_that_is_killed_takes_its_agent_with_it(start):
     assert bastion.look(command)["Status"] == "InProgress"
     after = bastion.run("true")
     assert (after["Status"], after["StatusDetails"], after["ResponseCode"]) == ("Failed", "Undeliverable", -1)
+    bastion.target.close()

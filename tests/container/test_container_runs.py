@@ -187,18 +187,6 @@ def served() -> set[str]:
     return set(found.stdout.split())
 
 
-def test_what_a_killed_run_left_is_removed_by_the_next(project, left, begun):
-    """SIGKILL gives no time to clean up: the next run starts anew, and nothing is left after it."""
-    slow(project, "SELECT pg_sleep(60)")
-    process = begun()
-    until(lambda: len(left(project.path)) == 4, process)
-    process.kill()
-    process.communicate()
-    assert len(left(project.path)) == 4
-    assert project.run(NETWORK).status == 0
-    assert left(project.path) == []
-
-
 def test_no_engine_is_one_clear_error(project):
     """Where no engine answers, the run says where it was looked for and what to do, once."""
     failed = project.run("features/", DOCKER_HOST="unix:///nowhere/engine.sock")

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import socket
 import subprocess
+import sys
 
 import pytest
 
 from etl_manager.errors import TargetError
 from etl_manager.progress import Silence
 from etl_manager.targets.container_images import Images
+from tests.container.rig import ROOT
 
 NOWHERE = "localhost/etl-manager/no-such-image:1"
 
@@ -78,3 +80,25 @@ def test_port_that_is_taken_is_told_and_nothing_is_left(start, left, tmp_path):
         with pytest.raises(TargetError, match=f"port {port} is taken"):
             start(port=port, state=tmp_path / ".local")
     assert left(tmp_path) == []
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from etl_manager.targets import TargetOptions
+from etl_manager.targets.container import ContainerTarget
+ContainerTarget(TargetOptions(region="us-east-1", state=Path(sys.argv[1])))
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_what_a_killed_run_left_is_removed_by_the_next_of_any_project(start, left, target, tmp_path):
+    """SIGKILL gives no time to clean up: the next target of this machine does, and leaves those alone that are in use."""
+    dead, next_one = tmp_path / "dead", tmp_path / "next"
+    subprocess.run([sys.executable, "-c", KILLED, dead / ".local"], cwd=ROOT, check=False, capture_output=True)
+    assert len(left(dead)) == 4
+    start(state=next_one / ".local").close()
+    assert left(dead) == []
+    assert left(next_one) == []
+    target.postgres.reload()
+    assert target.postgres.status == "running"
