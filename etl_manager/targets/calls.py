@@ -12,7 +12,9 @@ def client_config(attempts: int | None, service: str = "", **more: Any) -> Any:
     from botocore.config import Config
 
     if service == "s3":
-        more["signature_version"] = "s3v4"  # for presigned URLs botocore may still take an older one
+        # Otherwise botocore presigns for the endpoint of all regions, which redirects, and which a gateway endpoint of the
+        # bastion's VPC does not lead to; and by an older signature.
+        more |= {"signature_version": "s3v4", "s3": {"addressing_style": "virtual"}}
     return Config(
         connect_timeout=10,
         read_timeout=60,

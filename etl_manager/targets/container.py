@@ -16,8 +16,9 @@ from etl_manager.network import Address, Separation
 from etl_manager.targets import DEFAULT_REGION, TargetOptions, front
 from etl_manager.targets.container_engine import Engine
 from etl_manager.targets.container_images import Images
-from etl_manager.targets.container_machines import ADDRESS, PORT, Machines, key_of
+from etl_manager.targets.container_machines import ADDRESS, PORT, USER, Machines, key_of
 from etl_manager.targets.container_network import addresses
+from etl_manager.targets.container_postgres import password_of, wait_for
 from etl_manager.targets.state_lock import lock
 
 
@@ -86,17 +87,19 @@ class ContainerTarget:
         if self.aws is not None:
             self.aws.stop()
             self.aws = None
-        if self._machines is not None:
-            if self._keep:
-                self._tell(self._machines)
-            else:
-                self._machines.remove()
-            self._machines = None
-        if self._engine is not None:
-            self._engine.close()
-            self._engine = None
-        self._lock.close()
-        atexit.unregister(self.close)
+        try:
+            if self._machines is not None:
+                if self._keep:
+                    self._tell(self._machines)
+                else:
+                    self._machines.remove()
+                self._machines = None
+        finally:
+            if self._engine is not None:
+                self._engine.close()
+                self._engine = None
+            self._lock.close()
+            atexit.unregister(self.close)
 
     def _start(self, state: Path) -> None:
         loading = front.load()  # while the containers start
@@ -109,6 +112,8 @@ class ContainerTarget:
         # In a thread, so that Ctrl-C does not come between the engine's making of something and our knowing of it.
         with ThreadPoolExecutor(1) as thread:
             thread.submit(self._assemble, machines, postgres, bastion).result()
+        self.password = password_of(self.postgres)
+        wait_for(self.postgres)
         loading.join()
         self.aws = front.start(ContainerHost(engine.client, self.bastion.id), self, self._options)
         self.endpoint_url = self.aws.endpoint_url
@@ -116,7 +121,7 @@ class ContainerTarget:
 
     def _assemble(self, machines: Machines, postgres: str, bastion: str) -> None:
         """Bring about both containers; the database's is found again where one was kept, and with it its data."""
-        self.postgres = machines.find("postgres", postgres)
+        self.postgres = machines.find("postgres", postgres, {USER: self.user})
         if self.postgres is not None:
             self._keep = self._options.keep  # also where this run cannot go on
         else:
@@ -124,12 +129,10 @@ class ContainerTarget:
             machines.make_networks()
             self.postgres = machines.make_postgres(postgres, self.user)
         address = addresses(self.postgres)[machines.name("database")]
-        self.bastion = machines.find("bastion", bastion)
-        if self.bastion is None or self.bastion.labels[ADDRESS] != address:
+        self.bastion = machines.find("bastion", bastion, {ADDRESS: address})
+        if self.bastion is None:
             machines.remove_one("bastion")
             self.bastion = machines.make_bastion(bastion, self.host, address)
-        self.password = machines.password(self.postgres)
-        machines.wait_for(self.postgres)
 
     def _tell(self, machines: Machines) -> None:
         say = self._options.progress.say

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import socket
 import subprocess
 import tempfile
 import time
@@ -95,7 +96,7 @@ class Engine:
         )
         deadline = time.monotonic() + _START_SECONDS
         try:
-            while not (folder / "socket").exists() and time.monotonic() < deadline:
+            while not _listens(folder / "socket") and time.monotonic() < deadline:
                 time.sleep(0.02)
             return cls(url, service)
         except BaseException:
@@ -113,6 +114,16 @@ def asking(what: str, remedy: str = "") -> Iterator[None]:
         yield
     except (docker.errors.DockerException, requests.RequestException) as error:
         raise TargetError(f"The container engine could not {what}: {_brief(error)}", remedy=remedy) from error
+
+
+def _listens(path: Path) -> bool:
+    """Return whether *path* takes connections; it is there a moment before it does."""
+    with socket.socket(socket.AF_UNIX) as probe:
+        try:
+            probe.connect(str(path))
+        except OSError:
+            return False
+    return True
 
 
 def _urls() -> Iterator[str]:

@@ -3,28 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-import io
-import secrets
-import tarfile
-import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from etl_manager import redaction
-from etl_manager.errors import TargetError
 from etl_manager.targets import container_network
 from etl_manager.targets.container_engine import Engine, asking
+from etl_manager.targets.container_postgres import PASSWORD_FILE, new_password
 
 LABEL = "etl-manager.state"
 KEPT = "etl-manager.kept"
+USER = "etl-manager.user"
 ADDRESS = "etl-manager.database-address"
 PORT = 5432
-_BITING = ":\\'$ \"%@/#&"
-"""Aurora passwords may hold any of these; each has broken somebody's quoting."""
-_PASSWORD_FILE = "/run/etl-manager/password"  # noqa: S105  # its name
-_START_SECONDS = 60
 # It ends when it is told to, and takes in the processes that scripts leave behind, as an init does.
 _IDLE = ["bash", "-c", "trap 'exit 0' TERM; while :; do sleep 3600 & wait; done"]
 
@@ -68,12 +60,10 @@ class Machines:
         Raises:
             TargetError: When the engine cannot.
         """
-        password = secrets.token_hex(8) + _BITING + secrets.token_hex(8)
-        redaction.register(password)
-        container = self._container(image, "postgres", "database")
-        container.with_env("POSTGRES_USER", user).with_env("POSTGRES_PASSWORD_FILE", _PASSWORD_FILE)
+        container = self._container(image, "postgres", "database", {USER: user})
+        container.with_env("POSTGRES_USER", user).with_env("POSTGRES_PASSWORD_FILE", PASSWORD_FILE)
         # A file, since the environment of a container is shown to everybody who may look at it.
-        container.with_copy_into_container(password.encode(), _PASSWORD_FILE, 0o600)
+        container.with_copy_into_container(new_password().encode(), PASSWORD_FILE, 0o600)
         return self._start(container, image)
 
     def make_bastion(self, image: str, host: str, address: str) -> Any:
@@ -88,42 +78,10 @@ class Machines:
             self._engine.client.networks.get(self.name("database")).connect(started.id)
         return started
 
-    def wait_for(self, postgres: Any) -> None:
-        """Wait until the server takes connections over the network.
-
-        Raises:
-            TargetError: When it ends, or does not come up in time; it quotes the server's log.
-        """
-        deadline = time.monotonic() + _START_SECONDS
-        while not _takes_connections(postgres):
-            with asking("look at the database's container"):
-                postgres.reload()
-                log = postgres.logs(tail=5).decode(errors="replace").strip()
-            if postgres.status != "running" or time.monotonic() > deadline:
-                raise TargetError(
-                    f"PostgreSQL does not come up in its container ({postgres.status})", remedy=redaction.redact(log)
-                )
-            time.sleep(0.05)
-
-    def password(self, postgres: Any) -> str:
-        """Return the password that the server was made with.
-
-        Raises:
-            TargetError: When it cannot be read.
-        """
-        with asking("read the password of the database"):
-            stream, _ = postgres.get_archive(_PASSWORD_FILE)
-            content = io.BytesIO(b"".join(stream))
-        with tarfile.open(fileobj=content) as tar:
-            file = tar.extractfile(_PASSWORD_FILE.rpartition("/")[2])
-            password = file.read().decode() if file else ""
-        redaction.register(password)
-        return password
-
-    def find(self, role: str, image: str) -> Any | None:
+    def find(self, role: str, image: str, labels: Mapping[str, str]) -> Any | None:
         """Return the container that an earlier run kept for *role*, started if need be.
 
-        None when there is none, or it is of another image than *image*, or was taken out of its network.
+        None when there is none, or it is of another image or has other labels, or was taken out of its network.
 
         Raises:
             TargetError: When the engine cannot start it.
@@ -131,10 +89,13 @@ class Machines:
         with asking("look for kept containers"):
             wanted = self._engine.client.images.get(image).id
             for container in self._containers():
-                if container.name == self.name(role) and container.labels.get(KEPT) and container.image.id == wanted:
+                kept = (
+                    container.name == self.name(role) and {KEPT: "true", **labels}.items() <= container.labels.items()
+                )
+                if kept and container.image.id == wanted:
                     container.start()
-                    here = {self.name("database"), *([self.name("operator")] if role == "bastion" else [])}
-                    return container if here <= container_network.addresses(container).keys() else None
+                    needed = {self.name("database"), *([self.name("operator")] if role == "bastion" else [])}
+                    return container if needed <= container_network.addresses(container).keys() else None
         return None
 
     def remove_one(self, role: str) -> None:
@@ -203,16 +164,6 @@ class Machines:
         yield from self._engine.client.containers.list(
             all=True, ignore_removed=True, filters={"label": f"{LABEL}={self._key}"}
         )
-
-
-def _takes_connections(postgres: Any) -> bool:
-    """Return whether the server is up, by what the container itself says: from here it cannot be reached."""
-    import docker.errors
-
-    try:
-        return bool(postgres.exec_run(["pg_isready", "-q", "-h", "127.0.0.1"]).exit_code == 0)
-    except docker.errors.APIError:  # the container has ended
-        return False
 
 
 def _gone(remove: Any, **words: Any) -> None:

@@ -42,11 +42,14 @@ def engine() -> Iterator[Engine]:
         engine = Engine.find()
     except TargetError as error:
         unavailable(str(error))
-    try:
-        _prepare(engine)
-        yield engine
-    finally:
-        engine.close()
+    with pytest.MonkeyPatch.context() as environment:
+        # One engine for all: each start of Podman's takes its time.
+        environment.setenv("DOCKER_HOST", engine.client_words["environment"]["DOCKER_HOST"])
+        try:
+            _prepare(engine)
+            yield engine
+        finally:
+            engine.close()
 
 
 def _prepare(engine: Engine) -> None:

@@ -41,36 +41,51 @@ class Case:
         title: What happens, in words.
         faults: As ``--fault`` takes them.
         proven: Whether the run is proven all the same.
-        database: What the database holds afterwards, where chance decides how far the command came; else empty, and
-            looked up.
+        left: What the run leaves, where chance decides how far a command came; else empty, and looked up.
         waiting: How long the run waits.
     """
 
     title: str
     faults: tuple[str, ...]
     proven: bool = False
-    database: str = ""
+    left: str = ""
     waiting: Waiting = BRIEF
 
 
-PARTLY = "what the phase builds, or a part of it"
+def _resets(when: str) -> tuple[str, ...]:
+    """Return a reset of each call that a run makes, of those it makes often not the first."""
+    calls = {
+        "GetCallerIdentity": 1,
+        "DescribeStacks": 1,
+        "GetSecretValue": 1,
+        "DescribeInstanceInformation": 1,
+        "SendCommand": 3,
+        "ListCommands": 1,
+        "GetCommandInvocation": 4,
+    }
+    return tuple(f"reset={when}:{action}@{number}" for action, number in calls.items())
+
+
+AND_THE_RUN = "on the bastion the run's folder with its key, the workspace"
+PARTLY = "what the phase builds, or a part of it; on the bastion the workspace"
 # On a bastion that has the workspace: command 1 opens the run, 2 is phase database, 3 schema, 4 data, 5 all again.
 CASES = [
     Case("Every second call to AWS is throttled", ("throttle=2",), proven=True),
-    Case("Three calls of ten are throttled, by chance", ("throttle=0.3/2",), proven=True),
     Case("SendCommand is throttled for good", ("throttle=1:SendCommand",)),
     Case("GetCommandInvocation is throttled for good", ("throttle=1:GetCommandInvocation",)),
     Case("SSM does not know a command for seconds after it took it", ("invisible=1@3",), proven=True),
-    Case("SSM never knows the command it took", ("invisible=3600@3",), database="what the phase builds"),
+    Case("SSM never knows the command it took", ("invisible=3600@3",), left=f"what the phase builds; {AND_THE_RUN}"),
     Case("A command is Delayed", ("delayed=1@3",), proven=True),
     Case("A command is not delivered in time (DeliveryTimedOut)", ("delivery-timeout=0.5@3",)),
-    Case("A command runs too long (ExecutionTimedOut)", ("execution-timeout=0.15@3",), database=PARTLY),
+    Case("A command runs too long (ExecutionTimedOut)", ("execution-timeout=0.15@3",), left=PARTLY),
     Case("A command is Undeliverable", ("undeliverable@3",)),
-    Case("A command is Undeliverable and runs all the same", ("undeliverable-ran@3",), database=PARTLY),
-    Case("The agent is lost while a command runs", ("agent-lost=0.15@3",), database=PARTLY),
+    Case("A command is Undeliverable and runs all the same", ("undeliverable-ran@3",), left=PARTLY),
     Case(
-        "The bastion reboots while a command runs", ("reboot=0.15@3",), database=PARTLY, waiting=replace(BRIEF, agent=9)
+        "The agent is lost while a command runs",
+        ("agent-lost=0.15@3",),
+        left=f"what the phase builds, or a part of it; {AND_THE_RUN}",
     ),
+    Case("The bastion reboots while a command runs", ("reboot=0.15@3",), left=PARTLY, waiting=replace(BRIEF, agent=9)),
     Case("The agent is offline before the run", ("offline",)),
     Case("The credentials have expired before the run", ("expired-credentials=1",)),
     Case("The credentials expire between two commands", ("expired-credentials=3:SendCommand",)),
@@ -80,10 +95,10 @@ CASES = [
     Case(
         "The connection breaks after SSM has a command, and stays broken",
         ("reset=after:SendCommand@3", "reset=before:ListCommands"),
-        database="what the phase builds",
+        left=f"what the phase builds; {AND_THE_RUN}",
     ),
-    Case("The connection breaks while a command is waited for", ("reset=before:GetCommandInvocation@4",), proven=True),
-    Case("The connection breaks at the first call", ("reset=before:GetCallerIdentity@1",), proven=True),
+    Case("The connection breaks once at every call there is, before its effect", _resets("before"), proven=True),
+    Case("The connection breaks once at every call there is, after its effect", _resets("after"), proven=True),
 ]
 
 
@@ -96,7 +111,7 @@ def row(case: Case, account: Callable[..., Account], database: Database, warm: P
     outcome = full_run(bad, waiting=case.waiting)
     settled(bad)
     bad.close()
-    state = f"{case.database or database.described()}; on the bastion {_on_the_bastion(bad)}"
+    state = case.left or f"{database.described()}; on the bastion {_on_the_bastion(bad)}"
     if not outcome.proven:
         clean = full_run(account(root=root))
         assert clean.proven, clean.message

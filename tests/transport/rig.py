@@ -28,6 +28,8 @@ from etl_manager.targets.embedded_postgres import EmbeddedPostgres
 ROOT = Path(__file__).parents[2]
 REGION = "us-east-1"
 DATABASE = "multitenant_analytics"
+PRISTINE = "pristine"
+"""A copy of the database as it was built, where a test keeps one."""
 BRIEF = Waiting(
     patience=1.5, pauses=(0.02, 1.5, 0.1), settling=(0.05, 0.1, 0.2), agent=1.0, cancelling=5.0, delivery=120
 )
@@ -88,6 +90,15 @@ class Account:
     def idle(self) -> bool:
         """Say whether no command is under way."""
         return not any(thread.is_alive() for thread in self.aws._agent._threads)
+
+
+def as_aws(account: Account) -> Account:
+    """Let *account* pass for AWS itself, with a cluster that is available."""
+    account.emulated = False
+    rds = account.client("rds")
+    while rds.describe_db_clusters()["DBClusters"][0]["Status"] != "available":
+        pass
+    return account
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from etl_manager.emulator.wire import AwsError
 from etl_manager.errors import DiscoveryError, ProvisioningError, WorkspaceError
 from etl_manager.targets import TargetOptions
 from etl_manager.targets.aws import AwsTarget
+from tests.transport import rig
 from tests.transport.rig import Account, full_run, project
 
 
@@ -115,19 +116,9 @@ def test_known_message_comes_first_where_several_things_are_missing(account):
     assert shown["secret"] == "not looked at"
 
 
-def on_aws(account: Any) -> Account:
-    """Return an account that passes for AWS itself, with a cluster that is available."""
-    bastion: Account = account()
-    bastion.emulated = False
-    rds = bastion.client("rds")
-    while rds.describe_db_clusters()["DBClusters"][0]["Status"] != "available":
-        pass
-    return bastion
-
-
 def test_engine_is_told_by_rds_where_aws_itself_answers(account):
     """Version, engine and status; what the policy does not allow to ask is no trouble."""
-    bastion = on_aws(account)
+    bastion = rig.as_aws(account())
     assert found(bastion)[1]["PostgreSQL"] == "16.6 (aurora-postgresql, available)"
     bastion.aws._faults._calls.append(Refused("DescribeDBClusters"))
     result, shown = found(bastion)
@@ -137,7 +128,7 @@ def test_engine_is_told_by_rds_where_aws_itself_answers(account):
 
 def test_cluster_that_is_stopped_stops_the_run(account):
     """With the line that starts it."""
-    bastion = on_aws(account)
+    bastion = rig.as_aws(account())
     bastion.client("rds").stop_db_cluster(DBClusterIdentifier=moto_account.CLUSTER)
     error, shown = found(bastion)
     assert "takes no connections: it is stopped" in shown["PostgreSQL"]

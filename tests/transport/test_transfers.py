@@ -12,12 +12,15 @@ from pathlib import Path
 
 import pytest
 
+from etl_manager.bastion.bucket import URL_SECONDS
 from etl_manager.bastion.host import Bastion
 from etl_manager.config import Config
 from etl_manager.discovery import Found
 from etl_manager.emulator import moto_account
 from etl_manager.errors import CommandError, DiscoveryError, WorkspaceError
 from etl_manager.opening import open_bastion
+from etl_manager.targets import TargetOptions
+from etl_manager.targets.aws import AwsTarget
 from tests.transport import rig
 from tests.transport.rig import BRIEF, Account, Told, project
 
@@ -188,6 +191,19 @@ def test_presigned_url_can_be_read_nowhere(depot, ballast):
         assert text
         assert "X-Amz-Signature" not in text
         assert bucket(bastion) not in text
+
+
+@pytest.mark.parametrize("region", ["eu-central-1", "ap-northeast-1"])
+def test_presigned_url_is_of_the_regions_own_endpoint(region, monkeypatch):
+    """The endpoint of all regions redirects, and no gateway endpoint of a VPC leads to it."""
+    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "x")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "y")
+    client = AwsTarget(TargetOptions(region=region)).client("s3")
+    url = client.generate_presigned_url("get_object", Params={"Bucket": "a-bucket", "Key": "k"}, ExpiresIn=URL_SECONDS)
+    assert url.startswith(f"https://a-bucket.s3.{region}.amazonaws.com/k?X-Amz-Algorithm=AWS4-HMAC-SHA256&")
+    assert f"X-Amz-Expires={URL_SECONDS}&" in url
+    assert URL_SECONDS <= 15 * 60
 
 
 def test_small_archive_needs_no_bucket(depot):

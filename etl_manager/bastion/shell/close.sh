@@ -5,6 +5,15 @@ finish_and_close() {
     local status
     finish "$1"
     status=$?
-    [[ -n $kept ]] || rm -rf "$RUNTIME"
+    [[ -n $kept ]] || remove_run
     return "$status"
+}
+
+# Another command of the run may be under way yet, when SSM told nothing of it: it ends as its files go away.
+remove_run() {
+    local attempt
+    for attempt in 1 2 3 4 5; do
+        rm -rf "$RUNTIME" 2>/dev/null && return
+        sleep "0.$attempt"
+    done
 }
