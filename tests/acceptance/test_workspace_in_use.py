@@ -52,30 +52,6 @@ def test_skip_copy_says_when_the_workspace_is_not_what_the_project_holds(built, 
     assert cloud.workspace.stat().st_ino == inode
 
 
-def test_changed_project_replaces_the_workspace(built, cloud):
-    """Without --skip-copy the bastion gets what the project holds now, and loses what it holds no more."""
-    (built.path / "sql/shared/note.sql").write_text("-- new\n")
-    try:
-        first = built.run("features/", "--verify-only")
-        assert (cloud.workspace / "sql/shared/note.sql").read_text() == "-- new\n"
-    finally:
-        (built.path / "sql/shared/note.sql").unlink()
-    second = built.run("features/", "--verify-only")
-    assert (first.status, second.status) == (0, 0)
-    assert not (cloud.workspace / "sql/shared/note.sql").exists()
-
-
-def test_tampered_workspace_is_replaced(built, cloud):
-    """A file that somebody edited on the bastion is not run: the workspace is made anew."""
-    assert built.run("features/", "--verify-only").status == 0
-    edited = cloud.workspace / "sql/aurora/data/insert-sample-data.sql"
-    edited.write_text("CREATE TABLE public.intruder ();\n")
-    outcome = built.run()
-    assert outcome.status == 0, outcome.terminal
-    assert edited.read_text() != "CREATE TABLE public.intruder ();\n"
-    assert cloud.rows("SELECT to_regclass('public.intruder')::text") == [(None,)]
-
-
 @pytest.mark.parametrize("options", [(), ("--skip-copy",)])
 def test_workspace_that_is_a_link_is_refused(built, cloud, options, tmp_path):
     """A symbolic link in the workspace's place is told and left alone, and so is what it leads to."""
@@ -107,16 +83,3 @@ def test_workspace_of_another_user_is_refused(built, cloud):
         assert (cloud.workspace / "precious").read_text() == "theirs"
     finally:
         cloud.forget_workspace()
-
-
-def test_folder_that_a_person_made_is_kept(built, cloud):
-    """What a person put in the workspace's place is moved aside, and the run says where it is."""
-    cloud.forget_workspace()
-    cloud.workspace.mkdir()
-    (cloud.workspace / "notes.txt").write_text("mine")
-    outcome = built.run()
-    assert outcome.status == 0, outcome.terminal
-    [kept] = cloud.tmp.glob("workspace.old-*")
-    assert (kept / "notes.txt").read_text() == "mine"
-    assert "was not made by a run; it is kept in" in outcome.terminal
-    assert kept.name in outcome.terminal
