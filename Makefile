@@ -34,7 +34,7 @@ report: setup  ## the Allure report of the last run, one file that opens from di
 	@$(VENV)/bin/python -m etl_manager report render
 
 test: setup lint  ## the project's own checks and tests
-	@$(VENV)/bin/python -m pytest tests/ $(ARGS)
+	@$(VENV)/bin/python -m pytest tests/ -q -n 3 --dist loadfile $(ARGS)
 
 stress: setup  ## full runs under random faults, seeded; SEEDS=200 of them
 	@SEEDS=$${SEEDS:-200} $(VENV)/bin/python -m pytest tests/stress -m stress $(ARGS)

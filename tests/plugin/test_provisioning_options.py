@@ -13,12 +13,6 @@ def pytest_collection_finish(session):
     print(session.config.stash[SETTINGS])
 """
 
-XDIST = """\
-def pytest_addoption(parser):
-    parser.addoption("--numprocesses", "--workers", dest="numprocesses", type=int)
-    parser.addoption("--dist", default="no")
-"""
-
 
 @pytest.fixture
 def provisioning(project):
@@ -55,7 +49,7 @@ def refused(found, message: str) -> None:
         (["--reset-local", "--target", "aws"], "the target is aws"),
         (["--aws-profile", "audit"], "--aws-profile audit names an account on AWS; the target is local"),
         (["--target", "azure"], "invalid choice: 'azure'"),
-        (["-n", "2"], "unrecognized arguments: -n"),
+        (["-n", "2"], "phases one after another"),
     ],
     ids=" ".join,
 )
@@ -71,14 +65,13 @@ def test_an_unknown_target_in_the_environment_is_refused(provisioning):
 
 
 def test_several_processes_are_refused_for_features_only(provisioning):
-    """With pytest-xdist installed, -n is refused for features, with the reason, and allowed for other tests."""
-    provisioning.write("xdistlike.py", XDIST)
+    """-n is refused for features, with the reason, and allowed for other tests."""
     provisioning.write("tests/test_it.py", "def test_it():\n    pass\n")
-    workers = ["-p", "xdistlike", "--workers", "2"]
+    workers = ["-n", "2"]
     for where in (".", "features/1.feature::S"):
         refused(provisioning.run(where, *workers), "phases one after another")
     assert provisioning.run("tests/", *workers).status == 0
-    assert provisioning.run("features/", "-p", "xdistlike", "--workers", "0").status == 0
+    assert provisioning.run("features/", "-n", "0").status == 0
 
 
 def test_settings_say_what_was_asked_for(provisioning):

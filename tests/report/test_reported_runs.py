@@ -58,7 +58,7 @@ def test_environment_is_told(suite, green, reported_cloud):
     assert found["emulated"].startswith("yes")
     assert found["account"] == reported_cloud.target.aws.account
     assert found["region"] == "us-east-1"
-    assert found["cluster"].startswith("arn:aws:rds:us-east-1:123456789012:cluster:")
+    assert found["cluster"].startswith(f"arn:aws:rds:us-east-1:{reported_cloud.target.aws.account}:cluster:")
     [(version,)] = reported_cloud.rows("SHOW server_version", "postgres")
     assert found["postgresql"] == version
     assert found["psql"].startswith("psql (PostgreSQL)")
