@@ -176,8 +176,9 @@ class Calls:
         started = self.clock()
         for pause in self.pauses():
             reason: list[str] = []
+            begun = self.clock()
             yield reason
-            if self.clock() - started > self.waiting.patience:
+            if begun - started > self.waiting.patience:
                 self.reachable = False
                 raise sent.error(
                     f"AWS did not answer {call} for {self.waiting.patience:.0f} s ({reason[-1]})",

@@ -117,13 +117,14 @@ class RunCommand:
         started, agent = clock(), Agent(self.client, self.calls, sent)
         for pause in self.calls.pauses():
             self.calls.sleep(pause)
+            asked = clock() - started
             answer = self._look(sent)
             waited = clock() - started
             if answer is not None and sent.status not in UNFINISHED:
                 self.on_status(sent.status, waited)
                 return judge(sent, answer, waited, waiting)
             self.on_status(f"{sent.status or 'Pending'}{agent.remark(waited)}", waited)
-            if answer is None and not sent.status and waited > waiting.patience:
+            if answer is None and not sent.status and asked > waiting.patience:
                 self.calls.reachable = False
                 raise sent.error(f"SSM took the command and did not show it for {waiting.patience:.0f} s", "")
             if waited > waiting.delivery + waiting.execution + waiting.patience:

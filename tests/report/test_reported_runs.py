@@ -56,7 +56,7 @@ def test_environment_is_told(suite, green, reported_cloud):
     found = dict(line.replace("\\", "").split("=", 1) for line in text.splitlines())
     assert found["target"] == "aws"
     assert found["emulated"].startswith("yes")
-    assert found["account"] == "123456789012"
+    assert found["account"] == reported_cloud.target.aws.account
     assert found["region"] == "us-east-1"
     assert found["cluster"].startswith("arn:aws:rds:us-east-1:123456789012:cluster:")
     [(version,)] = reported_cloud.rows("SHOW server_version", "postgres")

@@ -102,8 +102,10 @@ CASES = [
 ]
 
 
-def row(case: Case, account: Callable[..., Account], database: Database, warm: Path) -> tuple[str, Outcome]:
-    """Have a run meet *case*, then a clean one, and return the row of the table and how the first one ended."""
+def row(
+    case: Case, account: Callable[..., Account], database: Database, warm: Path, *, followed: bool
+) -> tuple[str, Outcome]:
+    """Have a run meet *case* and return the row of the table, and how it ended; *followed* by a clean one."""
     root = Path(tempfile.mkdtemp(dir=warm.parent))
     rig.copy(warm, root)
     database.empty()
@@ -112,10 +114,11 @@ def row(case: Case, account: Callable[..., Account], database: Database, warm: P
     settled(bad)
     bad.close()
     state = case.left or f"{database.described()}; on the bastion {_on_the_bastion(bad)}"
-    if not outcome.proven:
+    if followed and not outcome.proven:
         clean = full_run(account(root=root))
         assert clean.proven, clean.message
-    assert database.rows() == {tenant: [1, 2, 3, 4, 5] for tenant in rig.project().tenants}
+    if followed or outcome.proven:
+        assert database.rows() == {tenant: [1, 2, 3, 4, 5] for tenant in rig.project().tenants}
     faults = " ".join(f"`--fault {fault}`" for fault in case.faults)
     return f"| {case.title}<br>{faults} | {_seen(outcome)} | {state} |", outcome
 
@@ -160,7 +163,7 @@ def main() -> None:
         place.chmod(0o755)
         with rig.server(place) as postgres, rig.accounts(place, postgres) as account:
             warm = rig.warm(account)
-            rows = [row(case, account, Database(postgres), warm)[0] for case in CASES]
+            rows = [row(case, account, Database(postgres), warm, followed=True)[0] for case in CASES]
     DOCUMENT.write_text(document(rows), encoding="utf-8")
 
 

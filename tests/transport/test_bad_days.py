@@ -16,8 +16,11 @@ def warm(account):
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.title)
 def test_run_on_a_bad_day_ends_as_documented(case, account, database, warm):
-    """It is proven where it can be; the row of docs/faults.md is what it shows; the next run is proven."""
-    row, outcome = faults.row(case, account, database, warm)
+    """It is proven where it can be; the row of docs/faults.md is what it shows.
+
+    Where chance decides what a command left, the next run is proven all the same; the stress test has it so for all.
+    """
+    row, outcome = faults.row(case, account, database, warm, followed=bool(case.left))
     assert outcome.proven == case.proven, outcome.message
     assert row in DOCUMENT.read_text(encoding="utf-8").splitlines()
 
