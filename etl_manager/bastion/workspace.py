@@ -102,7 +102,7 @@ def check_skipped_copy(found: BastionFacts, archive: Archive, path: str) -> list
         raise WorkspaceError(
             f"[WARNING] Workspace directory {path} does not exist on Bastion Host\n"
             "[WARNING] You may need to run without --skip-copy first to transfer files",
-            remedy="Run again without --skip-copy.",
+            remedy="Run again without --skip-copy, and with bastion.autoTransfer.enabled as it is by default.",
         )
     if not found.holds(archive):
         return [f"[WARNING] The workspace {path} on the bastion is not what this project holds now; using it as it is"]

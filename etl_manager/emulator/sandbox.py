@@ -1,8 +1,9 @@
 """The bastion of the local target: a directory of this machine, with real bash and psql.
 
 What is emulated about it: scripts run as the operator and not as root, the operating system is the
-operator's, and ``/tmp`` is a folder of the sandbox. For that, ``/tmp`` at the start of a word of a script is
-rewritten before it runs; what a script prints is not rewritten back.
+operator's, and ``/tmp`` is a folder of the sandbox, as are the other places where a bastion may keep a workspace.
+For that, such a path at the start of a word of a script is rewritten before it runs; what a script prints is not
+rewritten back.
 """
 
 from __future__ import annotations
@@ -20,8 +21,8 @@ from typing import IO
 
 from etl_manager.errors import TargetError
 
-# A word that begins with /tmp: not a part of another path, nor of base64 text.
-_TMP = re.compile(r"(?<![\w./~+\])}-])(?<!\$)/tmp(?![\w.+-])|(?<=:-)/tmp(?![\w.+-])")
+# A word that begins with one of these: not a part of another path, nor of base64 text.
+_OWN = re.compile(r"(?:(?<![\w./~+\])}-])(?<!\$)|(?<=:-))/(?:tmp|home|opt|srv|data)(?![\w.+-])")
 _REBOOT_SECONDS = 5
 _PLAIN = re.compile(r"[\w./-]+")
 _ORCHESTRATION = "var/lib/amazon/ssm/{instance}/document/orchestration/{command}/awsrunShellScript"
@@ -86,8 +87,8 @@ class SandboxHost:
             time.sleep(0.01)
 
     def mapped(self, text: str) -> str:
-        """Return *text* with ``/tmp`` pointing into the sandbox."""
-        return _TMP.sub(lambda _: self._tmp, text)
+        """Return *text* with ``/tmp`` and the like pointing into the sandbox."""
+        return _OWN.sub(lambda found: f"{self.root}{found[0]}", text)
 
     def _environment(self) -> dict[str, str]:
         """HOME is not set, as on EC2, where the agent is a system service."""

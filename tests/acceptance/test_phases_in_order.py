@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -60,6 +61,35 @@ def test_phase_of_ones_own_is_a_phase_like_the_others(built, cloud):
         outcome = built.run("features/", "--config-json", config)
     assert outcome.status == 1
     assert "not run because phase grants failed" in outcome.terminal
+
+
+MINIMAL = {
+    "aurora": {
+        "phases": {
+            "database": {"connection_db": "postgres", "description": "Database creation phase"},
+            "schema": {"connection_db": "multitenant_analytics", "description": "Schema creation phase"},
+        }
+    },
+    "bastion": {"autoTransfer": {"enabled": True, "directories": ["sql", "scripts"], "files": ["config.json"]}},
+}
+
+
+def test_minimal_configuration_builds_and_proves_everything(built, cloud):
+    """The user's own sample, which names two phases and no tenant, runs as it is."""
+    cloud.empty()
+    outcome = built.run("features/", "--config-json", built.write("minimal.json", MINIMAL))
+    assert outcome.status == 0, outcome.terminal
+    assert "10 created, 0 repaired." in outcome.terminal
+    assert cloud.rows("SELECT count(*) FROM tenant_c.users") == [(5,)]
+
+
+def test_workspace_may_be_elsewhere(built, cloud):
+    """bastion.workingDirectory is where the archive goes; on the local bastion that is in its sandbox too."""
+    elsewhere = {"bastion": {"workingDirectory": "/home/ec2-user/etl/workspace"}}
+    outcome = built.run("features/1-database.feature", "--config-json", built.write("elsewhere.json", elsewhere))
+    assert outcome.status == 0, outcome.terminal
+    assert (cloud.tmp.parent / "home/ec2-user/etl/workspace/scripts/2-sql-execute.sh").exists()
+    assert not Path("/home/ec2-user/etl").exists()
 
 
 def test_every_node_id_can_be_pasted_back(built):

@@ -20,7 +20,7 @@ def test_skip_copy_without_a_workspace_gives_the_two_warnings(built, cloud):
     assert outcome.status == 1
     lines = outcome.terminal.splitlines()
     assert [lines.count(warning) for warning in WARNINGS] == [1, 1]
-    assert "next:  Run again without --skip-copy." in outcome.terminal
+    assert "next:  Run again without --skip-copy" in outcome.terminal
     assert "Traceback" not in outcome.terminal
     assert cloud.snapshot() == before
     assert not cloud.workspace.exists()
