@@ -20,6 +20,9 @@ from etl_manager.progress import Progress
 from etl_manager.provisioning import LOG, Run
 from etl_manager.targets import Target
 
+ON_AWS = "aws"
+"""The target whose preflight is shown, and whose bastion is asked for it."""
+
 
 def open_run(
     config: Config,
@@ -44,7 +47,13 @@ def open_run(
         CommandError: When its first command did not run to its end.
     """
     config = replace(config, region=target.region)  # where the run is, whatever the file says
-    found, bastion = _preflight(config, target, skip_copy=skip_copy, progress=progress, warn=warn, waiting=waiting)
+    preflight = Preflight()
+    try:
+        found, bastion = _preflight(
+            config, target, preflight, skip_copy=skip_copy, progress=progress, warn=warn, waiting=waiting
+        )
+    finally:
+        _show(preflight, target, progress, attach)
     batches = Batches(config, bastion, found.connection, progress, attach)
     environment = Environment(
         target=target.name,
@@ -60,20 +69,23 @@ def open_run(
     return Run(config, batches, verify_only, progress, target.witness_conninfo, environment)
 
 
-def _preflight(config: Config, target: Target, *, progress: Progress, **how: Any) -> tuple[Found, Bastion]:
-    """Look at all that the run stands on, and show it in one table, also where something is missing."""
-    preflight = Preflight()
-    on_aws = target.name == "aws"
-    try:
-        found, bastion = open_bastion(config, target, progress=progress, preflight=preflight, **how)
-        if on_aws:
-            progress.status("looking at the bastion")
-            _look_at(bastion, preflight, how["warn"])
-    finally:
-        title = f"what the run stands on ({target.name}{', emulated' if target.emulated else ''})"
-        for line in preflight.lines(title):
-            progress.say(line) if on_aws else LOG.info("%s", line)
+def _preflight(
+    config: Config, target: Target, preflight: Preflight, *, progress: Progress, **how: Any
+) -> tuple[Found, Bastion]:
+    """Look at all that the run stands on."""
+    found, bastion = open_bastion(config, target, progress=progress, preflight=preflight, **how)
+    if target.name == ON_AWS:
+        progress.status("looking at the bastion")
+        _look_at(bastion, preflight, how["warn"])
     return found, bastion
+
+
+def _show(preflight: Preflight, target: Target, progress: Progress, attach: Attach) -> None:
+    """Show the table, also where something is missing; on targets that the suite made itself the log is enough."""
+    lines = preflight.lines(f"what the run stands on ({target.name}{', emulated' if target.emulated else ''})")
+    for line in lines:
+        progress.say(line) if target.name == ON_AWS else LOG.info("%s", line)
+    attach("preflight", "\n".join(lines), "text")
 
 
 def _look_at(bastion: Bastion, preflight: Preflight, warn: Callable[[str], None]) -> None:
