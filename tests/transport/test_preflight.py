@@ -87,6 +87,10 @@ def test_bastion_without_psql_stops_the_run_with_the_line_that_installs_it(accou
     assert table(outcome.said)["psql"] == "MISSING: The bastion lacks psql"
     assert table(outcome.said)["secret"] == "AuroraPostgresSecret (user postgres)"
     assert database.rows() is None
+    assert [command["Comment"].partition(" [")[0] for command in bastion.commands()] == [
+        "etl-manager open",
+        "etl-manager clean up",
+    ]
     assert bastion.left() == []
 
 
