@@ -7,62 +7,27 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
-
-import pytest
-from botocore.exceptions import ClientError
 
 from etl_manager import config
 from etl_manager.opening import open_run
 from etl_manager.progress import Silence
 from etl_manager.provisioning import Run
 from etl_manager.targets.container import ContainerTarget
+from tests.commands import Commands
 
 ROOT = Path(__file__).parents[2]
-UNFINISHED = {"Pending", "InProgress", "Delayed", "Cancelling"}
 
 
-class Bastion:
+class Bastion(Commands):
     """The bastion container of *target*."""
+
+    patience = 30
 
     def __init__(self, target: ContainerTarget) -> None:
         assert target.aws is not None
         self.target = target
         self.instance_id = target.aws.instance_id
         self.ssm = target.client("ssm")
-
-    def send(self, *commands: str, **parameters: str) -> str:
-        """Send *commands* and return the command's id."""
-        values = {"commands": list(commands)} | {name: [value] for name, value in parameters.items()}
-        sent = self.ssm.send_command(
-            InstanceIds=[self.instance_id], DocumentName="AWS-RunShellScript", Parameters=values
-        )
-        return str(sent["Command"]["CommandId"])
-
-    def look(self, command_id: str) -> dict[str, Any]:
-        """Return the invocation as it stands."""
-        answer: dict[str, Any] = self.ssm.get_command_invocation(CommandId=command_id, InstanceId=self.instance_id)
-        return answer
-
-    def wait(self, command_id: str, until: Callable[[dict[str, Any]], bool] | None = None) -> dict[str, Any]:
-        """Poll until the command is finished, or *until* holds; fail after 30 s."""
-        deadline = time.monotonic() + 30
-        seen: dict[str, Any] = {}
-        while time.monotonic() < deadline:
-            try:
-                seen = self.look(command_id)
-            except ClientError as error:
-                if error.response["Error"]["Code"] != "InvocationDoesNotExist":
-                    raise
-            else:
-                if until(seen) if until else seen["Status"] not in UNFINISHED:
-                    return seen
-            time.sleep(0.05)
-        pytest.fail(f"still {seen}")
-
-    def run(self, *commands: str, **parameters: str) -> dict[str, Any]:
-        """Send *commands* and return the finished invocation."""
-        return self.wait(self.send(*commands, **parameters))
 
     def ping_status(self) -> str:
         """Return what SSM says of the agent."""

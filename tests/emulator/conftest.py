@@ -10,16 +10,15 @@ from typing import Any
 import boto3
 import pytest
 from botocore.config import Config
-from botocore.exceptions import ClientError
 
 from etl_manager.emulator import EmulatedAws, SandboxHost
 from etl_manager.targets.postgres_binaries import programs
+from tests.commands import Commands
 
 REGION = "eu-west-1"
-UNFINISHED = {"Pending", "InProgress", "Delayed", "Cancelling"}
 
 
-class Bastion:
+class Bastion(Commands):
     """An emulated AWS and a client of its SSM."""
 
     def __init__(self, aws: EmulatedAws, root: Path) -> None:
@@ -38,41 +37,6 @@ class Bastion:
             aws_secret_access_key=self.aws.secret_access_key,
             config=Config(retries={"total_max_attempts": 1}, proxies={}, **config),
         )
-
-    def send(self, *commands: str, timeout: int = 600, **parameters: str) -> str:
-        """Send *commands* and return the command's id."""
-        values = {"commands": list(commands)} | {name: [value] for name, value in parameters.items()}
-        sent = self.ssm.send_command(
-            InstanceIds=[self.instance_id],
-            DocumentName="AWS-RunShellScript",
-            Parameters=values,
-            TimeoutSeconds=timeout,
-        )
-        return sent["Command"]["CommandId"]
-
-    def look(self, command_id: str) -> dict[str, Any]:
-        """Return the invocation as it stands."""
-        return self.ssm.get_command_invocation(CommandId=command_id, InstanceId=self.instance_id)
-
-    def wait(self, command_id: str, until: Callable[[dict[str, Any]], bool] | None = None) -> dict[str, Any]:
-        """Poll until the command is finished, or *until* holds; fail after 20 s."""
-        deadline = time.monotonic() + 20
-        seen: dict[str, Any] = {}
-        while time.monotonic() < deadline:
-            try:
-                seen = self.look(command_id)
-            except ClientError as error:
-                if error.response["Error"]["Code"] != "InvocationDoesNotExist":
-                    raise
-            else:
-                if until(seen) if until else seen["Status"] not in UNFINISHED:
-                    return seen
-            time.sleep(0.02)
-        pytest.fail(f"still {seen}")
-
-    def run(self, *commands: str, **parameters: str) -> dict[str, Any]:
-        """Send *commands* and return the finished invocation."""
-        return self.wait(self.send(*commands, **parameters))
 
     @staticmethod
     def alive(pid: str) -> bool:
