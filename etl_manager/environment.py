@@ -19,6 +19,7 @@ class Environment:
     Attributes:
         target: ``local``, ``container`` or ``aws``.
         emulated: True whenever what answered is not AWS itself.
+        account: The AWS account of the credentials in use.
         region: The AWS region.
         stack: The stack that names the cluster.
         cluster_arn: The cluster's ARN, where the stack has it; else empty.
@@ -30,6 +31,7 @@ class Environment:
 
     target: str
     emulated: bool
+    account: str
     region: str
     stack: str
     cluster_arn: str

@@ -58,6 +58,7 @@ def open_run(
     environment = Environment(
         target=target.name,
         emulated=target.emulated,
+        account=found.account,
         region=target.region,
         stack=found.stack,
         cluster_arn=found.cluster_arn,

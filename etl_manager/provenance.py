@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
+
+from etl_manager import checkout
+from etl_manager.checkout import git
 
 _SCP_LIKE = re.compile(r"(?:[\w.-]+@)?(?P<host>[\w.-]+):(?!//)(?P<path>.+)")
 _URL = re.compile(r"(?:https?|ssh|git)://(?:[^@/]+@)?(?P<host>[\w.-]+)(?::\d+)?/(?P<path>.+)")
@@ -43,11 +44,11 @@ class Source:
 
 def source(root: Path) -> Source:
     """Return what *root* is a checkout of; nothing is asked of the network."""
-    commit = _git(root, "rev-parse", "HEAD")
-    if not commit:
+    commit, dirty = checkout.state(root)
+    if commit is None:
         return Source()
-    dirty = bool(_git(root, "status", "--porcelain", "--", "."))
-    web, prefix = _web(_git(root, "remote", "get-url", "origin")), _git(root, "rev-parse", "--show-prefix")
+    web = _web(git(root, "remote", "get-url", "origin") or "")
+    prefix = git(root, "rev-parse", "--show-prefix") or ""
     return Source(commit=commit, dirty=dirty, web=web, prefix=prefix)
 
 
@@ -57,17 +58,3 @@ def _web(remote: str) -> str:
     if found is None:
         return ""
     return f"https://{found['host']}/{found['path'].removesuffix('/').removesuffix('.git')}"
-
-
-def _git(root: Path, *words: str) -> str:
-    """Return what git says; nothing where there is no git, or *root* is no checkout of its own."""
-    # A hook of git's runs with these set, and they would point at another repository.
-    inherited = {"GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"}
-    environment = {name: value for name, value in os.environ.items() if name not in inherited}
-    try:
-        done = subprocess.run(
-            ["git", "-C", str(root), *words], capture_output=True, text=True, check=False, env=environment, timeout=60
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
-    return done.stdout.strip() if done.returncode == 0 else ""

@@ -44,6 +44,8 @@ ROOMS = {
     "redaction": set(),
     "progress": set(),
     "network": set(),
+    "checkout": set(),
+    "provenance": {"checkout"},
     "environment": {"network"},
     "phases": {"errors"},
     "config": MODEL,

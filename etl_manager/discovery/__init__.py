@@ -50,6 +50,11 @@ class Found:
     agent_version: str
     connection: Connection
 
+    @property
+    def account(self) -> str:
+        """The AWS account of who asks; it stands in every ARN."""
+        return self.caller.split(":")[4]
+
 
 def discover(config: Config, client: ClientFor, preflight: Preflight, *, emulated: bool) -> Found:
     """Find cluster, credentials and bastion, and fill in the table of *preflight*.

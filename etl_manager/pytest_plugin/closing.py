@@ -17,7 +17,7 @@ from etl_manager.provenance import Source
 from etl_manager.provisioning import Run
 from etl_manager.pytest_plugin.collection import ROW, SCENARIO, project_config
 from etl_manager.pytest_plugin.options import SETTINGS
-from etl_manager.pytest_plugin.session import ACCOUNT, RUN
+from etl_manager.pytest_plugin.session import RUN
 from etl_manager.report import SUMMARY, VERDICT_PAGE, closing
 from etl_manager.report.assessment import Assessment
 from etl_manager.report.contents import headline
@@ -51,7 +51,6 @@ class Closing:
             project_config(config),
             config.stash[SETTINGS].target,
             run,
-            account_id=config.stash.get(ACCOUNT, ""),
             source=self._source,
             digest=self._digest,
         )

@@ -15,13 +15,10 @@ from etl_manager.provisioning import LOG, Run
 from etl_manager.pytest_plugin.collection import project_config
 from etl_manager.pytest_plugin.options import SETTINGS, Mode
 from etl_manager.pytest_plugin.terminal import PROGRESS
-from etl_manager.report.facts import account
 from etl_manager.targets import TargetOptions, open_target
 
 RUN = pytest.StashKey[Run]()
 """Where ``pytestconfig.stash`` keeps the `Run` once it was opened."""
-ACCOUNT = pytest.StashKey[str]()
-"""Where it keeps the AWS account, or why that is not known."""
 TOLD = pytest.StashKey[bool]()
 """Set once a scenario has said why there is no run."""
 
@@ -65,7 +62,6 @@ def opened(config: pytest.Config) -> Iterator[Run]:
             warn=warn,
         )
         config.stash[RUN] = run
-        config.stash[ACCOUNT] = account(target.client)
         try:
             yield run
         finally:

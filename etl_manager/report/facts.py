@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable
-from typing import Any
 
-from etl_manager.asking import asking
 from etl_manager.config import Config
-from etl_manager.errors import DiscoveryError
 from etl_manager.provenance import Source
 from etl_manager.provisioning import Run
 
@@ -16,32 +12,20 @@ UNKNOWN = "not known: the environment was not opened"
 EMULATED = "yes: what answered is not AWS"
 
 
-def account(client: Callable[[str], Any]) -> str:
-    """Return the AWS account of the credentials in use, or why it is not known (AWS: STS GetCallerIdentity)."""
-    try:
-        with asking("STS", "GetCallerIdentity", "the credentials"):
-            return str(client("sts").get_caller_identity()["Account"])
-    except DiscoveryError as error:
-        return f"not known: {error.what.splitlines()[0]}"
-
-
-def facts(
-    config: Config, target: str, run: Run | None, *, account_id: str, source: Source, digest: str
-) -> dict[str, str]:
+def facts(config: Config, target: str, run: Run | None, *, source: Source, digest: str) -> dict[str, str]:
     """Return name and value of each fact, in the order they are read.
 
     Args:
         config: What was to be there.
         target: The target that was asked for.
         run: The run; None where the environment was not opened.
-        account_id: What `account` returned.
         source: The commit.
         digest: That of ``sql/``.
     """
     known = {
         "target": target,
         "emulated": UNKNOWN,
-        "account": account_id or UNKNOWN,
+        "account": UNKNOWN,
         "region": config.region,
         "stack": UNKNOWN,
         "cluster": UNKNOWN,
@@ -59,6 +43,7 @@ def facts(
         known |= {
             "target": place.target,
             "emulated": EMULATED if place.emulated else "no",
+            "account": place.account,
             "region": place.region,
             "stack": place.stack,
             "cluster": place.cluster_arn or f"{place.host}:{place.port}",
