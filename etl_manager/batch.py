@@ -7,9 +7,9 @@ import logging
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
-from etl_manager import phases
+from etl_manager import phases, sql_files
 from etl_manager.bastion.host import Bastion, Connection
 from etl_manager.bastion.script import Step
 from etl_manager.bastion.verdict import Invocation
@@ -25,7 +25,11 @@ INSPECTIONS = str(phases.INSPECTION.parent)
 NO_CONNECTION, SQL_FAILED = 2, 3
 """Exit statuses of the engine, which are psql's own (PostgreSQL manual, psql, "Exit Status")."""
 
-_PSQL_ERROR = re.compile(r"^psql:(?P<file>[^:]+):(?P<line>\d+): (?:ERROR|FATAL|PANIC): +(?P<message>.*)$", re.MULTILINE)
+_PLACED = re.compile(
+    r"^psql:(?P<file>.+?):(?P<line>\d+): (?:(?P<severity>[^\s:]+) ?: +)?(?P<message>.*)$", re.MULTILINE
+)
+"""What psql says of a line of a file: a server's message, with its severity in the server's language, or its own."""
+_PSQLS_OWN = "error"
 _ANY_ERROR = re.compile(r"^(?:psql: error: |\[ERROR\] |.*?(?:ERROR|FATAL): +)(?P<message>.*)$", re.MULTILINE)
 
 
@@ -60,7 +64,12 @@ class Batches:
             f"{title} · {len(self.config.tenants)} tenants · {status} · {seconds:.0f} s"
         )
         for file in dict.fromkeys(files):
-            self.attach(file, (self.config.root / file).read_text(encoding="utf-8"), "sql")
+            text = (self.config.root / file).read_text(encoding="utf-8")
+            self.attach(file, text, "sql")
+            if why := sql_files.destroys(text):
+                self.progress.say(f"{file} destroys: {why}")
+                LOG.warning("%s destroys: %s", file, why)
+                self.attach(f"what {file} destroys", why, "text")
         invocation, steps = self.bastion.batch(files, self.connection, title, closing=closing)
         self._keep(title, invocation, steps)
         must = len(files) if needed is None else needed
@@ -115,16 +124,13 @@ class Batches:
             "SSM command": invocation.command_id,
             "instance": invocation.instance_id,
         }
-        placed = _PSQL_ERROR.search(step.stderr)
-        message = placed or _ANY_ERROR.search(step.stderr)
-        told = message["message"] if message else step.stderr.strip()[-300:] or "no message"
+        why = cause(step.stderr)
+        told = why.message
         if step.exit_code == SQL_FAILED:
-            if placed:
-                where["SQL"] = f"{placed['file']}:{placed['line']}"
             return SqlError(
-                f"PostgreSQL refused a statement: {told}",
-                where=where | {"detail": _context(step.stderr)},
-                remedy="Nothing after it was run. Correct the cause and run again: every phase is safe to repeat.",
+                f"{'psql could not go on' if why.by_psql else 'PostgreSQL refused a statement'}: {told}",
+                where=where | {"SQL": why.place or step.file, "detail": why.detail},
+                remedy="Nothing after it was run. Correct the cause and run again.",
             )
         if step.exit_code == NO_CONNECTION:
             return EnvironmentTrouble(
@@ -162,7 +168,26 @@ def _connection_remedy(told: str, config: Config) -> str:
     )
 
 
-def _context(stderr: str) -> str:
-    """Return PostgreSQL's DETAIL or HINT, which name the row or the tenant."""
-    found = re.findall(r"^(?:DETAIL|HINT): +(.*)$", stderr, re.MULTILINE)
-    return "; ".join(found[:2])
+class Cause(NamedTuple):
+    """Why psql stopped: file and line, the message, its detail and hint, and whether psql itself says so."""
+
+    place: str
+    message: str
+    detail: str
+    by_psql: bool
+
+
+def cause(stderr: str) -> Cause:
+    """Return why psql stopped, by what it printed.
+
+    It stops at the first error that is not tolerated, so that this is the last to be named with its place.
+    """
+    placed = list(_PLACED.finditer(stderr))
+    if not placed:
+        found = _ANY_ERROR.search(stderr)
+        return Cause("", found["message"] if found else stderr.strip()[-300:] or "no message", "", by_psql=False)
+    last = placed[-1]
+    # The labels are in the server's language, too, and two blanks follow each.
+    details = re.findall(r"^(?!CONTEXT)[^\W\d]\w* ?:  (.*)$", stderr[last.end() :], re.MULTILINE)
+    by_psql = last["severity"] == _PSQLS_OWN
+    return Cause(f"{last['file']}:{last['line']}", last["message"], "; ".join(details[:2]), by_psql)

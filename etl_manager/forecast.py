@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from etl_manager import phases
+from etl_manager import phases, sql_files
 from etl_manager.config import Config
 from etl_manager.drift import OBSERVED, predict
 from etl_manager.look import Look
@@ -13,7 +13,9 @@ def forecast(config: Config, look: Look) -> list[str]:
     lines = []
     for phase in config.phases:
         lines.append(f"{phase.name}: {phase.description or 'no description'}, in {phase.connection_db}")
-        lines += [f"  {file}" for file in phases.sql_files(config.root, phase.name)]
+        for file in phases.sql_files(config.root, phase.name):
+            why = sql_files.destroys((config.root / file).read_text(encoding="utf-8"))
+            lines.append(f"  {file}" + (f", which destroys: {why}" if why else ""))
         if phase.name in OBSERVED:
             report = predict(phase.name, look, config.users_per_tenant)
             lines += [f"  would be {change}" for change in report.changes] or ["  nothing to change"]

@@ -12,7 +12,7 @@ from etl_manager.batch import Batches
 from etl_manager.config import Config
 from etl_manager.drift import PhaseReport, compare
 from etl_manager.environment import Environment
-from etl_manager.errors import DatabaseMissing, PhaseNotRun, ProvisioningError
+from etl_manager.errors import DatabaseMissing, PhaseNotRun, ProvisioningError, SqlError
 from etl_manager.forecast import forecast
 from etl_manager.gate.catalogue import Catalogue
 from etl_manager.look import Look, read_counts
@@ -25,6 +25,10 @@ LOOKING = phases.INSPECTION.as_posix()
 COUNT_ROWS = phases.INSPECTION.with_name("count-rows.sql").as_posix()
 CATALOGUE = phases.INSPECTION.with_name("inspect-catalogue.sql").as_posix()
 LOG = logging.getLogger("etl_manager")
+REPEATED = (
+    "The four phases were run a second time, to prove that they can be: their files must be safe to repeat.\n"
+    "What may run only once belongs into a phase of its own under aurora.phases, which a run does not repeat."
+)
 
 
 @dataclass
@@ -75,16 +79,28 @@ class Run:
         return self._seen.now
 
     def again(self) -> list[PhaseReport]:
-        """Run every phase once more, in one command, and return what that changed.
+        """Run the four phases once more, in one command, and return what that changed.
+
+        A phase of the user's own runs once in a run: it need not be safe to repeat.
 
         Raises:
             ProvisioningError: As `ensure`.
         """
         before = self.ensure(self._before_verification()[-1])
-        files = [*(file for phase in self.config.phases for file in self._files(phase.name)), LOOKING]
-        steps = self._prove("all phases again", files, self.config.database)
+        if own := [phase.name for phase in self.config.phases if phase.name not in phases.BUILT_IN]:
+            self.progress.say(f"run once, and not repeated: {', '.join(own)}")
+        files = [*(file for name in phases.BUILT_IN for file in self._files(name)), LOOKING]
+        try:
+            steps = self._prove("all phases again", files, self.config.database)
+        except SqlError as error:
+            error.remedy = REPEATED
+            raise
         self._seen.take_look(steps[len(files) - 1])
-        return [self._told(compare(name, before, self._seen.now, before)) for name in self._before_verification()]
+        return [
+            self._told(compare(name, before, self._seen.now, before))
+            for name in phases.BUILT_IN
+            if name != VERIFICATION
+        ]
 
     def verification(self) -> Verification:
         """Return what the verification printed, read again by the second witness where there is one.

@@ -4,6 +4,8 @@
 # usage: scripts/2-sql-execute.sh CONFIG.json sql/aurora/PHASE/FILE.sql
 #
 # PHASE decides the database: aurora.phases.PHASE.connection_db of CONFIG.json, or the phase's default.
+# Files of verification and inspection run in read-only sessions, those of verification in one read-only transaction.
+# Files of teardown destroy: they run only where CONFIRM_DATABASE names the tenants' database again.
 # The connection comes from the environment:
 #   AURORA_ENDPOINT, AURORA_PORT (default 5432), AURORA_USER, AURORA_PASSWORD
 #   AURORA_SSLMODE, AURORA_SSLROOTCERT (optional): as libpq's sslmode and sslrootcert
@@ -95,7 +97,7 @@ choose_database() {
     local paths default=
     paths="[\"aurora\", \"phases\", \"$phase\", \"connection_db\"]"
     case $phase in
-    database | inspection)
+    database | inspection | teardown)
         default=postgres
         ;;
     schema | data | verification)
@@ -119,6 +121,17 @@ check_sql_file() {
     done
     [[ -f $file && -r $file ]] ||
         die "cannot read $file in $PWD; run from the workspace root, or transfer the files first"
+}
+
+# confirm_teardown: refuse a file that destroys, unless the name of what it destroys was given again.
+confirm_teardown() {
+    local name
+    [[ $phase == teardown ]] || return 0
+    name=$(first_string "$config" '[["aurora", "databaseName"], ["aurora", "phases", "schema", "connection_db"]]') ||
+        die "$config cannot be read as a configuration: $name"
+    name=${name:-multitenant_analytics}
+    [[ ${CONFIRM_DATABASE:-} == "$name" ]] || die "$sql_file destroys the database $name with all its tenants." \
+        "To do that, give its name again: CONFIRM_DATABASE=$(printf %q "$name") scripts/2-sql-execute.sh $config $sql_file"
 }
 
 # by_hand USER PASSWORD: write the pgpass file from a password in the clear.
@@ -187,15 +200,38 @@ prepare_connection() {
     unset PGPASSWORD PGHOSTADDR PGSERVICE PGSERVICEFILE
 }
 
+# connects_again FILE [DEPTH]: whether FILE, or one it includes, holds a \connect, wherever on its line; also where that
+# cannot be seen.
+connects_again() {
+    local text name depth=${2:-0} connects='\\c(onnect)?([[:space:]\\]|$)'
+    local includes='\\(i|ir|include|include_relative)[[:blank:]]+([^[:space:]\\]+)'
+    [[ -f $1 && $depth -lt 8 ]] || return 0
+    text=$(<"$1")
+    [[ ! $text =~ $connects ]] || return 0
+    while [[ $text =~ $includes ]]; do
+        text=${text#*"${BASH_REMATCH[0]}"} name=${BASH_REMATCH[2]//\'/}
+        [[ ${BASH_REMATCH[1]} != *r* ]] || name=${1%/*}/$name
+        ! connects_again "$name" $((depth + 1)) || return 0
+    done
+    return 1
+}
+
 # Run psql and report how it went.
 execute() {
     # The first command runs as soon as the connection stands; from there on no secret is on disk, and none is left
     # there should this script be killed. A file that connects once more needs it a second time, and keeps it to its end.
     # shellcheck disable=SC2016  # psql's shell expands it: a path is not pasted into a command
-    local status=0 once_connected='\! rm -f -- "$PGPASSFILE"' connects=$'(^|\n)[[:blank:]]*\\\\c(onnect)?[[:space:]]'
-    [[ ! $(<"$sql_file") =~ $connects ]] || once_connected='\! :'
+    local status=0 once_connected='\! rm -f -- "$PGPASSFILE"' observing=no files=(-f "$sql_file")
+    ! connects_again "$sql_file" || once_connected='\! :'
+    case $phase in
+    inspection | verification) export PGOPTIONS="${PGOPTIONS:-} -c default_transaction_read_only=on" ;;
+    esac
+    if [[ $phase == verification ]]; then
+        [[ $(<"$sql_file") != *shared/observation.sql* ]] || observing=yes
+        files=(-v observing="$observing" -f sql/shared/read-only.sql -f "$sql_file" -f sql/shared/still-read-only.sql)
+    fi
     psql -X -w -q -v ON_ERROR_STOP=1 -v config_file="$config" \
-        -c "$once_connected" -f "$sql_file" </dev/null &
+        -c "$once_connected" "${files[@]}" </dev/null &
     psql_pid=$!
     wait "$psql_pid" || status=$?
     psql_pid=
@@ -218,6 +254,7 @@ main() {
     command -v psql >/dev/null ||
         die "psql is not installed; on Amazon Linux 2023: sudo dnf install -y postgresql16"
     choose_database
+    confirm_teardown
 
     trap cleanup EXIT
     trap 'interrupted HUP 129' HUP

@@ -59,10 +59,11 @@ ROOMS = {
     "zero_etl": {"errors"},
     "bastion": {"asking", "config", "errors", "redaction"},
     "discovery": {"asking", "bastion", "config", "errors"},
-    "batch": {"bastion", "config", "errors", "phases", "progress"},
+    "sql_files": {"config", "errors", "phases"},
+    "batch": {"bastion", "config", "errors", "phases", "progress", "sql_files"},
     "emulator": {"errors"},
     "targets": {"emulator", "errors", "network", "progress", "redaction"},
-    "forecast": {"config", "drift", "look", "phases"},
+    "forecast": {"config", "drift", "look", "phases", "sql_files"},
     "seen": {"bastion", "look", "verification"},
 }
 """The rooms that know little, and all that each may import of the others. Those that put them together are not here."""

@@ -21,6 +21,7 @@ from etl_manager import evidence
 from etl_manager.errors import ConfigError
 from etl_manager.pytest_plugin import guards, tenants
 from etl_manager.pytest_plugin.options import SETTINGS
+from etl_manager.sql_files.check import check as check_sql_files
 
 CONFIG = pytest.StashKey[configuration.Config]()
 """Where ``pytestconfig.stash`` keeps the `Config`; use `project_config`, which loads it."""
@@ -40,14 +41,16 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def project_config(config: pytest.Config) -> configuration.Config:
-    """Return the project's configuration, which is read once a run and only when it is needed.
+    """Return the project's configuration, which is read once a run and only when it is needed, and the SQL with it.
 
     Raises:
-        ConfigError: When it cannot be used.
+        ConfigError: When it, or an SQL file of its phases, cannot be used.
     """
     if CONFIG not in config.stash:
         settings = config.stash[SETTINGS]
-        config.stash[CONFIG] = configuration.load(settings.config_path, settings.root)
+        loaded = configuration.load(settings.config_path, settings.root)
+        check_sql_files(loaded)
+        config.stash[CONFIG] = loaded
     return config.stash[CONFIG]
 
 

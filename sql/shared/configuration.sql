@@ -1,11 +1,12 @@
 -- What every file here starts with: the configuration, read once, the same way.
 -- included by: sql/aurora/<phase>/*.sql (\ir)
 -- variables:   config_file (default config.json in the working directory)
--- leaves:      psql variables database, and database_conninfo: \connect -reuse-previous=on :"database_conninfo";
+-- leaves:      psql variables database, and database_conninfo, to connect with -reuse-previous=on :"database_conninfo";
 --              pg_temp.configuration (content, database, users_per_tenant);
 --              pg_temp.tenant (ordinal, name): the configured tenants, in the order of the file;
 --              pg_temp.sample_users(tenant): the sample rows that tenant must hold.
--- Temporary objects live in this session only; nothing else is written.
+-- Temporary objects live in this session only; nothing else is written. A session is told once: a second time it is
+-- left as it is, and where sessions are read-only, this is the one transaction of it that writes.
 \set QUIET on
 \pset pager off
 \encoding UTF8
@@ -15,6 +16,10 @@
   \set config_file config.json
 \endif
 \set config `cat :'config_file'`
+
+SELECT to_regclass('pg_temp.configuration') IS NULL AS to_configure \gset
+\if :to_configure
+BEGIN READ WRITE;
 
 -- Names in the database must not decide what our names mean, and a limit meant for
 -- short queries must not cut off the building of 10,000 tenants.
@@ -37,7 +42,7 @@ SELECT content,
   FROM (SELECT :'config'::jsonb AS content) AS file;
 
 SELECT database,
-       -- In quotes: \connect takes a plain name with "=" or "://" in it for a connection string.
+       -- In quotes: psql takes a plain name with "=" or "://" in it for a connection string.
        format('dbname=''%s''', replace(replace(database, '\', '\\'), '''', '\''')) AS database_conninfo
   FROM configuration
 \gset
@@ -75,3 +80,6 @@ SELECT format(
      END', users_per_tenant)
   FROM configuration
 \gexec
+
+COMMIT;
+\endif

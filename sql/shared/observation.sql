@@ -3,7 +3,19 @@
 -- leaves:      pg_temp.observed: one row a configured tenant; what is not there is NULL;
 --              pg_temp.column_finding (ordinal, name, expected, found): columns that differ;
 --              pg_temp.head_count: what is in each readable users table;
---              pg_temp.stray (name): tenant schemas nobody configured.
+--              pg_temp.stray (name): tenant schemas nobody configured;
+--              pg_temp.enumeration(numbers): the first ten, for people.
+-- What was observed once in this session is not looked for again.
+SELECT to_regclass('pg_temp.observed') IS NULL AS to_observe \gset
+\if :to_observe
+BEGIN READ WRITE;
+
+-- The first ten numbers tell a reader where to look.
+CREATE FUNCTION pg_temp.enumeration(numbers integer[]) RETURNS text LANGUAGE sql IMMUTABLE
+BEGIN ATOMIC
+    SELECT array_to_string((SELECT array_agg(number ORDER BY number) FROM unnest(numbers) AS number)[1:10], ', ')
+           || CASE WHEN cardinality(numbers) > 10 THEN format(' and %s more', cardinality(numbers) - 10) ELSE '' END;
+END;
 
 CREATE TEMPORARY TABLE observed AS
 SELECT tenant.ordinal,
@@ -81,6 +93,7 @@ CREATE TEMPORARY TABLE head_count (
     altered     integer[]    -- the numbers of those with another name or email
 );
 
+COMMIT;
 SET default_transaction_read_only = on;
 
 DO $$
@@ -121,3 +134,4 @@ BEGIN
         END IF;
     END LOOP;
 END $$;
+\endif

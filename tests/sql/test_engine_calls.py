@@ -264,3 +264,50 @@ def test_psql_speaks_one_language(built):
     (built.workspace / "sql/aurora/data/env.sql").write_text("\\! env\n")
     environment = built.succeed("sql/aurora/data/env.sql", LANG="ja_JP.UTF-8", LC_ALL="ja_JP.UTF-8").splitlines()
     assert "LC_ALL=C" in environment
+
+
+TEARDOWN = "sql/aurora/teardown/drop-multitenant-database.sql"
+
+
+@pytest.mark.parametrize("named", [None, "", "postgres", "multitenant_analytics"])
+def test_teardown_wants_the_name_again(built, named):
+    """Exit 64 with the exact command, and nothing is dropped, unless CONFIRM_DATABASE names the database."""
+    done = built.engine(TEARDOWN, CONFIRM_DATABASE=named)
+    assert done.returncode == 64
+    command = f"CONFIRM_DATABASE={built.database} scripts/2-sql-execute.sh config.json {TEARDOWN}"
+    assert logged(done)[0].endswith(command)
+    assert built.findings() == []
+    assert built.succeed(TEARDOWN, CONFIRM_DATABASE=built.database).split()[-3] == "dropped"
+    assert built.rows("SELECT FROM pg_database WHERE datname = %s", built.database, database="postgres") == []
+    assert built.succeed(TEARDOWN, CONFIRM_DATABASE=built.database).split()[-3] == "absent"
+
+
+def test_teardown_by_plain_psql_wants_the_name_too(built):
+    """Where the engine does not ask, the file does."""
+    words = ["psql", "-X", "-d", "postgres", "-f", TEARDOWN]
+    connection = {"PGHOST": built.server.host, "PGPORT": str(built.server.port), "PGUSER": built.server.user,
+                  "PGPASSWORD": built.server.password}  # fmt: skip
+    done = built.run(*words, **connection)
+    assert done.returncode == 3
+    assert "the database was not named again" in done.stderr
+    assert built.findings() == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "select 1; \\c postgres\nselect current_database();\n",
+        "select 1 \\g \\connect postgres\nselect current_database();\n",
+        "\\c postgres\nselect current_database();\n",
+        "select 1;\\c\\c postgres\nselect current_database();\n",
+        "\\ir parts/again.sql\nselect current_database();\n",
+        "\\set file sql/aurora/data/parts/again.sql\n\\i :file\nselect current_database();\n",
+    ],
+)
+def test_second_connection_finds_its_password(built, text):
+    r"""A \connect anywhere on a line, or in a file that is included, logs in by itself."""
+    folder = built.workspace / "sql/aurora/data/parts"
+    folder.mkdir()
+    (folder / "again.sql").write_text("select 1; \\c postgres\n")
+    (built.workspace / "sql/aurora/data/connects.sql").write_text(text)
+    assert " postgres\n" in built.succeed("sql/aurora/data/connects.sql")

@@ -5,14 +5,6 @@
 -- A finding is not an error here: whoever reads the output judges.
 \set ON_ERROR_STOP on
 \ir ../../shared/configuration.sql
-
--- The first ten numbers tell a reader where to look.
-CREATE FUNCTION pg_temp.enumeration(numbers integer[]) RETURNS text LANGUAGE sql IMMUTABLE
-BEGIN ATOMIC
-    SELECT array_to_string((SELECT array_agg(number ORDER BY number) FROM unnest(numbers) AS number)[1:10], ', ')
-           || CASE WHEN cardinality(numbers) > 10 THEN format(' and %s more', cardinality(numbers) - 10) ELSE '' END;
-END;
-
 \ir ../../shared/observation.sql
 
 SELECT name AS schemaname
