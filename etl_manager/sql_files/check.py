@@ -32,7 +32,8 @@ def check(config: Config) -> None:
             each with file, line and statement.
     """
     files = [_File(config.root, phase.name, file) for phase in config.phases for file in _files(config, phase.name)]
-    files += [_File(config.root, "inspection", phases.INSPECTION.with_name(name)) for name in INSPECTIONS]
+    inspections = [phases.INSPECTION.with_name(name) for name in INSPECTIONS]
+    files += [_File(config.root, "inspection", file) for file in inspections if (config.root / file).exists()]
     defined = dict(found for file in files for found in file.defined())
     problems = [problem for file in files for problem in file.problems(defined)]
     problems += _left_out(config, files)

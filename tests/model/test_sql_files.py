@@ -88,7 +88,7 @@ HARMLESS = {
     "trigger": "CREATE TRIGGER t AFTER DELETE OR TRUNCATE ON x EXECUTE FUNCTION f();",
     "policy": "CREATE POLICY p ON t FOR DELETE USING (true);",
     "function that is defined": "CREATE FUNCTION f() RETURNS void LANGUAGE sql AS $$ DELETE FROM t $$; COMMENT ON FUNCTION f() IS 'x';",
-    "function in SQL": "CREATE FUNCTION f() RETURNS int BEGIN ATOMIC DELETE FROM t; SELECT CASE WHEN true THEN 2 END; END;\nSELECT 3;",
+    "function in SQL": "CREATE FUNCTION f() RETURNS int BEGIN ATOMIC SELECT CASE WHEN true THEN 2 END; DELETE FROM t; END;\nSELECT 3;",
     "publication": "ALTER PUBLICATION p DROP TABLE t;",
     "constraint": "ALTER TABLE t DROP CONSTRAINT c, ALTER x DROP NOT NULL, ALTER y DROP DEFAULT;",
     "data of a COPY": "COPY t FROM stdin;\nDROP TABLE x; delete from t;\n\\.\nSELECT 1;",

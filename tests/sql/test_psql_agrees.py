@@ -35,7 +35,7 @@ FILES = [
     f"CREATE TEMP TABLE c (t text);\nCOPY c FROM stdin;\nit's\n\\.\n{DELETE}",
     f"CREATE TEMP TABLE c (t text);\nCOPY c FROM stdin; COPY c FROM stdin;\na\n\\.\n{DELETE}\n\\.\n",
     f"CREATE TEMP TABLE c (t text);\n\\copy c from stdin\n{DELETE}\n\\.\n",
-    f"CREATE FUNCTION f() RETURNS int BEGIN ATOMIC {DELETE} SELECT CASE WHEN true THEN 1 END; END;",
+    f"CREATE FUNCTION f() RETURNS int BEGIN ATOMIC SELECT CASE WHEN true THEN 1 END; {DELETE} SELECT 1; END;",
     f"CREATE FUNCTION f() RETURNS int BEGIN ATOMIC SELECT CASE WHEN true THEN 1 END; END;\n{DELETE}",
     f"CREATE RULE r AS ON INSERT TO public.canary DO ALSO ({DELETE} {DELETE});",
     f"SELECT 1\\; {DELETE}",
