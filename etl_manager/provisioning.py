@@ -90,8 +90,9 @@ class Run:
             done += len(files)
             reports.append(self._take_report(name, steps[done - 1]))
         for report in reports:
-            known = self.reports.get(report.phase, PhaseReport(report.phase, (), 0))
-            self.reports[report.phase] = replace(known, changes=known.changes + report.of("lost"))
+            if lost := report.of("lost"):
+                known = self.reports.get(report.phase, PhaseReport(report.phase, (), 0))
+                self.reports[report.phase] = replace(known, changes=known.changes + lost)
         self._check_losses("all phases again", reports)
         return reports
 
