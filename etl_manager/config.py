@@ -37,7 +37,9 @@ class Config:
     region: str
     tenants: tuple[str, ...]
     users_per_tenant: int
+    accept_other_rows: bool
     database: str
+    other_schemas: tuple[str, ...]
     phases: tuple[Phase, ...]
     port: int
     master_username: str | None
@@ -116,7 +118,9 @@ def _build(parsed: ConfigFile, path: Path, root: Path, raw: bytes) -> Config:
         region=parsed.project.region or "",  # empty: left to the target
         tenants=parsed.tenants,
         users_per_tenant=parsed.sample_data.users_per_tenant,
+        accept_other_rows=parsed.sample_data.other_rows == "accept",
         database=database,
+        other_schemas=aurora.other_schemas,
         phases=tuple(built),
         port=aurora.connection.port,
         master_username=aurora.master_username,

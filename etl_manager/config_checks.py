@@ -119,6 +119,9 @@ def _seen_in_any_shape(document: Mapping[str, Any], root: Path) -> Iterator[str]
 def _contradictions(parsed: ConfigFile, root: Path) -> Iterator[str]:
     """Yield what is wrong between values that are each well formed."""
     yield from _database_contradictions(parsed.aurora)
+    for number, name in enumerate(parsed.aurora.other_schemas):
+        if name in parsed.tenants:
+            yield f"aurora.otherSchemas[{number}]: {name!r} is a tenant"
     for name, section in parsed.aurora.phases.items():
         if name not in phases.BUILT_IN and section.connection_db is None:
             yield f"aurora.phases.{name}.connection_db: missing; a phase of your own must name its database"

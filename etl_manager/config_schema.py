@@ -95,6 +95,13 @@ class ConnectionSection(Section):
     port: Annotated[int, Field(ge=1, le=65535)] = 5432
 
 
+def _schema(value: str) -> str:
+    if not 1 <= len(value.encode()) <= IDENTIFIER_BYTES:
+        msg = f"{value!r} is no name of a schema: 1 to {IDENTIFIER_BYTES} bytes"
+        raise ValueError(msg)
+    return value
+
+
 class AuroraSection(Section):
     """``aurora``: the cluster, its database and the phases that build it."""
 
@@ -106,6 +113,7 @@ class AuroraSection(Section):
     sslmode: Literal["disable", "allow", "prefer", "require", "verify-ca", "verify-full"] = "prefer"
     ca_bundle: InsidePath | None = None
     stack_name: str | None = None
+    other_schemas: tuple[Annotated[str, AfterValidator(_schema)], ...] = Field(default=(), strict=False)
 
 
 class TransferSection(Section):
@@ -137,9 +145,10 @@ class BastionSection(Section):
 
 
 class SampleDataSection(Section):
-    """``sampleData``: how many rows each tenant starts with."""
+    """``sampleData``: how many rows each tenant starts with, and whether it may have rows beside them."""
 
     users_per_tenant: Annotated[int, Field(ge=1, le=100_000)] = 5
+    other_rows: Literal["refuse", "accept"] = "refuse"
 
 
 class ZeroEtlSection(Section):

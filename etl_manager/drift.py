@@ -1,24 +1,25 @@
-"""Drift is told, not healed in silence: what a phase created, repaired or left alone, from a look before and after.
+"""Drift: what a phase created, repaired, left alone or lost, from a look before and one after.
 
-*Created* is what was not there in whole; *repaired* is what had been there and was damaged or lost in part.
+*Created* is what was not there in whole; *repaired* is what had been there and was damaged or lost in part;
+*lost* is what was as it should be and is no more, whichever phase it belongs to.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from etl_manager.look import Look, TenantState
 
-Kind = Literal["created", "repaired"]
+Kind = Literal["created", "repaired", "lost"]
 OBSERVED = ("database", "schema", "data")
-"""The phases whose work the looks show. What a phase of one's own changes is its own affair."""
+"""The phases whose work the looks show. What a phase of one's own changes is its own affair, unless it is a loss."""
 
 
 @dataclass(frozen=True)
 class Change:
-    """One object that a phase made or mended; *before* and *after* are words or numbers a reader understands."""
+    """One object that a phase made, mended or lost; *before* and *after* are words or numbers a reader understands."""
 
     kind: Kind
     subject: str
@@ -42,99 +43,161 @@ class PhaseReport:
         """Return the changes of *kind*."""
         return tuple(change for change in self.changes if change.kind == kind)
 
+    @property
+    def lost(self) -> list[str]:
+        """What vanished, each as one line without its kind."""
+        return [str(change).removeprefix("lost ") for change in self.of("lost")]
+
     def lines(self, most: int = 20) -> list[str]:
-        """Return the report as lines: every repair, and of what was created at most *most* lines."""
+        """Return the report as lines: every loss and repair, and of what was created at most *most* lines."""
+        lost, created, repaired = self.of("lost"), self.of("created"), self.of("repaired")
         if self.phase not in OBSERVED:
-            return [f"{self.phase}: was run; what it changes is not looked at"]
-        created, repaired = self.of("created"), self.of("repaired")
+            head = f"{self.phase}: was run; what it changes is not looked at"
+            return [f"{head}, but for {len(lost)} lost", *(f"  {change}" for change in lost)] if lost else [head]
         head = f"{self.phase}: {len(created)} created, {len(repaired)} repaired, {self.unchanged} left alone"
+        if lost:
+            head += f", {len(lost)} lost"
         lines = [head if self.changes else f"{self.phase}: nothing was changed ({self.unchanged} left alone)"]
-        lines += [f"  {change}" for change in (*repaired, *created[:most])]
+        lines += [f"  {change}" for change in (*lost, *repaired, *created[:most])]
         if len(created) > most:
             lines.append(f"  … and {len(created) - most} more created")
         return lines
 
 
+@dataclass(frozen=True)
+class _Part:
+    """One object that a phase is answerable for; *kind* is what it is when it changed, None where that is no news."""
+
+    subject: str
+    before: str
+    after: str
+    same: bool
+    kind: Kind | None
+
+
 def compare(phase: str, before: Look, after: Look, first: Look) -> PhaseReport:
     """Return what *phase* did between two looks; *first* is the look from before anything was done in this run."""
-    return _report(phase, before, first, _objects(phase, after))
+    parts = list(_parts(phase, before, after, first))
+    changes = [
+        Change(part.kind, part.subject, part.before, part.after) for part in parts if part.kind and not part.same
+    ]
+    return PhaseReport(phase, (*losses(before, after), *changes), sum(part.same for part in parts))
 
 
 def predict(phase: str, look: Look, rows: int) -> PhaseReport:
     """Return what a run of *phase* would do to what *look* saw, where each tenant is to have *rows* sample rows."""
-    owner = look.user
-    wanted = {
-        "database": {f"database {look.database}": "exists"},
-        "schema": {key: value for tenant in look.tenants for key, value in _sound(tenant, owner)},
-        "data": {f"{tenant}.users rows": str(_wanted_rows(state, rows)) for tenant, state in look.tenants.items()},
-    }.get(phase, {})
-    return _report(phase, look, look, wanted)
-
-
-def _wanted_rows(state: TenantState, rows: int) -> int:
-    """Return how many rows a tenant will have: the sample rows that are missing are added, none is taken away."""
-    there, sample = state.rows or 0, state.sample_rows or 0
-    return there + max(rows - sample, 0)
-
-
-def _sound(tenant: str, owner: str) -> Iterator[tuple[str, str]]:
-    yield f"schema {tenant}", "exists"
-    yield f"schema {tenant} owner", owner
-    yield f"table {tenant}.users", "exists"
-    yield f"table {tenant}.users owner", owner
-    yield f"table {tenant}.users primary key", "user_id"
-
-
-def _objects(phase: str, look: Look) -> dict[str, str]:
-    """Return what *phase* is answerable for, as it stands: object → state in words."""
     if phase == "database":
-        return {f"database {look.database}": "exists" if look.exists else "missing"}
-    if phase == "schema":
-        return {key: value for tenant, state in look.tenants.items() for key, value in _structure(tenant, state)}
-    if phase == "data":
-        return {f"{tenant}.users rows": str(state.rows or 0) for tenant, state in look.tenants.items()}
-    return {}
+        return compare(phase, look, replace(look, exists=True), look)
+    after = {
+        tenant: _built(state, look.user) if phase == "schema" else _filled(state, rows)
+        for tenant, state in look.tenants.items()
+    }
+    return compare(phase, look, replace(look, tenants=after), look)
 
 
-def _structure(tenant: str, state: TenantState) -> Iterator[tuple[str, str]]:
-    yield f"schema {tenant}", "exists" if state.schema_exists else "missing"
-    yield f"schema {tenant} owner", state.schema_owner or "missing"
-    yield f"table {tenant}.users", "exists" if state.table_exists else "missing"
-    yield f"table {tenant}.users owner", state.table_owner or "missing"
-    yield f"table {tenant}.users primary key", ", ".join(state.primary_key or ()) or "missing"
+def _built(state: TenantState, user: str) -> TenantState:
+    """Return *state* as the schema phase makes it: as it should be, but for what it is not permitted to do."""
+    if "own-schema" not in state.denied:
+        state = replace(state, schema_exists=True, schema_owner=user)
+    if state.instead_of_table or "create-table" in state.denied or "own-table" in state.denied:
+        return state
+    return replace(state, table_exists=True, table_owner=user, primary_key=state.primary_key or ("user_id",))
 
 
-def _report(phase: str, before: Look, first: Look, now: dict[str, str]) -> PhaseReport:
-    was = _objects(phase, before)
-    changes = [
-        change
-        for subject, after in now.items()
-        if was.get(subject) != after and (change := _change(subject, was.get(subject, "missing"), after, before, first))
-    ]
-    return PhaseReport(phase, tuple(changes), sum(was.get(subject) == after for subject, after in now.items()))
+def _filled(state: TenantState, rows: int) -> TenantState:
+    """Return *state* as the data phase makes it: the sample rows that are missing are added, none is taken away."""
+    if _rows(state) is None or state.instead_of_table or {"create-table", "insert"} & set(state.denied):
+        return state
+    there, sample = state.rows or 0, state.sample_rows or 0
+    missing = max(rows - sample - state.altered_rows, 0)
+    return replace(state, table_exists=True, rows=there + missing, sample_rows=sample + missing)
 
 
-def _change(subject: str, old: str, after: str, before: Look, first: Look) -> Change | None:
-    """Tell making from mending; owner and key of what was itself just created are no changes of their own."""
-    if subject.startswith("database "):
-        return Change("created", subject, old, after)
-    if subject.endswith(" rows"):
-        tenant = subject.removesuffix(".users rows")
-        return Change(_rows_kind(tenant, old, first), f"{tenant}.users", old, f"{after} rows")
-    kind, name, *part = subject.split(" ", 2)
-    state = before.tenants[name.removesuffix(".users")]
-    if part:
-        there = state.schema_exists if kind == "schema" else state.table_exists
-        whose = f"schema {name}" if kind == "schema" else name
-        return Change("repaired", f"{whose} {part[0]}", old, after) if there else None
-    if kind == "schema":
-        return Change("created", subject, old, after)
+def losses(before: Look, after: Look) -> Iterator[Change]:
+    """Yield what was there and is no more; with a table its rows are lost too, which is not told again."""
+    if before.exists and not after.exists:
+        yield Change("lost", f"database {before.database}", "exists", "missing")
+        return
+    for tenant, was in before.tenants.items():
+        yield from _tenant_losses(tenant, was, after.tenants[tenant], before.user)
+
+
+def _tenant_losses(tenant: str, was: TenantState, now: TenantState, owner: str) -> Iterator[Change]:
+    rows = "exists" if was.rows is None else f"{was.rows} rows"
+    if was.schema_exists and not now.schema_exists:
+        yield Change(
+            "lost", f"schema {tenant}", f"exists, {tenant}.users: {rows}" if was.table_exists else "exists", "missing"
+        )
+        return
+    if was.schema_owner == owner != now.schema_owner:
+        yield Change("lost", f"schema {tenant} owner", owner, str(now.schema_owner))
+    if was.table_exists and not now.table_exists:
+        yield Change("lost", f"{tenant}.users", rows, now.instead_of_table or "missing")
+        return
+    if was.table_owner == owner != now.table_owner:
+        yield Change("lost", f"{tenant}.users owner", owner, str(now.table_owner))
+    if was.primary_key and now.primary_key not in {was.primary_key, ("user_id",)}:
+        yield Change("lost", f"{tenant}.users primary key", ", ".join(was.primary_key), _key(now) or "missing")
+    if was.rows is not None and now.rows is not None and now.rows < was.rows:
+        yield Change("lost", f"{tenant}.users", str(was.rows), f"{now.rows} rows")
+    elif was.sample_rows is not None and now.sample_rows is not None and now.sample_rows < was.sample_rows:
+        yield Change("lost", f"{tenant}.users sample rows", str(was.sample_rows), str(now.sample_rows))
+
+
+def _parts(phase: str, before: Look, after: Look, first: Look) -> Iterator[_Part]:
+    if phase == "database":
+        yield _there(f"database {after.database}", before.exists, after.exists, "created")
+    for tenant, now in after.tenants.items():
+        was = before.tenants[tenant]
+        if phase == "schema":
+            yield from _structure(tenant, was, now, after.user)
+        elif phase == "data":
+            yield from _data(tenant, was, now, first)
+
+
+def _structure(tenant: str, was: TenantState, now: TenantState, user: str) -> Iterator[_Part]:
+    """Yield schema, table and what belongs to them; owner and key of what was itself just made are no news."""
+    schema, table = f"schema {tenant}", f"{tenant}.users"
     # A schema without its table is not new: somebody dropped the table.
-    return Change("repaired" if state.schema_exists else "created", name, old, after)
+    yield _there(schema, was.schema_exists, now.schema_exists, "created")
+    yield _set(f"{schema} owner", was.schema_owner, now.schema_owner, user if was.schema_exists else None)
+    yield _there(table, was.table_exists, now.table_exists, "repaired" if was.schema_exists else "created")
+    yield _set(f"{table} owner", was.table_owner, now.table_owner, user if was.table_exists else None)
+    yield _set(f"{table} primary key", _key(was), _key(now), "user_id" if was.table_exists else None)
 
 
-def _rows_kind(tenant: str, old: str, first: Look) -> Kind:
+def _data(tenant: str, was: TenantState, now: TenantState, first: Look) -> Iterator[_Part]:
+    """Yield the rows, where all of them could be seen before and after: rows of the tenant's own are no sample."""
+    before, after = _rows(was), _rows(now)
+    if before is None or after is None:
+        return
+    known = was.sample_rows is not None and now.sample_rows is not None
+    added = (now.sample_rows or 0) > (was.sample_rows or 0) if known else after > before
+    kind = _rows_kind(tenant, before, first) if added else None
+    yield _Part(f"{tenant}.users", str(before), f"{after} rows", before == after, kind)
+
+
+def _rows_kind(tenant: str, before: int, first: Look) -> Kind:
     """Rows are new to a tenant that is new, or when nobody had any; one tenant without rows beside others lost them."""
     new_tenant = not first.tenants[tenant].schema_exists
     nobody = not any(state.rows for state in first.tenants.values())
-    return "created" if old == "0" and (new_tenant or nobody) else "repaired"
+    return "created" if before == 0 and (new_tenant or nobody) else "repaired"
+
+
+def _there(subject: str, was: bool, now: bool, kind: Kind) -> _Part:
+    words = {True: "exists", False: "missing"}
+    return _Part(subject, words[was], words[now], was == now, kind if now else None)
+
+
+def _set(subject: str, was: str | None, now: str | None, wanted: str | None) -> _Part:
+    """Return a property; it is repaired where it is now as it is *wanted*, which None says of nothing."""
+    return _Part(subject, was or "missing", now or "missing", was == now, "repaired" if now and now == wanted else None)
+
+
+def _rows(state: TenantState) -> int | None:
+    """Return the rows of a tenant, none where it has no table; None where they cannot all be seen."""
+    return state.rows if state.table_exists else 0
+
+
+def _key(state: TenantState) -> str | None:
+    return ", ".join(state.primary_key) if state.primary_key else None

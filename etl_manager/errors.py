@@ -6,7 +6,7 @@ Every error the suite raises on purpose derives from `ProvisioningError`, so tha
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 
 class ProvisioningError(Exception):
@@ -64,6 +64,24 @@ class SqlError(ProvisioningError):
 
 class VerificationError(ProvisioningError):
     """What was found in the database cannot be read, or two witnesses disagree."""
+
+
+class DataLost(ProvisioningError):
+    """Something vanished from the database while a phase was run.
+
+    Args:
+        during: What was run.
+        lost: What vanished, each with what it was before and after.
+    """
+
+    def __init__(self, during: str, lost: Sequence[str]) -> None:
+        """Name each of them."""
+        super().__init__(
+            f"lost {'; '.join(lost[:10])}" + (f"; … and {len(lost) - 10} more" if len(lost) > 10 else ""),
+            where={"during": during},
+            remedy="Stop what removes it: an SQL file of the phases, or somebody else at work in the database.\n"
+            "Bring back what was the tenants' own from a backup: a run makes structure and sample rows anew, nothing else.",
+        )
 
 
 class DatabaseMissing(VerificationError):

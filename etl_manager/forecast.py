@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from etl_manager import phases, sql_files
 from etl_manager.config import Config
+from etl_manager.differences import not_mended
 from etl_manager.drift import OBSERVED, predict
 from etl_manager.look import Look
 
@@ -23,4 +24,5 @@ def forecast(config: Config, look: Look) -> list[str]:
                 lines.append(f"  {report.unchanged} would be left alone")
         elif phase.name not in phases.BUILT_IN:
             lines.append("  would be run; what it changes is not foretold")
-    return lines + [f"not configured, and left alone: schema {stray}" for stray in look.strays]
+    left = [str(difference) for difference in not_mended(config, look)]
+    return lines + (["a run leaves as it is, and will be red for:", *(f"  {line}" for line in left)] if left else [])

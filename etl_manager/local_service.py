@@ -10,6 +10,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from etl_manager.targets import TargetOptions
+from etl_manager.targets.aurora_cluster import ADMIN
 from etl_manager.targets.local import LocalTarget
 
 
@@ -71,10 +72,7 @@ def exports(target: LocalTarget) -> list[str]:
     """Return the lines that point the AWS tools and psql at *target*; they hold its secrets."""
     aws, postgres = target.aws, target.postgres
     assert aws is not None, "an open target"  # noqa: S101
-    url = (
-        f"postgresql://{quote(postgres.user, safe='')}:{quote(postgres.password, safe='')}"
-        f"@{postgres.host}:{postgres.port}/postgres"
-    )
+    url = f"postgresql://{ADMIN}:{quote(postgres.admin_password, safe='')}@{postgres.host}:{postgres.port}/postgres"
     values = {
         "AWS_ENDPOINT_URL": aws.endpoint_url,
         "AWS_ACCESS_KEY_ID": aws.access_key_id,

@@ -5,14 +5,46 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from etl_manager.errors import VerificationError
+
+Denied = Literal["own-schema", "create-table", "own-table", "read", "see-all-rows", "insert"]
+"""What the master user may not do with a tenant: see ``sql/shared/privileges.sql``."""
+
+
+@dataclass(frozen=True)
+class Unreadable:
+    """Why *user* cannot count all rows of a table, and the statement that lets it."""
+
+    denied: Denied
+    user: str
+    remedy: str
+
+    @property
+    def problem(self) -> str:
+        """What is wrong, in words."""
+        if self.denied == "read":
+            return f"not readable by {self.user}"
+        return f"row-level security may hide rows from {self.user}"
+
+    def __str__(self) -> str:
+        """Return the words that a failing scenario shows."""
+        return f"{self.problem}; what helps: {self.remedy}"
 
 
 @dataclass(frozen=True, kw_only=True)
 class TenantState:
-    """One tenant as it was found; a row count is None where there is no table to count."""
+    """One tenant as it was found; a row count is None where there is no table, or not all of its rows can be seen.
+
+    Attributes:
+        rows: All rows.
+        sample_rows: The sample rows that are as they should be; None also where columns differ, as for the next.
+        other_rows: Rows that are no sample rows.
+        instead_of_table: What is called ``users`` and is no ordinary table, such as ``view``.
+        denied: What the master user may not do.
+        remedy: The statement that lets it.
+    """
 
     schema_exists: bool = False
     schema_owner: str | None = None
@@ -22,6 +54,18 @@ class TenantState:
     columns_ok: bool = False
     rows: int | None = None
     sample_rows: int | None = None
+    other_rows: int | None = None
+    instead_of_table: str | None = None
+    unlogged: bool = False
+    denied: tuple[Denied, ...] = ()
+    remedy: str | None = None
+
+    @property
+    def altered_rows(self) -> int:
+        """How many sample rows are there with another name or email."""
+        if self.rows is None or self.sample_rows is None or self.other_rows is None:
+            return 0
+        return self.rows - self.sample_rows - self.other_rows
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +79,16 @@ class Look:
     user: str
     tenants: Mapping[str, TenantState]
     strays: tuple[str, ...]
+
+    def unreadable(self, tenant: str) -> Unreadable | None:
+        """Return why not all rows of *tenant* could be counted, or None."""
+        state = self.tenants[tenant]
+        if state.table_exists:
+            reasons: tuple[Denied, ...] = ("read", "see-all-rows")
+            for denied in reasons:
+                if denied in state.denied:
+                    return Unreadable(denied, self.user, state.remedy or "")
+        return None
 
     @classmethod
     def read(cls, text: str) -> Look:
@@ -67,15 +121,20 @@ class Look:
         )
 
 
-def read_counts(text: str) -> dict[tuple[str, str], int]:
-    """Read the JSON lines of ``count-rows.sql``: (schema, table) → rows.
+def read_counts(text: str) -> dict[tuple[str, str], int | Unreadable]:
+    """Read the JSON lines of ``count-rows.sql``: (schema, table) → rows, or why they cannot all be seen.
 
     Raises:
         VerificationError: When a line cannot be read.
     """
     try:
         lines = [json.loads(line) for line in text.splitlines() if line]
-        return {(line["schema"], line["table"]): int(line["rows"]) for line in lines}
+        return {
+            (line["schema"], line["table"]): Unreadable(line["denied"], line["user"], line["remedy"])
+            if line["rows"] is None
+            else int(line["rows"])
+            for line in lines
+        }
     except (ValueError, KeyError, TypeError) as error:
         raise VerificationError(
             f"The counts of rows cannot be read: {error}", remedy="reports/run.log has its output."
@@ -84,4 +143,5 @@ def read_counts(text: str) -> dict[tuple[str, str], int]:
 
 def _tenant(item: dict[str, Any]) -> TenantState:
     key = item.pop("primary_key")
-    return TenantState(primary_key=tuple(key) if key is not None else None, **item)
+    denied = tuple(item.pop("denied"))
+    return TenantState(primary_key=tuple(key) if key is not None else None, denied=denied, **item)

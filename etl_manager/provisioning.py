@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from etl_manager import phases, witness
 from etl_manager.bastion.script import Step
 from etl_manager.batch import Batches
 from etl_manager.config import Config
-from etl_manager.drift import PhaseReport, compare
+from etl_manager.differences import Difference, not_mended
+from etl_manager.drift import Change, PhaseReport, compare, losses
 from etl_manager.environment import Environment
-from etl_manager.errors import DatabaseMissing, PhaseNotRun, ProvisioningError, SqlError
+from etl_manager.errors import DatabaseMissing, DataLost, PhaseNotRun, ProvisioningError, SqlError
 from etl_manager.forecast import forecast
 from etl_manager.gate.catalogue import Catalogue
-from etl_manager.look import Look, read_counts
+from etl_manager.look import Look, Unreadable, read_counts
 from etl_manager.progress import Progress
 from etl_manager.seen import Seen
 from etl_manager.verification import Verification
@@ -54,7 +55,7 @@ class Run:
     _seen: Seen = field(default_factory=Seen)
     _witnessed: bool = False
     _failed: dict[str, ProvisioningError] = field(default_factory=dict)
-    _rows: dict[tuple[str, str], int] | None = None
+    _rows: dict[tuple[str, str], int | Unreadable] | None = None
 
     def ensure(self, phase: str) -> Look:
         """Bring about what *phase* builds, and all before it, once a run, and return what is there then.
@@ -84,23 +85,28 @@ class Run:
         A phase of the user's own runs once in a run: it need not be safe to repeat.
 
         Raises:
+            DataLost: When something vanished meanwhile.
             ProvisioningError: As `ensure`.
         """
-        before = self.ensure(self._before_verification()[-1])
+        self.ensure(self._before_verification()[-1])
         if own := [phase.name for phase in self.config.phases if phase.name not in phases.BUILT_IN]:
             self.progress.say(f"run once, and not repeated: {', '.join(own)}")
-        files = [*(file for name in phases.BUILT_IN for file in self._files(name)), LOOKING]
+        runs = [(name, [*self._files(name), LOOKING]) for name in phases.BUILT_IN]
         try:
-            steps = self._prove("all phases again", files, self.config.database)
+            steps = self._prove("all phases again", [file for _, files in runs for file in files], self.config.database)
         except SqlError as error:
             error.remedy = REPEATED
             raise
-        self._seen.take_look(steps[len(files) - 1])
-        return [
-            self._told(compare(name, before, self._seen.now, before))
-            for name in phases.BUILT_IN
-            if name != VERIFICATION
-        ]
+        reports, done = [], 0
+        for name, files in runs:
+            done += len(files)
+            reports.append(self._take_report(name, steps[done - 1]))
+        for report in reports:
+            if lost := report.of("lost"):
+                known = self.reports.get(report.phase, PhaseReport(report.phase, (), 0))
+                self.reports[report.phase] = replace(known, changes=known.changes + lost)
+        self._check_losses("all phases again", reports)
+        return reports
 
     def verification(self) -> Verification:
         """Return what the verification printed, read again by the second witness where there is one.
@@ -133,11 +139,18 @@ class Run:
         [step] = self.batches.check("verification", self._seen.catalogue, self.config.database)
         return Catalogue.read(step.stdout)
 
-    def rows(self, schema: str, table: str) -> int | None:
-        """Return how many rows *schema*.*table* has once everything is built; None when there is no such table."""
+    def rows(self, schema: str, table: str) -> int | Unreadable | None:
+        """Return how many rows *schema*.*table* has once everything is built.
+
+        Of a tenant's table that is without the rows of its own, where the configuration accepts those. It is None when
+        there is no such table, and the reason where not all rows can be seen.
+        """
         look = self.ensure(self._before_verification()[-1])
         if schema in look.tenants and table == "users":
-            return look.tenants[schema].rows
+            state = look.tenants[schema]
+            if self.config.accept_other_rows and state.rows is not None:
+                return state.rows - (state.other_rows or 0)
+            return look.unreadable(schema) or state.rows
         if self._rows is None:
             [step] = self.batches.run("counting rows", [COUNT_ROWS], "postgres")
             self._rows = read_counts(step.stdout)
@@ -147,6 +160,11 @@ class Run:
         """Look and change nothing in the database: return what a run would do, phase by phase."""
         self._seen.take_look(self.batches.run("plan", [LOOKING], "postgres", closing=True)[0])
         return forecast(self.config, self._seen.now)
+
+    @property
+    def not_mended(self) -> list[Difference]:
+        """What is not as the configuration says and the run left as it is, as far as it has looked."""
+        return list(not_mended(self.config, self._seen.last)) if self._seen.last else []
 
     @property
     def server_version(self) -> str:
@@ -164,18 +182,28 @@ class Run:
         return [file.as_posix() for file in phases.sql_files(self.config.root, phase)]
 
     def _run_phase(self, name: str) -> None:
-        database = self.config.phase(name).connection_db
-        files = [*([] if self._seen.last else [LOOKING]), *self._files(name)]
-        if name == VERIFICATION:  # a phase before it has looked: it is never the first
-            self._prove(f"phase {name}", files, database)
-            self.reports[name] = PhaseReport(name, (), 0)
-            return
-        steps = self.batches.run(f"phase {name}", [*files, LOOKING], database)
-        if not self._seen.last:
-            self._seen.take_look(steps[0])
+        title, database = f"phase {name}", self.config.phase(name).connection_db
+        files = [LOOKING, *self._files(name), LOOKING]
+        steps = (
+            self._prove(title, files, database) if name == VERIFICATION else self.batches.run(title, files, database)
+        )
+        before, was = self._seen.last, self._seen.take_look(steps[0])
+        report = self._take_report(name, steps[len(files) - 1], tuple(losses(before, was)) if before else ())
+        self.reports[name] = report
+        self._check_losses(title, [report])
+
+    def _take_report(self, name: str, look: Step, lost_before: tuple[Change, ...] = ()) -> PhaseReport:
+        """Return what phase *name* changed, up to what the step *look* saw; *lost_before* is from before it began."""
         was = self._seen.now
-        self._seen.take_look(steps[-1])
-        self.reports[name] = self._told(compare(name, was, self._seen.now, self._seen.first or was))
+        now = self._seen.take_look(look)
+        report = compare(name, was, now, self._seen.first or was)
+        report = replace(report, changes=lost_before + report.changes)
+        return report if name == VERIFICATION and not report.changes else self._told(report)
+
+    def _check_losses(self, during: str, reports: Sequence[PhaseReport]) -> None:
+        lost = [line for report in reports for line in report.lost]
+        if lost:
+            raise DataLost(during, lost)
 
     def _prove(self, title: str, files: list[str], database: str) -> list[Step]:
         """Run *files*, the verification among them, in the run's last command; the catalogue need not succeed."""

@@ -26,14 +26,15 @@ class Seen:
             raise AssertionError
         return self.last
 
-    def take_look(self, step: Step) -> None:
-        """Read what the inspection printed.
+    def take_look(self, step: Step) -> Look:
+        """Read what the inspection printed, and return it.
 
         Raises:
             VerificationError: When it cannot be read.
         """
         self.last = Look.read(step.stdout)
         self.first = self.first or self.last
+        return self.last
 
     def take_verification(self, steps: Sequence[Step], files: Collection[str], catalogue: str) -> Verification:
         """Read what *files* printed, and keep what the file *catalogue* did.

@@ -15,23 +15,36 @@ _HEADERS = (
     ("schemaname",),
     ("schemaname", "tablename", "tableowner"),
     ("tenant", "user_count"),
-    ("tenant", "object", "expected", "found"),
+    ("tenant", "object", "expected", "found", "kind", "remedy"),
 )
+UNCOUNTED = {"not-readable", "row-level-security"}
+"""Kinds of finding that say why the rows of a tenant could not all be seen, and so are not counted."""
+
 _FOOTER = re.compile(r"\((\d+) rows?\)")
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One difference between what should be and what is; of a tenant, or of a schema nobody configured."""
+    """One difference between what should be and what is; of a tenant, or of a schema nobody configured.
+
+    *kind* is for programs; *remedy* is a statement that helps and that the master user may not run, often empty.
+    """
 
     tenant: str
     object: str
     expected: str
     found: str
+    kind: str
+    remedy: str = ""
+
+    @property
+    def problem(self) -> str:
+        """What is wrong, without whose."""
+        return f"{self.object}: expected {self.expected}, found {self.found}"
 
     def __str__(self) -> str:
         """Return the line that a failing scenario shows."""
-        return f"{self.tenant}: {self.object}: expected {self.expected}, found {self.found}"
+        return f"{self.tenant}: {self.problem}" + (f"; what helps: {self.remedy}" if self.remedy else "")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,6 +84,11 @@ class Verification:
         """Return the findings that concern *tenant*."""
         return tuple(finding for finding in self.findings if finding.tenant == tenant)
 
+    @property
+    def uncounted(self) -> frozenset[str]:
+        """The tenants of which it says that not all rows could be seen."""
+        return frozenset(f.tenant for f in self.findings if f.kind in UNCOUNTED)
+
     def table(self, tenants: Sequence[str], users: int) -> str:
         """Return it as CSV, a line a tenant with what is expected beside what was found; *users* is expected of each."""
         text = io.StringIO()
@@ -87,7 +105,7 @@ class Verification:
                     self.tables.get((tenant, "users"), ""),
                     users if tenant in tenants else "",
                     self.counts.get(tenant, ""),
-                    "; ".join(f"{f.object}: expected {f.expected}, found {f.found}" for f in self.of(tenant)) or "none",
+                    "; ".join(finding.problem for finding in self.of(tenant)) or "none",
                 ]
             )
         return text.getvalue()

@@ -70,6 +70,9 @@ def _doubts(session: Circumstances, run: Run | None) -> Iterator[str]:
     """Yield what makes the proofs doubtful although each of them passed."""
     if session.source != session.source_afterwards:
         yield "the project changed while it was proven: run again"
+    if run is not None:
+        for report in run.reports.values():
+            yield from map(str, report.of("lost"))
     if run is not None and not run.batches.bastion.has_this_project:
         yield "the workspace on the bastion was not known to be what this project holds: run without --skip-copy"
 
@@ -81,6 +84,7 @@ def _phases(run: Run) -> Iterator[PhaseChanges]:
             created=len(report.of("created")),
             repaired=tuple(map(str, report.of("repaired"))),
             unchanged=report.unchanged,
+            lost=tuple(map(str, report.of("lost"))),
         )
 
 

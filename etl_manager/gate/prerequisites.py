@@ -37,6 +37,15 @@ def _tables(how: str) -> Callable[[Facts], str]:
     return lambda facts: f"{_of(len(facts.filtered), len(facts.filtered), 'tables in the filter')} {how}"
 
 
+def _sample_rows(facts: Facts) -> str:
+    wanted, counts = facts.config.users_per_tenant, facts.verification.counts
+    told = f"{wanted} users in each of {len(counts)} tenants"
+    if facts.config.accept_other_rows:
+        others = sum(counts.values()) - wanted * len(counts)
+        told += f", and {others} other rows, which sampleData.otherRows accepts"
+    return told
+
+
 def _filter(facts: Facts) -> str:
     made, tables = facts.data_filter, len(facts.catalogue.tables)
     source = "the filter of config.json" if made.own else "compiled from the tenants"
@@ -70,9 +79,7 @@ PREREQUISITES = (
         id="sample-data-complete",
         title="Every tenant has its sample rows, unaltered",
         findings=built.sample_data,
-        evidence=lambda facts: (
-            f"{facts.config.users_per_tenant} users in each of {len(facts.verification.counts)} tenants"
-        ),
+        evidence=_sample_rows,
     ),
     Prerequisite(
         id="data-filter-ready",

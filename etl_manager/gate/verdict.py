@@ -58,12 +58,13 @@ class Proof(Part):
 
 
 class PhaseChanges(Part):
-    """What this run changed before it proved: a repair never passes unremarked."""
+    """What this run changed before it proved: a repair or a loss never passes unremarked."""
 
     phase: str
     created: int = Field(ge=0)
     repaired: tuple[str, ...] = Field(strict=False)
     unchanged: int = Field(ge=0)
+    lost: tuple[str, ...] = Field(default=(), strict=False)
 
 
 class Scenarios(Part):

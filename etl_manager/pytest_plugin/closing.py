@@ -100,6 +100,7 @@ def _changes(run: Run | None) -> tuple[Changes, ...]:
             created=len(report.of("created")),
             unchanged=report.unchanged,
             repaired=tuple(str(change).removeprefix("repaired ") for change in report.of("repaired")),
+            lost=tuple(report.lost),
         )
         for report in (run.reports.values() if run else ())
         if report.changes or report.unchanged

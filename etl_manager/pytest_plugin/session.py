@@ -15,10 +15,13 @@ from etl_manager.provisioning import LOG, Run
 from etl_manager.pytest_plugin.collection import project_config
 from etl_manager.pytest_plugin.options import SETTINGS, Mode
 from etl_manager.pytest_plugin.terminal import PROGRESS
+from etl_manager.redaction import redact
 from etl_manager.targets import TargetOptions, open_target
 
 RUN = pytest.StashKey[Run]()
 """Where ``pytestconfig.stash`` keeps the `Run` once it was opened."""
+MOST_SHOWN = 20
+"""Differences on the terminal that no run mends; the scenarios and the verification name them all."""
 TOLD = pytest.StashKey[bool]()
 """Set once a scenario has said why there is no run."""
 
@@ -108,18 +111,36 @@ def pytest_provisioning_plan(config: pytest.Config) -> list[str]:
         return run.plan()
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Sum up what the run changed: a repair never passes unremarked, and neither does a run that changed nothing."""
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, exitstatus: int | pytest.ExitCode, config: pytest.Config
+) -> None:
+    """Sum up what the run changed, lost and left as it is: nothing of that passes unremarked."""
     run = config.stash.get(RUN, None)
-    if run is None or not run.reports:
+    left = run.not_mended if run else []
+    if run is None or not (run.reports or left):
         return
     terminalreporter.section("provisioning")
+    _write_changes(terminalreporter, run, proven=exitstatus == pytest.ExitCode.OK and not left)
+    if left:
+        terminalreporter.write_line("Not as the configuration says, and left as it is:", red=True)
+    for difference in left[:MOST_SHOWN]:
+        terminalreporter.write_line(redact(f"  {difference}"), red=True)
+    if len(left) > MOST_SHOWN:
+        terminalreporter.write_line(f"  … and {len(left) - MOST_SHOWN} more")
+
+
+def _write_changes(terminalreporter: pytest.TerminalReporter, run: Run, *, proven: bool) -> None:
+    """Say what the run changed; that all was as it should be is said of a run that is *proven* only."""
     changes = [change for report in run.reports.values() for change in report.changes]
-    repaired = [change for change in changes if change.kind == "repaired"]
+    lost, repaired = ([change for change in changes if change.kind == kind] for kind in ("lost", "repaired"))
     if not changes:
-        terminalreporter.write_line("Nothing was changed: everything was as the configuration says.")
+        as_configured = ": everything was as the configuration says" if proven and run.reports else ""
+        terminalreporter.write_line(f"Nothing was changed{as_configured}.")
     else:
-        terminalreporter.write_line(f"{len(changes) - len(repaired)} created, {len(repaired)} repaired.")
+        counts = f"{len(changes) - len(repaired) - len(lost)} created, {len(repaired)} repaired"
+        terminalreporter.write_line(counts + (f", {len(lost)} lost." if lost else "."))
+    for change in lost:
+        terminalreporter.write_line(str(change), red=True)
     for change in repaired:
         terminalreporter.write_line(str(change), yellow=True)
     for phase in run.reports.keys() - phases.BUILT_IN.keys():

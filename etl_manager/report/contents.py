@@ -108,14 +108,21 @@ def _changes(assessment: Assessment) -> Iterator[Block]:
     changes = assessment.record.changes
     if assessment.record.mode == "verify-only":
         yield Paragraph(text("Nothing: it was to prove only."))
-    elif not any(item.created or item.repaired for item in changes):
-        yield Paragraph(text("Nothing: it found everything as configured." if changes else "Nothing is known."))
+    elif not any(item.created or item.repaired or item.lost for item in changes):
+        as_configured = "Nothing." if assessment.bad else "Nothing: it found everything as configured."
+        yield Paragraph(text(as_configured if changes else "Nothing is known."))
     else:
         lines = [
-            text(f"{item.phase}: {item.created} created, {len(item.repaired)} repaired, {item.unchanged} left alone")
+            text(
+                f"{item.phase}: {item.created} created, {len(item.repaired)} repaired, {item.unchanged} left alone"
+                + (f", {len(item.lost)} lost" if item.lost else "")
+            )
             for item in changes
         ]
         yield Bullets(tuple(lines))
+        lost = [text(f"lost {line}", mark="failed") for item in changes for line in item.lost]
+        if lost:
+            yield listed(lost, MOST)
         repaired = [text(line, mark="repaired") for item in changes for line in item.repaired]
         if repaired:
             yield listed(repaired, MOST)

@@ -30,12 +30,13 @@ EXIT_STATUSES = {
 
 @dataclass(frozen=True, kw_only=True)
 class Changes:
-    """What a phase changed in the database: a repair never passes unremarked."""
+    """What a phase changed in the database: a repair or a loss never passes unremarked."""
 
     phase: str
     created: int
     unchanged: int
     repaired: tuple[str, ...]
+    lost: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,7 +91,10 @@ class Record:
         try:
             data = json.loads((reports / RECORD).read_bytes())
             version = data.pop("schema_version")
-            changes = tuple(Changes(**(item | {"repaired": tuple(item["repaired"])})) for item in data.pop("changes"))
+            changes = tuple(
+                Changes(**(item | {name: tuple(item.get(name, ())) for name in ("repaired", "lost")}))
+                for item in data.pop("changes")
+            )
             promised, left_out = (tuple(_unfolded(data.pop(name))) for name in ("promised", "left_out"))
             record = cls(changes=changes, promised=promised, left_out=left_out, **data)
         except OSError as error:

@@ -62,7 +62,7 @@ class TargetOptions:
         profile: The AWS profile, for ``aws``.
         state: Where ``local`` and ``container`` keep their state.
         reset: Whether that is forgotten first.
-        master_username: The cluster's superuser, where the target makes the cluster.
+        master_username: The cluster's master user, where the target makes the cluster.
         instance_id: The id of the bastion, where the target makes it.
         keep: Whether ``container`` leaves its containers when it is closed; a later one then goes on with them.
         postgres_image: What ``container`` makes the cluster of; None is the target's own choice.

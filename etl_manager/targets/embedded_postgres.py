@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import atexit
-import os
 import secrets
 import shutil
 import signal
@@ -15,12 +14,14 @@ from pathlib import Path
 
 from etl_manager import redaction
 from etl_manager.errors import TargetError
+from etl_manager.targets.aurora_cluster import ADMIN, NewCluster
 from etl_manager.targets.postgres_binaries import programs, server_account
 from etl_manager.targets.private_folder import open_to_others, private_folder, private_path
 from etl_manager.targets.stale_server import stop_stale
 
 # Aurora passwords may hold any of these; each has broken somebody's quoting.
 _BITING = ":\\'$ \"%@/#&"
+_ADMIN_PASSWORD = "admin-password"  # noqa: S105  # the name of its file
 _START_SECONDS = 180  # a big cluster that was killed replays its log first
 _STOP_SECONDS = 20
 
@@ -29,11 +30,11 @@ class EmbeddedPostgres:
     """One server with one data directory, kept across starts.
 
     TCP on 127.0.0.1 with SCRAM passwords and no Unix socket, so that everybody connects as they would to
-    Aurora. The wheel's server has no TLS.
+    Aurora, and the master user may do no more than there. The wheel's server has no TLS.
 
     Args:
-        directory: Where password, port and log are kept, and the data where the server's user can reach it.
-        user: The superuser, Aurora's master user.
+        directory: Where passwords, port and log are kept, and the data where the server's user can reach it.
+        user: The master user. The superuser is `ADMIN`.
         major: PostgreSQL's major version; the wheel brings 16 and 18.
     """
 
@@ -45,6 +46,7 @@ class EmbeddedPostgres:
         self.major = major
         self.port = 0
         self.password = ""
+        self.admin_password = ""
         self.bin_dir = Path()
         self._account = server_account()
         self._process: subprocess.Popen[bytes] | None = None
@@ -56,7 +58,7 @@ class EmbeddedPostgres:
         """Start the server; a first start makes the cluster, one after a killed run stops what that left.
 
         Raises:
-            TargetError: When the wheel is missing, the data is of another version, or the server does not come up.
+            TargetError: When the wheel is missing, the data is of another version or user, or the server does not come up.
         """
         self.bin_dir = programs(self.major, self._account)
         self.directory.mkdir(parents=True, exist_ok=True)
@@ -65,18 +67,21 @@ class EmbeddedPostgres:
             self._clear()  # nobody has the password of a cluster that still is there
         if self._home != self.directory:
             private_folder(self.directory, "data")
-        self.password = self._kept("password", lambda: secrets.token_hex(8) + _BITING + secrets.token_hex(8))
-        redaction.register(self.password)
         stop_stale(self._data)
+        if (self._data / "PG_VERSION").exists():
+            self._check()
+        self.password, self.admin_password = map(self._secret, ("password", _ADMIN_PASSWORD))
         if not (self._data / "PG_VERSION").exists():
-            self._initialise()
-        found = (self._data / "PG_VERSION").read_text().strip()
-        if found != str(self.major):
-            raise TargetError(
-                f"the embedded cluster is PostgreSQL {found}, wanted is {self.major}",
-                where={"data": self._data},
-                remedy="Forget it with --reset-local",
-            )
+            NewCluster(
+                bin_dir=self.bin_dir,
+                account=self._account,
+                environment=self._environment(),
+                master=self.user,
+                password=self.password,
+                admin_password=self.admin_password,
+            ).make(self._data)
+            (self.directory / "user").unlink(missing_ok=True)  # of a cluster that is gone
+            self._kept("user", lambda: self.user)
         atexit.register(self.stop)
         wanted = int(self._kept("port", lambda: "0"))
         while not self._launch(wanted):
@@ -110,7 +115,13 @@ class EmbeddedPostgres:
 
     def conninfo(self, database: str) -> str:
         """Return libpq's connection string for *database*, as superuser; it holds the password."""
-        words = {"host": self.host, "port": self.port, "user": self.user, "password": self.password, "dbname": database}
+        words = {
+            "host": self.host,
+            "port": self.port,
+            "user": ADMIN,
+            "password": self.admin_password,
+            "dbname": database,
+        }
         return " ".join(f"{key}='{_escaped(str(value))}'" for key, value in words.items())
 
     def _clear(self) -> None:
@@ -120,31 +131,22 @@ class EmbeddedPostgres:
         if self._home != self.directory:
             shutil.rmtree(self._home, ignore_errors=True)
 
-    def _initialise(self) -> None:
-        """Make the cluster aside and move it into place, so that an interrupted initdb leaves nothing half done."""
-        part, password_file = self._home / "data.part", self._home / "password.part"
-        shutil.rmtree(part, ignore_errors=True)
-        password_file.unlink(missing_ok=True)
-        part.mkdir(mode=0o700)
-        password_file.touch(mode=0o600)
-        password_file.write_text(self.password)
-        if self._account:
-            os.chown(part, self._account.uid, self._account.gid)
-            os.chown(password_file, self._account.uid, self._account.gid)
-        try:
-            done = subprocess.run(
-                [self.bin_dir / "initdb", "-D", part, "-U", self.user, f"--pwfile={password_file}",
-                 "--auth=scram-sha-256", "--encoding=UTF8", "--locale=C", "--no-sync", "--no-instructions"],
-                check=False, capture_output=True, text=True, stdin=subprocess.DEVNULL, start_new_session=True,
-                cwd="/", env=self._environment(), **(self._account.popen() if self._account else {}),
-            )  # fmt: skip
-        finally:
-            password_file.unlink()
-        if done.returncode != 0:
-            # A statement it shows may hold the password, in a spelling that no redaction knows.
-            said = [line for line in done.stderr.splitlines() if "STATEMENT" not in line]
-            raise TargetError("initdb failed", where={"exit": done.returncode}, remedy="\n".join(said[-20:]))
-        part.rename(self._data)
+    def _check(self) -> None:
+        """See that the cluster of an earlier start is the one that is wanted."""
+        found = (self._data / "PG_VERSION").read_text().strip()
+        problem = ""
+        if found != str(self.major):
+            problem = f"is PostgreSQL {found}, wanted is {self.major}"
+        elif not (self.directory / _ADMIN_PASSWORD).exists():
+            problem = "is of an earlier version of this project: its master user is a superuser, as on Aurora none is"
+        elif (user := self._kept("user", lambda: self.user)) != self.user:
+            problem = f"has the master user {user}, wanted is {self.user}"
+        if problem:
+            raise TargetError(
+                f"the embedded cluster {problem}",
+                where={"data": self._data},
+                remedy="Forget it: pytest features/ --reset-local",
+            )
 
     def _launch(self, wanted: int) -> bool:
         """Start the server process and wait until it takes connections; False when its port was just taken."""
@@ -155,6 +157,7 @@ class EmbeddedPostgres:
             "port": self.port,
             "unix_socket_directories": "",
             "max_connections": 20,
+            "wal_level": "logical",
         }
         with log.open("wb") as output:
             self._process = subprocess.Popen(
@@ -195,6 +198,11 @@ class EmbeddedPostgres:
             part.write_text(make())
             part.rename(file)
         return file.read_text()
+
+    def _secret(self, name: str) -> str:
+        secret = self._kept(name, lambda: secrets.token_hex(8) + _BITING + secrets.token_hex(8))
+        redaction.register(secret)
+        return secret
 
     def _environment(self) -> dict[str, str]:
         """Nothing of the operator's PG* variables may reach the server."""

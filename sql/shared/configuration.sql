@@ -2,7 +2,7 @@
 -- included by: sql/aurora/<phase>/*.sql (\ir)
 -- variables:   config_file (default config.json in the working directory)
 -- leaves:      psql variables database, and database_conninfo, to connect with -reuse-previous=on :"database_conninfo";
---              pg_temp.configuration (content, database, users_per_tenant);
+--              pg_temp.configuration (content, database, users_per_tenant, accept_other_rows);
 --              pg_temp.tenant (ordinal, name): the configured tenants, in the order of the file;
 --              pg_temp.sample_users(tenant): the sample rows that tenant must hold.
 -- Temporary objects live in this session only; nothing else is written. A session is told once: a second time it is
@@ -38,7 +38,8 @@ SELECT content,
        coalesce(content #>> '{aurora,databaseName}',
                 content #>> '{aurora,phases,schema,connection_db}',
                 'multitenant_analytics')                                  AS database,
-       coalesce((content #>> '{sampleData,usersPerTenant}')::integer, 5) AS users_per_tenant
+       coalesce((content #>> '{sampleData,usersPerTenant}')::integer, 5) AS users_per_tenant,
+       coalesce(content #>> '{sampleData,otherRows}' = 'accept', false)  AS accept_other_rows
   FROM (SELECT :'config'::jsonb AS content) AS file;
 
 SELECT database,

@@ -2,12 +2,13 @@
 -- included by: verification and inspection (\ir), after configuration.sql, in the multi-tenant database
 -- leaves:      pg_temp.observed: one row a configured tenant; what is not there is NULL;
 --              pg_temp.column_finding (ordinal, name, expected, found): columns that differ;
---              pg_temp.head_count: what is in each readable users table;
+--              pg_temp.head_count: what is in each users table of which all rows can be seen;
 --              pg_temp.stray (name): tenant schemas nobody configured;
 --              pg_temp.enumeration(numbers): the first ten, for people.
 -- What was observed once in this session is not looked for again.
 SELECT to_regclass('pg_temp.observed') IS NULL AS to_observe \gset
 \if :to_observe
+\ir privileges.sql
 BEGIN READ WRITE;
 
 -- The first ten numbers tell a reader where to look.
@@ -38,10 +39,12 @@ SELECT tenant.ordinal,
                pg_attribute AS attribute
          WHERE key.conrelid = users.oid AND key.contype = 'p'
            AND attribute.attrelid = users.oid AND attribute.attnum = part.attnum) AS primary_key,
-       has_schema_privilege(space.oid, 'USAGE') AND has_table_privilege(users.oid, 'SELECT') AS readable
+       denied,
+       CASE WHEN denied <> '{}' THEN pg_temp.remedy(space, users) END AS remedy
   FROM tenant
   LEFT JOIN pg_namespace AS space ON space.nspname = tenant.name
-  LEFT JOIN pg_class AS users     ON users.relnamespace = space.oid AND users.relname = 'users';
+  LEFT JOIN pg_class AS users     ON users.relnamespace = space.oid AND users.relname = 'users'
+ CROSS JOIN LATERAL pg_temp.denied(space, users) AS denied;
 
 -- The columns of sql/aurora/schema/create-tenant-schemas.sql. Further columns are the tenant's own affair.
 CREATE TEMPORARY TABLE column_finding AS
@@ -74,9 +77,10 @@ WITH edge AS (
      WHERE left(low, length) = left(high, length) AND substr(low, length, 1) = '_'
 )
 SELECT space.nspname AS name
-  FROM pg_namespace AS space, prefix
+  FROM pg_namespace AS space, prefix, configuration
  WHERE space.nspname NOT IN (SELECT tenant.name FROM tenant)
    AND space.nspname NOT IN ('information_schema', 'public')
+   AND NOT coalesce(content #> '{aurora,otherSchemas}' ? space.nspname, false)
    AND NOT starts_with(space.nspname, 'pg_')
    AND NOT EXISTS (SELECT FROM pg_depend AS member
                     WHERE member.classid = 'pg_namespace'::regclass AND member.objid = space.oid
@@ -95,6 +99,8 @@ CREATE TEMPORARY TABLE head_count (
 
 COMMIT;
 SET default_transaction_read_only = on;
+-- Rows that a policy hides would not be counted in silence, but be an error.
+SET row_security = off;
 
 DO $$
 DECLARE
@@ -106,7 +112,7 @@ BEGIN
                EXISTS (SELECT FROM pg_temp.column_finding AS finding
                         WHERE finding.ordinal = observed.ordinal) AS columns_differ
           FROM pg_temp.observed
-         WHERE observed.table_exists AND observed.readable
+         WHERE observed.table_exists AND NOT observed.denied && '{read,see-all-rows}'
          ORDER BY observed.ordinal
     LOOP
         IF tenant.columns_differ THEN

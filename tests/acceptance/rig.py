@@ -67,7 +67,7 @@ class Cluster:
         return psycopg.connect(self._conninfo(database), autocommit=True)
 
     def execute(self, *statements: str, database: str = DATABASE) -> None:
-        """Execute *statements*, each in a transaction of its own."""
+        """Execute *statements*, each in a transaction of its own; what they make is the superuser's."""
         with self.connect(database) as connection:
             for statement in statements:
                 connection.execute(statement.encode())
@@ -111,7 +111,7 @@ class Cluster:
     def restore(self) -> None:
         """Go back to the database as `keep` saw it."""
         self.empty()
-        self.execute(f"CREATE DATABASE {DATABASE} TEMPLATE {PRISTINE}", database="postgres")
+        self.execute(f"CREATE DATABASE {DATABASE} TEMPLATE {PRISTINE} OWNER postgres", database="postgres")
 
 
 def _heed_ctrl_c() -> None:

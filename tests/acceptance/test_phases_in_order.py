@@ -156,6 +156,7 @@ def test_sentences_of_the_card_work_as_written(built, cloud):
     with added(built, "features/0-card.feature", CARD):
         fresh = built.run("features/0-card.feature::The sample data is there")
         cloud.execute(
+            "SET ROLE postgres",
             "CREATE SCHEMA warehouse",
             "CREATE TABLE warehouse.orders AS SELECT generate_series(1, 2) AS id",
             "CREATE TABLE warehouse.returns AS SELECT 1 AS id",

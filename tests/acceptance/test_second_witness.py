@@ -6,7 +6,7 @@ import pytest
 
 from etl_manager import witness
 from etl_manager.errors import EnvironmentTrouble, VerificationError
-from etl_manager.verification import Verification
+from etl_manager.verification import Finding, Verification
 from tests.acceptance.rig import TENANTS
 
 TRUE = {
@@ -34,6 +34,15 @@ LIES = {
 def test_witness_agrees_with_what_is_true(built, cloud):
     """Where the claim is what is there, nothing is said."""
     witness.check(cloud.target.witness_conninfo("multitenant_analytics"), TENANTS, Verification(**TRUE))
+
+
+def test_witness_does_not_deny_what_the_verification_says_it_could_not_see(built, cloud):
+    """Where the master user may not count, the finding says so: that the witness can is no disagreement."""
+    unseen = {
+        "counts": {"tenant_a": 5, "tenant_c": 5},
+        "findings": (Finding("tenant_b", "table users", "readable", "not readable by postgres", "not-readable"),),
+    }
+    witness.check(cloud.target.witness_conninfo("multitenant_analytics"), TENANTS, Verification(**TRUE | unseen))
 
 
 @pytest.mark.parametrize("lie", LIES)

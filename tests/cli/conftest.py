@@ -80,6 +80,11 @@ class Service:
         pages = self.client("ssm").get_paginator("list_commands").paginate()
         return [command for page in pages for command in page["Commands"]]
 
+    @property
+    def password(self) -> str:
+        """The master user's, as the secret has it."""
+        return (self.state / "postgres/password").read_text()
+
     def connect(self, database: str = "postgres") -> psycopg.Connection[tuple[Any, ...]]:
         """Open a superuser's connection."""
         return psycopg.connect(self.exports["DATABASE_URL"], dbname=database, autocommit=True)

@@ -14,7 +14,7 @@ import termios
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
 import psycopg
 import pytest
@@ -104,7 +104,7 @@ def here(line: str, service) -> str:
 
 def connect(terminal, service) -> str:
     """Do what "The connection" says; return the password that was typed."""
-    password = unquote(urlsplit(service.exports["DATABASE_URL"]).password)
+    password = service.password
     for line in commands("on the Bastion Host")[0]:
         if line.startswith("read -rs"):
             terminal.type(line)

@@ -11,7 +11,6 @@ import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
 
 import pytest
 from psycopg import sql
@@ -156,7 +155,7 @@ def test_the_environment_is_discovered_or_the_known_error_is_given(service):
 
 def test_the_password_is_nowhere(filled):
     """Not in a command, an output, a process's arguments, or a file that stays on the bastion."""
-    password = unquote(urlsplit(filled.exports["DATABASE_URL"]).password)
+    password = filled.password
     process = filled.start(
         "-p", "aurora-postgresql", "-c", "config.json", "--bastion-command",
         'cat "$PGPASSFILE"; env; psql -d postgres -c "SELECT pg_sleep(0.5)"',
@@ -181,7 +180,7 @@ def test_the_password_is_nowhere(filled):
 
 def test_a_command_with_the_password_in_it_is_refused(filled, tmp_path):
     """SSM would keep it for weeks: nothing is sent, and the refusal does not show it either."""
-    password = unquote(urlsplit(filled.exports["DATABASE_URL"]).password)
+    password = filled.password
     script = tmp_path / "script.sh"
     script.write_text(f"PGPASSWORD='{password}' psql\n")
     before = len(filled.commands())

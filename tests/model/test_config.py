@@ -63,8 +63,12 @@ def test_every_problem_is_told_at_once_with_its_path(project):
         {
             "tennants": [],
             "tenants": ['a"; drop schema x', "TENANT A", "a" * 64, "b", "b", "pg_x", "public", 3],
-            "aurora": {"phases": {"schema": {"conection_db": "x"}, "grants": {}}, "sslmode": "perhaps"},
-            "sampleData": {"usersPerTenant": "5"},
+            "aurora": {
+                "phases": {"schema": {"conection_db": "x"}, "grants": {}},
+                "sslmode": "perhaps",
+                "otherSchemas": ["Auth", ""],
+            },
+            "sampleData": {"usersPerTenant": "5", "otherRows": "perhaps"},
             "bastion": {"instanceId": "i-1", "workingDirectory": "/tmp", "autoTransfer": {"directories": ["../etc"]}},
         },
     )
@@ -80,6 +84,8 @@ def test_every_problem_is_told_at_once_with_its_path(project):
         "aurora.phases.grants: unknown phase 'grants'",
         "aurora.sslmode:",
         "sampleData.usersPerTenant:",
+        "sampleData.otherRows:",
+        "aurora.otherSchemas[1]:",
         "bastion.instanceId:",
         "bastion.workingDirectory:",
         "bastion.autoTransfer.directories[0]:",
@@ -95,6 +101,11 @@ def test_every_problem_is_told_at_once_with_its_path(project):
         ('{"tenants": ["a_b"], "tenants": ["c_d"]}', "'tenants' twice"),
         ({"tenants": []}, "tenants: Tuple should have at least 1 item"),
         ({"aurora": {"databaseName": "postgres"}}, "aurora.databaseName:"),
+        (
+            {"tenants": ["a_b"], "aurora": {"otherSchemas": ["auth", "a_b"]}},
+            "aurora.otherSchemas[1]: 'a_b' is a tenant",
+        ),
+        ({"aurora": {"otherSchema": ["auth"]}}, "did you mean aurora.otherSchemas?"),
     ],
 )
 def test_unusable_file_is_refused(project, document, told):

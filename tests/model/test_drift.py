@@ -142,7 +142,7 @@ def test_every_repair_is_shown_and_creations_are_counted():
     assert lines[0] == "schema: 2000 created, 0 repaired, 0 left alone"
     assert len(lines) == 22
     assert lines[-1] == "  … and 1980 more created"
-    lost = look(**dict.fromkeys(names, replace(SOUND, rows=4)))
+    lost = look(**dict.fromkeys(names, replace(SOUND, rows=4, sample_rows=4)))
     lines = compare("data", lost, look(**dict.fromkeys(names, SOUND)), lost).lines()
     assert lines[0] == "data: 0 created, 1000 repaired, 0 left alone"
     assert len(lines) == 1_001
@@ -165,3 +165,33 @@ def test_plan_takes_no_row_away():
     """Rows beyond the sample are left alone, and a missing sample row is added to them."""
     here = look(a=replace(SOUND, rows=7, sample_rows=5), b=replace(SOUND, rows=7, sample_rows=4))
     assert told(predict("data", here, rows=5)) == ["repaired b.users: 7 → 8 rows"]
+
+
+def test_plan_does_not_foretell_what_the_master_user_may_not_do():
+    """Another role's schema and table stay as they are, and so do rows that cannot be seen or inserted."""
+    taken = replace(
+        SOUND,
+        schema_owner="eve",
+        table_owner="eve",
+        primary_key=None,
+        rows=None,
+        sample_rows=None,
+        denied=("own-schema", "own-table", "read", "insert"),
+    )
+    no_table = replace(NOTHING, schema_exists=True, schema_owner="eve", denied=("own-schema", "create-table"))
+    no_insert = replace(SOUND, rows=4, sample_rows=4, denied=("insert",))
+    here = look(a=taken, b=no_table, c=no_insert)
+    assert [told(predict(phase, here, rows=5)) for phase in ("database", "schema", "data")] == [[], [], []]
+
+
+def test_rows_that_cannot_be_seen_are_neither_none_nor_new():
+    """Where they could be counted before or after only, nothing is said of them."""
+    hidden, seen = look(a=replace(SOUND, rows=None, sample_rows=None)), look(a=SOUND)
+    for before, after in ((hidden, seen), (seen, hidden), (hidden, hidden)):
+        assert compare("data", before, after, before) == PhaseReport("data", (), 0)
+
+
+def test_rows_of_a_tenants_own_are_no_repair():
+    """A row that somebody adds while the data phase runs is none that the phase put back."""
+    before, after = look(a=SOUND), look(a=replace(SOUND, rows=6, other_rows=1))
+    assert told(compare("data", before, after, before)) == []

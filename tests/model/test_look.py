@@ -30,6 +30,11 @@ TENANT: dict[str, Any] = {
     "columns_ok": True,
     "rows": 5,
     "sample_rows": 5,
+    "other_rows": 0,
+    "instead_of_table": None,
+    "unlogged": False,
+    "denied": [],
+    "remedy": None,
 }
 ABSENT = TENANT | {
     "tenant": "tenant_b",
@@ -41,6 +46,7 @@ ABSENT = TENANT | {
     "columns_ok": False,
     "rows": None,
     "sample_rows": None,
+    "other_rows": None,
 }
 END: dict[str, Any] = {"kind": "end", "tenants": 2}
 STRAY = {"kind": "stray_schema", "schema": "tenant_z"}

@@ -26,18 +26,19 @@ WELL = """\
  tenant_b |          5
 (2 rows)
 
- tenant | object | expected | found
---------+--------+----------+-------
+ tenant | object | expected | found | kind | remedy
+--------+--------+----------+-------+------+--------
 (0 rows)
 
 """
 FINDINGS = """\
-  tenant  |   object    |        expected        |   found
-----------+-------------+------------------------+-----------
- tenant_a | rows        | 5                      | 4
- tenant_a | sample rows | none missing           | missing 3
- tenant_z | schema      | not configured: absent | exists
-(3 rows)
+  tenant  |   object    |        expected        |         found         |        kind         |   remedy
+----------+-------------+------------------------+-----------------------+---------------------+------------
+ tenant_a | rows        | 5                      | 4                     | rows-too-few        |
+ tenant_a | sample rows | none missing           | missing 3             | sample-rows-missing |
+ tenant_b | table users | readable               | not readable by chief | not-readable        | GRANT b TO chief
+ tenant_z | schema      | not configured: absent | exists                | not-configured      |
+(4 rows)
 """
 
 
@@ -54,10 +55,13 @@ def test_findings_are_told_by_tenant():
     """A tenant's findings are its own; those of schemas nobody configured are kept apart."""
     read = Verification.read(WELL.rpartition("\n tenant |")[0] + "\n" + FINDINGS)
     assert read.of("tenant_a") == (
-        Finding("tenant_a", "rows", "5", "4"),
-        Finding("tenant_a", "sample rows", "none missing", "missing 3"),
+        Finding("tenant_a", "rows", "5", "4", "rows-too-few"),
+        Finding("tenant_a", "sample rows", "none missing", "missing 3", "sample-rows-missing"),
     )
-    assert read.of("tenant_b") == ()
+    assert [str(finding) for finding in read.of("tenant_b")] == [
+        "tenant_b: table users: expected readable, found not readable by chief; what helps: GRANT b TO chief"
+    ]
+    assert read.uncounted == {"tenant_b"}
     assert [str(finding) for finding in read.strays(["tenant_a", "tenant_b"])] == [
         "tenant_z: schema: expected not configured: absent, found exists"
     ]
@@ -66,13 +70,13 @@ def test_findings_are_told_by_tenant():
 def test_value_may_hold_a_bar():
     """Columns are told by their place, not by the bars in a value."""
     odd = """\
- tenant | object | expected |  found
---------+--------+----------+----------
- a      | column | x | y    | a | b
+ tenant | object | expected |  found   |  kind  | remedy
+--------+--------+----------+----------+--------+--------
+ a      | column | x | y    | a | b    | column | p | q
 (1 row)
 """
     read = Verification.read(WELL.rpartition("\n tenant |")[0] + "\n" + odd)
-    assert read.findings == (Finding("a", "column", "x | y", "a | b"),)
+    assert read.findings == (Finding("a", "column", "x | y", "a | b", "column", "p | q"),)
 
 
 def test_nothing_there_is_read_as_nothing():
@@ -90,8 +94,8 @@ def test_nothing_there_is_read_as_nothing():
 --------+------------
 (0 rows)
 
- tenant | object | expected | found
---------+--------+----------+-------
+ tenant | object | expected | found | kind | remedy
+--------+--------+----------+-------+------+--------
 (0 rows)
 """
     read = Verification.read(empty)

@@ -133,15 +133,21 @@ class Bastion:
 
 
 def findings(output: str) -> list[Finding]:
-    """Return the fourth result set of a verification's *output*."""
+    """Return the fourth result set of a verification's *output*, as far as it is for people."""
+    return [(tenant, thing, expected, found) for tenant, thing, expected, found, _, _ in _fourth_set(output)]
+
+
+def kinds(output: str) -> list[tuple[str, str, str]]:
+    """Return tenant, kind and remedy of each finding of a verification's *output*."""
+    return [(tenant, kind, remedy) for tenant, _, _, _, kind, remedy in _fourth_set(output)]
+
+
+def _fourth_set(output: str) -> list[list[str]]:
     table = output.split("\n\n")[3].splitlines()
-    assert [name.strip() for name in table[0].split("|")] == ["tenant", "object", "expected", "found"]
-    found = []
-    for line in table[2:-1]:
-        tenant, thing, expected, have = (cell.strip() for cell in line.split("|"))
-        found.append((tenant, thing, expected, have))
-    assert table[-1] == f"({len(found)} row{'' if len(found) == 1 else 's'})"
-    return found
+    header, rows = table[0], table[2:-1]
+    assert [name.strip() for name in header.split("|")] == ["tenant", "object", "expected", "found", "kind", "remedy"]
+    assert table[-1] == f"({len(rows)} row{'' if len(rows) == 1 else 's'})"
+    return [[cell.strip() for cell in line.split("|")] for line in rows]
 
 
 @pytest.fixture(scope="session")
@@ -197,7 +203,8 @@ def original(server: EmbeddedPostgres, tmp_path_factory: pytest.TempPathFactory)
 @pytest.fixture
 def built(bastion: Bastion, original: str) -> Bastion:
     """A workspace for the default tenants, and a database that is built."""
-    copy = sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(bastion.database), sql.Identifier(original))
+    names = map(sql.Identifier, (bastion.database, original, bastion.server.user))
+    copy = sql.SQL("CREATE DATABASE {} TEMPLATE {} OWNER {}").format(*names)
     with bastion.connect("postgres") as connection:
         connection.execute(copy)
     return bastion
@@ -205,8 +212,8 @@ def built(bastion: Bastion, original: str) -> Bastion:
 
 @pytest.fixture
 def stranger(bastion: Bastion) -> Iterator[str]:
-    """Another role, that owns nothing of ours."""
-    bastion.break_things("CREATE ROLE stranger", database="postgres")
+    """Another role, that owns nothing of ours; the master user is a member of it, and so may take what it owns."""
+    bastion.break_things("CREATE ROLE stranger", "GRANT stranger TO postgres", database="postgres")
     yield "stranger"
     with bastion.connect() as connection:
         connection.execute("DROP OWNED BY stranger CASCADE")

@@ -19,7 +19,7 @@ def test_success(built):
     """Exit 0: stdout is psql's alone, stderr is the log: phase, file, database, user, end."""
     done = built.engine(built.DATA)
     assert done.returncode == 0
-    assert done.stdout.startswith(" tenants | rows_inserted \n")
+    assert done.stdout.startswith(" tenants | rows_inserted | not_permitted \n")
     phase, database, end = logged(done, "INFO")
     assert phase == f"phase data: {built.DATA}"
     assert database == f"database {built.database} at 127.0.0.1:{built.server.port} as postgres"

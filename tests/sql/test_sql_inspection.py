@@ -7,10 +7,12 @@ import json
 NOTHING = {
     "schema_exists": False, "schema_owner": None, "table_exists": False, "table_owner": None,
     "primary_key": None, "columns_ok": False, "rows": None, "sample_rows": None,
+    "other_rows": None, "instead_of_table": None, "unlogged": False, "denied": [], "remedy": None,
 }  # fmt: skip
 WHOLE = {
     "schema_exists": True, "schema_owner": "postgres", "table_exists": True, "table_owner": "postgres",
     "primary_key": ["user_id"], "columns_ok": True, "rows": 5, "sample_rows": 5,
+    "other_rows": 0, "instead_of_table": None, "unlogged": False, "denied": [], "remedy": None,
 }  # fmt: skip
 
 
@@ -44,7 +46,7 @@ def test_damage_is_told(built):
     """What is damaged is told for the damaged tenant; strays follow the tenants."""
     built.configure(tenants=["tenant_d", "tenant_c", "tenant_b", "tenant_a", "tenant_e"])
     built.break_things(
-        "CREATE SCHEMA tenant_e",
+        "CREATE SCHEMA tenant_e AUTHORIZATION postgres",
         "ALTER TABLE tenant_c.users DROP CONSTRAINT users_pkey",
         "INSERT INTO tenant_c.users VALUES (6, 'x', 'x')",
         "ALTER TABLE tenant_b.users ALTER name TYPE text",
@@ -54,8 +56,10 @@ def test_damage_is_told(built):
     )
     assert built.inspect()[1:] == [
         {"kind": "tenant", "tenant": "tenant_d"} | NOTHING,
-        {"kind": "tenant", "tenant": "tenant_c"} | WHOLE | {"primary_key": None, "rows": 6},
-        {"kind": "tenant", "tenant": "tenant_b"} | WHOLE | {"columns_ok": False, "sample_rows": None},
+        {"kind": "tenant", "tenant": "tenant_c"} | WHOLE | {"primary_key": None, "rows": 6, "other_rows": 1},
+        {"kind": "tenant", "tenant": "tenant_b"}
+        | WHOLE
+        | {"columns_ok": False, "sample_rows": None, "other_rows": None},
         {"kind": "tenant", "tenant": "tenant_a"} | WHOLE | {"rows": 4, "sample_rows": 3},
         {"kind": "tenant", "tenant": "tenant_e"} | NOTHING | {"schema_exists": True, "schema_owner": "postgres"},
         {"kind": "stray_schema", "schema": "tenant_\n"},
@@ -65,9 +69,11 @@ def test_damage_is_told(built):
 
 def test_view_in_the_tables_place(built):
     """A view called users is no table: not there, owned by nobody."""
-    built.break_things("DROP TABLE tenant_a.users", "CREATE VIEW tenant_a.users AS SELECT 1 AS user_id")
+    built.break_things(
+        "SET ROLE postgres", "DROP TABLE tenant_a.users", "CREATE VIEW tenant_a.users AS SELECT 1 AS user_id"
+    )
     assert built.inspect()[1] == {"kind": "tenant", "tenant": "tenant_a"} | NOTHING | {
-        "schema_exists": True, "schema_owner": "postgres",
+        "schema_exists": True, "schema_owner": "postgres", "instead_of_table": "view",
     }  # fmt: skip
 
 
@@ -86,6 +92,7 @@ def test_database_that_takes_no_connection(built):
 def test_rows_of_every_table(built):
     """Counting tells the rows of every ordinary and partitioned table, of tenants and others; it takes one lock at a time."""
     built.break_things(
+        "SET ROLE postgres",
         "CREATE TABLE tenant_a.orders AS SELECT generate_series(1, 7)",
         'CREATE SCHEMA "it\'s ""odd"""',
         'CREATE TABLE "it\'s ""odd""".empty (n int)',

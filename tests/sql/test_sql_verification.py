@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from tests.sql.conftest import kinds
+
 PROVEN = """\
  schemaname 
 ------------
@@ -26,8 +28,8 @@ PROVEN = """\
  tenant_c |          5
 (3 rows)
 
- tenant | object | expected | found 
---------+--------+----------+-------
+ tenant | object | expected | found | kind | remedy 
+--------+--------+----------+-------+------+--------
 (0 rows)
 
 """  # noqa: W291
@@ -140,6 +142,49 @@ def test_first_three_sets_show_what_is_there(built):
     ]
 
 
+def test_rows_of_a_tenants_own_are_accepted_where_the_configuration_says_so(built):
+    """They are no finding then; a sample row that is missing or altered still is one."""
+    built.configure(sampleData={"otherRows": "accept"})
+    built.break_things(
+        "INSERT INTO tenant_a.users VALUES (6, 'x', 'x'), (7, 'y', 'y')",
+        "INSERT INTO tenant_b.users VALUES (8, 'x', 'x')",
+        "DELETE FROM tenant_b.users WHERE user_id = 3",
+        "UPDATE tenant_c.users SET name = 'x' WHERE user_id = 1",
+    )
+    assert built.findings() == [
+        ("tenant_b", "sample rows", "none missing", "missing 3"),
+        ("tenant_c", "sample rows", "none altered", "altered 1"),
+    ]
+    assert [line["other_rows"] for line in built.inspect()[1:-1]] == [2, 1, 0]
+
+
+def test_every_kind_of_difference_is_told_to_programs(built, stranger):
+    """The kind does not depend on the words; where the user itself may mend it, there is no remedy."""
+    built.break_things(
+        "CREATE SCHEMA tenant_z",
+        "ALTER SCHEMA tenant_a OWNER TO stranger",
+        "ALTER TABLE tenant_a.users DROP CONSTRAINT users_pkey, ALTER email TYPE text",
+        "ALTER TABLE tenant_a.users SET UNLOGGED, OWNER TO stranger",
+        "DROP TABLE tenant_b.users",
+        "DELETE FROM tenant_c.users WHERE user_id = 1",
+        "UPDATE tenant_c.users SET name = 'x' WHERE user_id = 2",
+    )
+    built.configure(tenants=["tenant_a", "tenant_b", "tenant_c", "tenant_d"])
+    assert kinds(built.succeed(built.VERIFICATION)) == [
+        ("tenant_a", "schema-owner", ""),
+        ("tenant_a", "table-owner", ""),
+        ("tenant_a", "unlogged", ""),
+        ("tenant_a", "primary-key-missing", ""),
+        ("tenant_a", "column", ""),
+        ("tenant_b", "table-missing", ""),
+        ("tenant_c", "rows-too-few", ""),
+        ("tenant_c", "sample-rows-missing", ""),
+        ("tenant_c", "sample-rows-altered", ""),
+        ("tenant_d", "schema-missing", ""),
+        ("tenant_z", "not-configured", ""),
+    ]
+
+
 def test_many_altered_rows_are_summarised(built):
     """Of many altered or missing rows the first ten are named, and the rest are counted."""
     built.configure(sampleData={"usersPerTenant": 30})
@@ -159,7 +204,7 @@ def test_table_that_may_not_be_read(built):
         reader = {"AURORA_USER": "reader", "AURORA_PASSWORD": "r"}
         unreadable = [line for line in built.findings(**reader) if line[1] == "table users"]
         assert unreadable == [
-            (tenant, "table users", "readable", "permission denied") for tenant in ("tenant_b", "tenant_c")
+            (tenant, "table users", "readable", "not readable by reader") for tenant in ("tenant_b", "tenant_c")
         ]
         assert [line["rows"] for line in built.inspect(**reader) if line["kind"] == "tenant"] == [5, None, None]
     finally:
@@ -192,6 +237,16 @@ def test_stray_tenant_schema_is_found(bastion, tenants, damage, stray):
     """A schema nobody configured is a stray tenant by its users table, or by the prefix all tenants share."""
     assert strays(bastion, tenants, damage) == [(stray, "schema", "not configured: absent", "exists")]
     assert [line["schema"] for line in bastion.inspect() if line["kind"] == "stray_schema"] == [stray]
+
+
+@pytest.mark.parametrize(("tenants", "damage", "other"), STRAYS)
+def test_schema_that_is_named_as_anothers_is_no_stray(bastion, tenants, damage, other):
+    """aurora.otherSchemas names what is no tenant's; any other schema of the kind still is a stray."""
+    bastion.configure(tenants=tenants, aurora={"databaseName": bastion.database, "otherSchemas": [other]})
+    bastion.succeed(bastion.DATABASE)
+    bastion.break_things(*damage.split("; "), "CREATE SCHEMA stray", "CREATE TABLE stray.users (n int)")
+    found = [line["schema"] for line in bastion.inspect() if line["kind"] == "stray_schema"]
+    assert found == ["stray"]
 
 
 FOREIGN = [

@@ -58,7 +58,7 @@ def prepared(dice: random.Random, root: Path, built: Path, database: Database) -
     state = dice.choice(("nothing", "built", "damaged", "no workspace"))
     template = "template0 ENCODING 'UTF8'" if state == "nothing" else PRISTINE
     with database.connected("postgres") as connection:
-        connection.execute(f"CREATE DATABASE {DATABASE} TEMPLATE {template}".encode())
+        connection.execute(f"CREATE DATABASE {DATABASE} TEMPLATE {template} OWNER postgres".encode())
     with database.connected(DATABASE) as connection:
         connection.execute("CREATE TABLE public.keepsake AS SELECT id FROM generate_series(1, 100) AS id")
         if state == "damaged":

@@ -54,6 +54,12 @@ def ask(server: EmbeddedPostgres, query: str):
         return connection.execute(query).fetchone()[0]
 
 
+def as_master(server: EmbeddedPostgres, database: str = "postgres") -> psycopg.Connection:
+    return psycopg.connect(
+        host=server.host, port=server.port, user=server.user, password=server.password, dbname=database, autocommit=True
+    )
+
+
 def runs(pid: int) -> bool:
     try:
         return "State:\tZ" not in Path(f"/proc/{pid}/status").read_text()
@@ -62,10 +68,30 @@ def runs(pid: int) -> bool:
 
 
 def test_first_start(running):
-    """A first start gives PostgreSQL 16 in UTF-8 with a superuser, whatever PG* variables the operator has."""
+    """A first start gives PostgreSQL 16 in UTF-8, whatever PG* variables the operator has."""
     assert ask(running, "SHOW server_version").startswith("16.")
     assert ask(running, "SHOW server_encoding") == "UTF8"
-    assert ask(running, "SELECT rolsuper AND current_user = 'postgres' FROM pg_roles WHERE rolname = current_user")
+    assert ask(running, "SELECT rolsuper AND current_user = 'rdsadmin' FROM pg_roles WHERE rolname = current_user")
+
+
+def test_cluster_is_shaped_like_aurora(running):
+    """The master user may make databases and roles, is in rds_superuser and no superuser; what AWS keeps is closed."""
+    with as_master(running) as connection:
+        assert connection.execute(
+            "SELECT current_user, rolsuper, rolcreatedb, rolcreaterole, rolreplication, rolbypassrls,"
+            " pg_has_role('rds_superuser', 'USAGE') FROM pg_roles WHERE rolname = current_user"
+        ).fetchone() == ("postgres", False, True, True, False, False, True)
+        owners = dict(connection.execute("SELECT datname, pg_get_userbyid(datdba) FROM pg_database").fetchall())
+        assert owners == {
+            "postgres": "postgres", "rdsadmin": "rdsadmin", "template0": "rdsadmin", "template1": "rdsadmin",
+        }  # fmt: skip
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            connection.execute("ALTER DATABASE template1 OWNER TO postgres")
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            connection.execute("CREATE ROLE greater SUPERUSER")
+    with pytest.raises(psycopg.OperationalError, match=r"pg_hba\.conf rejects"):
+        as_master(running, "rdsadmin")
+    assert ask(running, "SHOW wal_level") == "logical"
 
 
 def test_other_user_and_major(tmp_path):
@@ -73,7 +99,8 @@ def test_other_user_and_major(tmp_path):
     server = EmbeddedPostgres(tmp_path / "other", user="master", major=18)
     try:
         server.start()
-        assert ask(server, "SELECT current_user") == "master"
+        with as_master(server) as connection:
+            assert connection.execute("SELECT current_user").fetchone() == ("master",)
         assert ask(server, "SHOW server_version").startswith("18.")
     finally:
         server.forget()
@@ -83,6 +110,7 @@ def test_settings_are_aurora_like(running):
     """Durability is not traded for speed; passwords are SCRAM; there is no Unix socket."""
     assert ask(running, "SHOW fsync") == "on"
     assert ask(running, "SELECT rolpassword LIKE 'SCRAM-SHA-256$%' FROM pg_authid WHERE rolname = 'postgres'")
+    assert ask(running, "SELECT rolpassword LIKE 'SCRAM-SHA-256$%' FROM pg_authid WHERE rolname = 'rdsadmin'")
     assert ask(running, "SHOW unix_socket_directories") == ""
     assert ask(running, "SHOW listen_addresses") == "127.0.0.1"
 
@@ -94,9 +122,11 @@ def test_wrong_password_is_refused(running):
 
 
 def test_password_bites_and_is_kept_to_its_owner(running):
-    """The password holds what breaks naive quoting, and only its owner can read it."""
-    assert set(":\\'$ \"%@/") <= set(running.password)
-    assert (running.directory / "password").stat().st_mode & 0o777 == 0o600
+    """The passwords hold what breaks naive quoting, and only their owner can read them."""
+    assert set(":\\'$ \"%@/") <= set(running.password) & set(running.admin_password)
+    assert running.password != running.admin_password
+    for name in ("password", "admin-password"):
+        assert (running.directory / name).stat().st_mode & 0o777 == 0o600
 
 
 def test_second_start_finds_everything(postgres):
@@ -179,6 +209,32 @@ def test_data_of_another_version(postgres):
         EmbeddedPostgres(postgres.directory, major=18).start()
 
 
+def test_state_from_when_the_master_was_a_superuser(postgres):
+    """A cluster of an earlier version of the project is not used in silence, nor touched; the error says what to do."""
+    postgres.start()
+    postgres.stop()
+    (postgres.directory / "admin-password").unlink()
+    with pytest.raises(TargetError, match="its master user is a superuser") as failed:
+        EmbeddedPostgres(postgres.directory).start()
+    assert "--reset-local" in str(failed.value)
+    assert (postgres._data / "PG_VERSION").exists()
+
+
+def test_data_of_another_master_user(postgres):
+    """A cluster made for another master user is told, not an authentication that fails."""
+    postgres.start()
+    postgres.stop()
+    with pytest.raises(TargetError, match="has the master user postgres, wanted is chief"):
+        EmbeddedPostgres(postgres.directory, user="chief").start()
+
+
+@pytest.mark.parametrize("name", ["rdsadmin", "rds_superuser", "pg_monitor"])
+def test_name_of_a_role_of_the_clusters_own(tmp_path, name):
+    """A master user cannot have the name of a role that is there already, on Aurora neither."""
+    with pytest.raises(TargetError, match=f"the master user cannot be '{name}'"):
+        EmbeddedPostgres(tmp_path / "postgres", user=name).start()
+
+
 def test_unknown_version(tmp_path):
     """A version the wheel does not bring is an error that names those it does."""
     with pytest.raises(TargetError, match="16 and 18"):
@@ -217,12 +273,24 @@ def test_closed_programs(tmp_path, monkeypatch):
         shutil.rmtree(server.bin_dir.parents[3])
 
 
-def test_password_is_not_in_the_error(tmp_path):
-    """A user name that initdb cannot quote fails with its own words, without the statement that has the password."""
-    server = EmbeddedPostgres(tmp_path / "postgres", user='ma"ster')
+def test_name_that_needs_quotes(tmp_path):
+    """A master user whose name must be quoted is one like the others."""
+    server = EmbeddedPostgres(tmp_path / "postgres", user="ma\"st'er Ü")
     try:
-        with pytest.raises(TargetError, match="unrecognized role option") as failed:
+        server.start()
+        with as_master(server) as connection:
+            assert connection.execute("SELECT current_user").fetchone() == ("ma\"st'er Ü",)
+    finally:
+        server.forget()
+
+
+def test_password_is_not_in_the_error(tmp_path):
+    """A statement that fails is told in the server's own words, without the statement that has the password."""
+    server = EmbeddedPostgres(tmp_path / "postgres", user="mas\nter")
+    try:
+        with pytest.raises(TargetError, match="postgres failed") as failed:
             server.start()
+        assert "unterminated quoted identifier" in str(failed.value)
         assert server.password[:16] not in str(failed.value)
     finally:
         server.forget()

@@ -43,7 +43,7 @@ def test_prints_how_to_reach_it(serve):
     assert f"export AWS_ENDPOINT_URL=http://127.0.0.1:{port}" in service.lines
     assert "export AWS_DEFAULT_REGION=ap-northeast-1" in service.lines
     with psycopg.connect(service.shell('printf %s "$DATABASE_URL"').stdout) as connection:
-        assert connection.execute("SELECT current_user").fetchone() == ("postgres",)
+        assert connection.execute("SELECT current_user").fetchone() == ("rdsadmin",)
     assert service.end(signal.SIGTERM) == 0
 
 

@@ -122,9 +122,9 @@ def test_bastion_reaches_the_database(target):
 
 
 def test_witness(target):
-    """The second witness gets a connection string of its own."""
+    """The second witness gets a connection string of its own: the superuser's, who sees all rows."""
     with psycopg.connect(target.witness_conninfo("postgres")) as connection:
-        assert connection.execute("SELECT current_user").fetchone() == ("master",)
+        assert connection.execute("SELECT current_user").fetchone() == ("rdsadmin",)
 
 
 def test_operators_aws_settings_mean_nothing(target, monkeypatch):

@@ -31,7 +31,13 @@ SELECT row_to_json(line)
                    primary_key,
                    table_exists AND ordinal NOT IN (SELECT ordinal FROM column_finding) AS columns_ok,
                    head_count.rows,
-                   head_count.sample_rows
+                   head_count.sample_rows,
+                   head_count.rows - head_count.sample_rows
+                       - coalesce(cardinality(head_count.altered), 0) AS other_rows,
+                   CASE WHEN NOT table_exists THEN users_kind END AS instead_of_table,
+                   table_exists AND unlogged AS unlogged,
+                   denied,
+                   remedy
               FROM observed
               LEFT JOIN head_count USING (ordinal)
              ORDER BY ordinal) AS line;
@@ -42,7 +48,9 @@ SELECT row_to_json(line)
     SELECT row_to_json(line)
       FROM (SELECT 'tenant' AS kind, name AS tenant, false AS schema_exists, NULL::text AS schema_owner,
                    false AS table_exists, NULL::text AS table_owner, NULL::text[] AS primary_key,
-                   false AS columns_ok, NULL::bigint AS rows, NULL::bigint AS sample_rows
+                   false AS columns_ok, NULL::bigint AS rows, NULL::bigint AS sample_rows,
+                   NULL::bigint AS other_rows, NULL::text AS instead_of_table, false AS unlogged,
+                   '{}'::text[] AS denied, NULL::text AS remedy
               FROM tenant
              ORDER BY ordinal) AS line;
 \endif

@@ -2,9 +2,11 @@
 -- connects to: the multi-tenant database
 -- repairs:     a missing schema, table or primary key, and a wrong owner of schema or table
 -- prints:      how many tenants there are, and how many of each were created or repaired
+-- What the user may not do is left as it is and counted: verification says what would let it.
 -- Nothing is dropped. Safe to run twice, concurrently and after an interruption.
 \set ON_ERROR_STOP on
 \ir ../../shared/configuration.sql
+\ir ../../shared/privileges.sql
 
 -- One builder at a time; the lock ends with this session.
 DO $$ BEGIN PERFORM pg_advisory_lock(hashtext('etl-manager')); END $$;
@@ -13,17 +15,20 @@ DO $$ BEGIN PERFORM pg_advisory_lock(hashtext('etl-manager')); END $$;
 CREATE TEMPORARY TABLE task AS
 SELECT tenant.ordinal,
        tenant.name,
-       space.oid IS NULL                              AS create_schema,
-       space.nspowner <> me.oid IS TRUE               AS own_schema,
-       users.oid IS NULL                              AS create_table,
-       users.relkind                                  AS relkind,
-       users.relowner <> me.oid IS TRUE               AS own_table,
-       users.oid IS NOT NULL AND key.conrelid IS NULL AS add_primary_key
+       space.oid IS NULL                                                        AS create_schema,
+       space.nspowner <> me.oid IS TRUE AND 'own-schema' <> ALL (denied)        AS own_schema,
+       users.oid IS NULL AND 'create-table' <> ALL (denied)                     AS create_table,
+       users.relkind                                                            AS relkind,
+       users.relowner <> me.oid IS TRUE AND 'own-table' <> ALL (denied)         AS own_table,
+       users.oid IS NOT NULL AND key.conrelid IS NULL
+           AND 'own-table' <> ALL (denied)                                      AS add_primary_key,
+       denied && '{own-schema,create-table,own-table}'                          AS left_alone
   FROM tenant
   JOIN pg_roles AS me           ON me.rolname = current_user
   LEFT JOIN pg_namespace AS space ON space.nspname = tenant.name
   LEFT JOIN pg_class AS users   ON users.relnamespace = space.oid AND users.relname = 'users'
-  LEFT JOIN pg_constraint AS key ON key.conrelid = users.oid AND key.contype = 'p';
+  LEFT JOIN pg_constraint AS key ON key.conrelid = users.oid AND key.contype = 'p'
+ CROSS JOIN LATERAL pg_temp.denied(space, users) AS denied;
 
 DO $$
 DECLARE
@@ -64,6 +69,9 @@ BEGIN
             END IF;
         EXCEPTION WHEN OTHERS THEN
             GET STACKED DIAGNOSTICS detail = PG_EXCEPTION_DETAIL, hint = PG_EXCEPTION_HINT;
+            IF NOT has_database_privilege(current_database(), 'CREATE') THEN
+                hint := format('GRANT CREATE ON DATABASE %I TO %I', current_database(), current_user);
+            END IF;
             RAISE 'tenant "%": %', task.name, SQLERRM USING ERRCODE = SQLSTATE, DETAIL = detail, HINT = hint;
         END;
         reached := reached + 1;
@@ -78,5 +86,6 @@ SELECT count(*)                               AS tenants,
        count(*) FILTER (WHERE create_schema)   AS schemas_created,
        count(*) FILTER (WHERE create_table)    AS tables_created,
        count(*) FILTER (WHERE add_primary_key) AS primary_keys_added,
-       count(*) FILTER (WHERE own_schema) + count(*) FILTER (WHERE own_table) AS owners_set
+       count(*) FILTER (WHERE own_schema) + count(*) FILTER (WHERE own_table) AS owners_set,
+       count(*) FILTER (WHERE left_alone)      AS not_permitted
   FROM pg_temp.task;

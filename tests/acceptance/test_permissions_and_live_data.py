@@ -1,0 +1,139 @@
+"""What the master user may not see or change, and rows and schemas that are somebody's own, through a whole run."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+UNREADABLE = (
+    "ALTER SCHEMA tenant_b OWNER TO app_owner",
+    "ALTER TABLE tenant_b.users OWNER TO app_owner",
+)
+POLICY = (
+    "ALTER TABLE tenant_b.users ENABLE ROW LEVEL SECURITY",
+    "ALTER TABLE tenant_b.users FORCE ROW LEVEL SECURITY",
+    "CREATE POLICY visible ON tenant_b.users USING (user_id <= 5)",
+)
+SIXTH = "INSERT INTO tenant_b.users VALUES (6, 'real customer', 'c@example.com')"
+
+
+@pytest.fixture
+def app_owner(built, cloud):
+    """A role of the application's, that the master user is no member of."""
+    cloud.execute("CREATE ROLE app_owner", database="postgres")
+    yield
+    cloud.empty()
+    cloud.execute("DROP ROLE app_owner", database="postgres")
+
+
+def verdict(project):
+    """Return the verdict of the last run."""
+    return json.loads((project.path / "reports/phase3-gate.json").read_text())
+
+
+def test_tenant_that_another_role_took_over(built, cloud, app_owner):
+    """It is said to be not readable, with the GRANT that helps, before and after; other words are not used of it."""
+    cloud.execute(*UNREADABLE)
+    before = cloud.snapshot()
+    plan = built.run("features/", "--plan")
+    outcome = built.run()
+    assert outcome.status == 1
+    assert cloud.snapshot() == before
+    for line in (
+        "schema tenant_b: belongs to app_owner, not to postgres; what helps: GRANT app_owner TO postgres",
+        "tenant_b.users: not readable by postgres; what helps: GRANT app_owner TO postgres",
+    ):
+        assert line in plan.terminal
+        assert line in outcome.terminal.partition("= provisioning =")[2]
+    assert plan.terminal.count("would be") == 0
+    found = verdict(built)
+    told = {item["id"]: item["detail"] for item in found["prerequisites"] if item["status"] == "failed"}
+    assert told.keys() == {"tenant-schemas-exist", "users-tables-exist", "sample-data-complete"}
+    assert all("what helps: GRANT app_owner TO postgres" in detail for detail in told.values())
+    for wrong in ("provision it", "missing", "no such table", "found 0", "0 rows", "as the configuration says."):
+        assert wrong not in outcome.terminal.replace("Not as the configuration says, and left as it is:", ""), wrong
+        assert wrong not in " ".join(told.values())
+    assert "rows of tenant_b.users: expected 5, found not readable by postgres" in outcome.terminal
+    assert "permission denied" not in outcome.terminal
+    cloud.execute("GRANT app_owner TO postgres")
+    mended = built.run()
+    assert mended.status == 0, mended.terminal
+    assert "repaired tenant_b.users owner: app_owner → postgres" in mended.terminal
+
+
+@pytest.mark.parametrize("mode", [(), ("--verify-only",)])
+def test_rows_that_a_policy_may_hide_are_no_proof(built, cloud, mode):
+    """A sixth row that the policy hides from the master does not end in a green run: what may not be seen is said."""
+    cloud.execute(*POLICY, SIXTH)
+    outcome = built.run("features/", *mode)
+    assert outcome.status == 1
+    helps = "row-level security may hide rows from postgres; what helps: ALTER TABLE tenant_b.users NO FORCE ROW LEVEL SECURITY"
+    assert f"tenant_b.users: {helps}" in outcome.terminal
+    assert f"rows of tenant_b.users: expected 5, found {helps}" in outcome.terminal
+    assert "a second connection disagree" not in outcome.terminal
+    found = verdict(built)
+    assert not found["ready"]
+    assert {item["id"] for item in found["prerequisites"] if item["status"] == "failed"} == {"sample-data-complete"}
+
+
+def test_rows_of_a_tenants_own(built, cloud):
+    """Accepted, they leave the gate ready when a tenant is added later; sample rows still are what they were."""
+    cloud.execute(SIXTH, "INSERT INTO tenant_b.users VALUES (7, 'another', 'd@example.com')")
+    refused = built.run("features/", "--require-gate")
+    assert refused.status == 1
+    assert "tenant_b.users: 2 rows beside the sample; accept them by sampleData.otherRows" in refused.terminal
+    config = {"tenants": ["tenant_a", "tenant_b", "tenant_c", "tenant_d"], "sampleData": {"otherRows": "accept"}}
+    live = built.write("live.json", config)
+    accepted = built.run("features/", "--require-gate", "--config-json", live)
+    assert accepted.status == 0, accepted.terminal
+    found = verdict(built)
+    assert found["ready"]
+    [detail] = [item["detail"] for item in found["prerequisites"] if item["id"] == "sample-data-complete"]
+    assert detail == "5 users in each of 4 tenants, and 2 other rows, which sampleData.otherRows accepts"
+    cloud.execute(
+        "UPDATE tenant_b.users SET name = 'edited' WHERE user_id = 2", "DELETE FROM tenant_b.users WHERE user_id = 4"
+    )
+    edited = built.run("features/", "--verify-only", "--config-json", live)
+    assert edited.status == 1
+    assert "rows of tenant_b.users: expected 5, found 4" in edited.terminal
+    assert "tenant_b: sample rows: expected none altered, found altered 2" in edited.terminal
+    assert "tenant_b: sample rows: expected none missing, found missing 4" in edited.terminal
+
+
+def test_schemas_that_are_no_tenants(built, cloud):
+    """Named as others they are no strays; unnamed they are, and the message says how to name them."""
+    cloud.execute(
+        "CREATE SCHEMA auth",
+        "CREATE TABLE auth.users (id uuid PRIMARY KEY, email text)",
+        "CREATE SCHEMA tenant_shared",
+    )
+    plan = built.run("features/", "--plan")
+    for schema in ("auth", "tenant_shared"):
+        assert f"schema {schema}: not configured; name it under tenants or aurora.otherSchemas" in plan.terminal
+    config = built.write("others.json", {"aurora": {"otherSchemas": ["auth", "tenant_shared"]}})
+    outcome = built.run("features/", "--require-gate", "--config-json", config)
+    assert outcome.status == 0, outcome.terminal
+    assert "Nothing was changed: everything was as the configuration says." in outcome.terminal
+
+
+def test_red_run_does_not_say_that_all_is_as_configured(built, cloud):
+    """Plan and run name what no run mends; neither says that there is nothing, and the page does not either."""
+    cloud.execute(
+        "UPDATE tenant_a.users SET name = 'x' WHERE user_id = 2",
+        "ALTER TABLE tenant_b.users SET UNLOGGED",
+        "ALTER TABLE tenant_c.users ALTER email TYPE text",
+    )
+    plan, outcome = built.run("features/", "--plan"), built.run()
+    assert outcome.status == 1
+    left = (
+        "tenant_a.users: 1 sample row altered; correct it by hand",
+        "tenant_b.users: is unlogged, and so is not replicated; ALTER TABLE tenant_b.users SET LOGGED",
+        "tenant_c.users: its columns are not those every tenant has",
+    )
+    closing = outcome.terminal.partition("= provisioning =")[2]
+    for line in left:
+        assert f"  {line}" in plan.terminal
+        assert f"  {line}" in closing
+    assert "Nothing was changed.\nNot as the configuration says, and left as it is:" in closing
+    assert "it found everything as configured" not in (built.path / "reports/summary.md").read_text()
