@@ -5,6 +5,7 @@ Sections that Phase 2 does not use (``networking``, ``redshift``, ``dbt`` …) a
 
 from __future__ import annotations
 
+from pathlib import PurePosixPath
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
@@ -59,7 +60,7 @@ def _inside(value: str) -> str:
     if not value or value.startswith("/") or "\\" in value or ".." in value.split("/"):
         msg = f"{value!r} must be a path inside the project"
         raise ValueError(msg)
-    return value.rstrip("/")
+    return str(PurePosixPath(value))  # one spelling of each, so that overlapping lists name a file once
 
 
 Identifier = Annotated[str, AfterValidator(_identifier)]

@@ -113,6 +113,50 @@ def test_what_is_not_there_is_told_with_its_place_in_the_configuration(project, 
         project.archive()
 
 
+NEEDED = {
+    "config.json",
+    "scripts/2-sql-execute.sh",
+    "sql/shared/shared.sql",
+    "sql/aurora/inspection/look.sql",
+    *(f"sql/aurora/{phase}/{phase}.sql" for phase in ("database", "schema", "data", "verification")),
+}
+
+
+@pytest.mark.parametrize(
+    ("transfer", "further"),
+    [
+        ({"directories": [], "files": []}, set()),
+        ({"directories": ["sql/aurora/data"], "files": ["config.json"]}, {"sql/aurora/data/note.txt"}),
+        ({"directories": ["sql"], "excludePatterns": ["*.sh", "shared/", "look.sql"]}, {"sql/aurora/data/note.txt"}),
+    ],
+)
+def test_what_the_engine_needs_travels_whatever_is_listed(project, transfer: dict[str, Any], further):
+    """Engine, shared SQL, the look and the phases' files are there; the lists add to them, and no pattern takes them."""
+    for name in ("sql/shared/shared.sql", "sql/aurora/inspection/look.sql", "sql/aurora/data/note.txt", "scripts/x.sh"):
+        project.write(name, "x")
+    project.transfer = transfer
+    assert set(project.archive().names) == NEEDED | further
+
+
+def test_lists_that_overlap_name_a_file_once(project):
+    """The same folder twice, one inside the other, and other spellings of a path give the same bytes."""
+    once = project.archive()
+    project.transfer = {
+        "directories": ["sql", "sql/aurora", "./sql", "sql/", "sql//aurora/data", "scripts"],
+        "files": ["./config.json", "config.json", "sql/aurora/data/data.sql"],
+    }
+    again = project.archive()
+    assert again.names == once.names
+    assert len(set(again.names)) == len(again.names)
+
+
+def test_a_project_without_the_engine_is_told(project):
+    """What every run needs is missed before anything is sent."""
+    (project.root / "scripts/2-sql-execute.sh").unlink()
+    with pytest.raises(ConfigError, match=r"cannot read scripts/2-sql-execute\.sh: No such file"):
+        project.archive()
+
+
 def test_a_link_that_leads_out_of_the_project_is_refused(project, tmp_path):
     """What lies outside is not sent to the bastion by way of a link."""
     (tmp_path / "secret").write_text("not yours")
