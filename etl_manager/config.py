@@ -45,6 +45,8 @@ class Config:
     sslmode: str
     ca_bundle: str | None
     aurora_stack: str | None
+    endpoint: str | None
+    secret_name: str | None
     bastion_stack: str | None
     instance_id: str | None
     workspace: str
@@ -126,6 +128,8 @@ def _build(parsed: ConfigFile, path: Path, root: Path, raw: bytes) -> Config:
         sslmode=aurora.sslmode,
         ca_bundle=aurora.ca_bundle,
         aurora_stack=aurora.stack_name,
+        endpoint=aurora.endpoint,
+        secret_name=aurora.secret_name,
         bastion_stack=bastion.stack_name,
         instance_id=bastion.instance_id,
         workspace=bastion.working_directory,

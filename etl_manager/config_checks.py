@@ -127,6 +127,10 @@ def _contradictions(parsed: ConfigFile, root: Path) -> Iterator[str]:
 
 
 def _connection_contradictions(aurora: AuroraSection, root: Path) -> Iterator[str]:
+    if aurora.endpoint and aurora.stack_name:
+        yield "aurora.endpoint: names the cluster, and so does aurora.stackName; leave one of them out"
+    if aurora.endpoint and aurora.credentials == "secret" and not aurora.secret_name:
+        yield "aurora.secretName: missing; with aurora.endpoint no stack is asked for the secret"
     if aurora.sslmode.startswith("verify") and aurora.ca_bundle is None:
         yield f"aurora.caBundle: missing; sslmode {aurora.sslmode} checks the server against it"
     if aurora.credentials == "iam" and aurora.sslmode in {"disable", "allow", "prefer"}:

@@ -131,7 +131,7 @@ def _bastion(order: Order, config: Config, console: Console) -> Iterator[tuple[F
         console.info(
             f"Target: {target.name}{emulated}, region {target.region}",
             f"Cluster: {found.connection.host}:{found.connection.port} as {found.connection.credentials.user}"
-            f" (stack {found.stack})",
+            f" ({f'stack {found.stack}' if found.stack else 'aurora.endpoint'})",
             f"Bastion Host: {found.instance_id}",
         )
         try:

@@ -59,7 +59,7 @@ ROOMS = {
     "witness": {"errors", "verification"},
     "zero_etl": {"errors"},
     "bastion": {"asking", "config", "config_transfer", "errors", "redaction"},
-    "discovery": {"asking", "bastion", "config", "errors"},
+    "discovery": {"asking", "bastion", "config", "config_schema", "errors"},
     "batch": {"bastion", "config", "errors", "phases", "progress"},
     "emulator": {"errors"},
     "targets": {"emulator", "errors", "network", "progress", "redaction"},

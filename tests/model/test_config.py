@@ -183,6 +183,29 @@ def test_what_is_to_travel_and_is_not_there_is_told_with_its_own_path(project, k
     ]
 
 
+@pytest.mark.parametrize(
+    ("aurora", "told"),
+    [
+        ({"endpoint": "a.example", "credentials": "iam", "sslmode": "require"}, ""),
+        ({"endpoint": "a.example:5433", "secretName": "s"}, ""),
+        ({"endpoint": "a.example"}, "aurora.secretName: missing"),
+        ({"endpoint": "a.example", "secretName": "s", "stackName": "S"}, "aurora.endpoint: names the cluster, and so"),
+        ({"endpoint": "${AURORA_ENDPOINT}", "secretName": "s"}, "aurora.endpoint: '${AURORA_ENDPOINT}' is neither"),
+        (
+            {"endpoint": "a.example:0", "secretName": "s"},
+            "aurora.endpoint: 'a.example:0' is neither host:port nor host",
+        ),
+        ({"endpoint": "postgresql://a", "secretName": "s"}, "aurora.endpoint: 'postgresql://a' is neither"),
+    ],
+)
+def test_cluster_that_no_stack_tells_of_is_named_whole(project, aurora, told):
+    """aurora.endpoint takes the place of a stack: it comes with the secret, and alone."""
+    if told:
+        assert told in problems(project, {"aurora": aurora})
+    else:
+        assert load(project, {"aurora": aurora}).endpoint == aurora["endpoint"]
+
+
 @pytest.mark.parametrize("path", ["/etc", "..", "sql/../..", "sql/..", "", "sql\\aurora"])
 def test_path_that_leaves_the_project_is_refused(project, path):
     """Absolute paths and those that climb are no paths inside the project, for folders as for files."""
