@@ -30,7 +30,7 @@ def build(config: Config) -> Archive:
     """Pack what a run needs, what ``autoTransfer`` adds to that, the CA bundle and the configuration.
 
     Raises:
-        ConfigError: When a file cannot be read, or leads out of the project by a link.
+        ConfigError: When a file cannot be read, leads out of the project by a link, or is a script with CRLF.
     """
     tar = io.BytesIO()
     names = []
@@ -62,7 +62,26 @@ def _contents(config: Config) -> dict[str, bytes]:
     if config.ca_bundle:
         contents[config.ca_bundle] = _read(root / config.ca_bundle, root, "aurora.caBundle")
     contents[CONFIG_NAME] = config.raw
+    for name, content in contents.items():
+        if name.endswith(".sh"):
+            check_line_ends(name, content)
     return contents
+
+
+def check_line_ends(name: str, content: bytes) -> None:
+    """Refuse a shell script with Windows' line ends: bash takes the carriage return for a part of each command.
+
+    Raises:
+        ConfigError: It says how the file is mended.
+    """
+    if content.partition(b"\n")[0].endswith(b"\r"):
+        raise ConfigError(
+            f"{name} has Windows line ends (CRLF), and bash cannot run it",
+            remedy=(
+                f"Convert it: sed -i 's/\\r$//' {name}\n"
+                "In a checkout that git converted: git config core.autocrlf input, then git rm -rq --cached . && git reset --hard"
+            ),
+        )
 
 
 def _read(path: Path, root: Path, key: str) -> bytes:
