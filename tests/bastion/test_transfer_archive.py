@@ -6,7 +6,9 @@ import gzip
 import hashlib
 import io
 import os
+import subprocess
 import tarfile
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -148,6 +150,30 @@ def test_lists_that_overlap_name_a_file_once(project):
     again = project.archive()
     assert again.names == once.names
     assert len(set(again.names)) == len(again.names)
+
+
+def test_checkouts_keep_the_line_ends_of_unix():
+    """Whatever core.autocrlf says, git checks out scripts, SQL, features and the Makefile with them."""
+    names = ["2-etl-manager.sh", "scripts/2-sql-execute.sh", "sql/a/b.sql", "features/x.feature", "Makefile"]
+    root = Path(__file__).parents[2]
+    done = subprocess.run(
+        ["git", "-C", root, "check-attr", "eol", "--", *names], check=False, capture_output=True, text=True
+    )
+    if done.returncode:
+        pytest.skip("this is no checkout of git's")
+    assert done.stdout.splitlines() == [f"{name}: eol: lf" for name in names]
+
+
+def test_scripts_with_the_line_ends_of_windows_are_refused(project):
+    """A checkout that git converted is told before anything is sent; SQL is psql's to read, and it reads both."""
+    project.write("sql/aurora/data/data.sql", b"SELECT 1;\r\n")
+    assert "sql/aurora/data/data.sql" in project.archive().names
+    project.engine("true\r")
+    assert project.archive()  # a carriage return that is part of a command
+    project.write("scripts/2-sql-execute.sh", b"#!/bin/bash\r\ntrue\r\n")
+    with pytest.raises(ConfigError, match=r"scripts/2-sql-execute\.sh has Windows line ends") as told:
+        project.archive()
+    assert "git config core.autocrlf input" in str(told.value)
 
 
 def test_a_project_without_the_engine_is_told(project):
