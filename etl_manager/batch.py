@@ -21,6 +21,8 @@ Attach = Callable[[str, str, Literal["text", "sql", "csv", "json"]], None]
 """Keeps evidence: its name, its text, and its kind."""
 
 LOG = logging.getLogger("etl_manager")
+ENGINE_WARNS = "[WARNING] "
+"""How a line of the engine's log begins that its users should see."""
 INSPECTIONS = str(phases.INSPECTION.parent)
 NO_CONNECTION, SQL_FAILED = 2, 3
 """Exit statuses of the engine, which are psql's own (PostgreSQL manual, psql, "Exit Status")."""
@@ -113,6 +115,9 @@ class Batches:
             said = step.stderr if step.file.startswith(INSPECTIONS) else step.stderr + step.stdout
             for line in said.splitlines():
                 LOG.debug("%s | %s", step.file, line)
+            for line in step.stderr.splitlines():
+                if line.startswith(ENGINE_WARNS):
+                    self.progress.say(f"{line} ({title})")
             self.attach(f"output of {step.file}", step.stdout or "(psql printed nothing)", "text")
             self.attach(f"bastion log of {step.file}", step.stderr, "text")
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from etl_manager import phases
-from etl_manager.config_checks import parse, tenants_database, transfer_section
+from etl_manager import config_transfer, phases
+from etl_manager.config_checks import parse, tenants_database
 from etl_manager.config_schema import ConfigFile, ImagesSection, TransferSection
 from etl_manager.errors import ConfigError
 
@@ -47,10 +47,13 @@ class Config:
     sslmode: str
     ca_bundle: str | None
     aurora_stack: str | None
+    endpoint: str | None
+    secret_name: str | None
     bastion_stack: str | None
     instance_id: str | None
     workspace: str
     transfer: TransferSection
+    transfer_key: str
     integration_name: str | None
     data_filter: str | None
     images: ImagesSection
@@ -100,6 +103,7 @@ def _read(path: Path) -> bytes:
 def _build(parsed: ConfigFile, path: Path, root: Path, raw: bytes) -> Config:
     aurora, bastion = parsed.aurora, parsed.bastion
     database = tenants_database(aurora)
+    transfer_key, transfer = config_transfer.section(parsed)
     built = []
     for name in phases.in_order(aurora.phases):
         section = aurora.phases.get(name)
@@ -128,10 +132,13 @@ def _build(parsed: ConfigFile, path: Path, root: Path, raw: bytes) -> Config:
         sslmode=aurora.sslmode,
         ca_bundle=aurora.ca_bundle,
         aurora_stack=aurora.stack_name,
+        endpoint=aurora.endpoint,
+        secret_name=aurora.secret_name,
         bastion_stack=bastion.stack_name,
         instance_id=bastion.instance_id,
         workspace=bastion.working_directory,
-        transfer=transfer_section(parsed),
+        transfer=transfer,
+        transfer_key=transfer_key,
         integration_name=parsed.zero_etl.integration_name,
         data_filter=parsed.zero_etl.data_filter,
         images=parsed.container.images,

@@ -11,8 +11,8 @@ from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
-from etl_manager import phases
-from etl_manager.config_schema import AuroraSection, ConfigFile, TransferSection
+from etl_manager import config_transfer, phases
+from etl_manager.config_schema import AuroraSection, ConfigFile
 from etl_manager.errors import ConfigError
 
 DEFAULT_DATABASE = "multitenant_analytics"
@@ -125,14 +125,15 @@ def _contradictions(parsed: ConfigFile, root: Path) -> Iterator[str]:
     for name, section in parsed.aurora.phases.items():
         if name not in phases.BUILT_IN and section.connection_db is None:
             yield f"aurora.phases.{name}.connection_db: missing; a phase of your own must name its database"
-    transfer = transfer_section(parsed)
-    for needed in ("sql", "scripts"):
-        if transfer.enabled and needed not in transfer.directories:
-            yield f"bastion.autoTransfer.directories: {needed!r} is missing; the phases run from it"
+    yield from config_transfer.problems(parsed, root)
     yield from _connection_contradictions(parsed.aurora, root)
 
 
 def _connection_contradictions(aurora: AuroraSection, root: Path) -> Iterator[str]:
+    if aurora.endpoint and aurora.stack_name:
+        yield "aurora.endpoint: names the cluster, and so does aurora.stackName; leave one of them out"
+    if aurora.endpoint and aurora.credentials == "secret" and not aurora.secret_name:
+        yield "aurora.secretName: missing; with aurora.endpoint no stack is asked for the secret"
     if aurora.sslmode.startswith("verify") and aurora.ca_bundle is None:
         yield f"aurora.caBundle: missing; sslmode {aurora.sslmode} checks the server against it"
     if aurora.credentials == "iam" and aurora.sslmode in {"disable", "allow", "prefer"}:
@@ -172,8 +173,3 @@ def tenants_database(aurora: AuroraSection) -> str:
         if section and section.connection_db:
             return section.connection_db
     return DEFAULT_DATABASE
-
-
-def transfer_section(parsed: ConfigFile) -> TransferSection:
-    """Return what goes to the bastion: the phase's own section wins."""
-    return parsed.bastion.phase2.auto_transfer or parsed.bastion.auto_transfer

@@ -5,6 +5,8 @@ Sections that Phase 2 does not use (``networking``, ``redshift``, ``dbt`` …) a
 
 from __future__ import annotations
 
+import re
+from pathlib import PurePosixPath
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
@@ -59,7 +61,27 @@ def _inside(value: str) -> str:
     if not value or value.startswith("/") or "\\" in value or ".." in value.split("/"):
         msg = f"{value!r} must be a path inside the project"
         raise ValueError(msg)
-    return value.rstrip("/")
+    return str(PurePosixPath(value))  # one spelling of each, so that overlapping lists name a file once
+
+
+def host_and_port(value: str) -> tuple[str, int | None]:
+    """Return the parts of ``host:port``; no port where *value* is the host alone.
+
+    Raises:
+        ValueError: When it is neither.
+    """
+    host, colon, port = value.partition(":")
+    if not re.fullmatch(r"[A-Za-z0-9_]([A-Za-z0-9._-]*[A-Za-z0-9])?", host) or (
+        colon and not (port.isascii() and port.isdigit() and 0 < int(port) < 65_536)
+    ):
+        msg = f"{value!r} is neither host:port nor host"
+        raise ValueError(msg)
+    return host, int(port) if port else None
+
+
+def _endpoint(value: str) -> str:
+    host_and_port(value)
+    return value
 
 
 Identifier = Annotated[str, AfterValidator(_identifier)]
@@ -114,6 +136,8 @@ class AuroraSection(Section):
     ca_bundle: InsidePath | None = None
     stack_name: str | None = None
     other_schemas: tuple[Annotated[str, AfterValidator(_schema)], ...] = Field(default=(), strict=False)
+    endpoint: Annotated[str, AfterValidator(_endpoint)] | None = None
+    secret_name: Annotated[str, Field(min_length=1)] | None = None
 
 
 class TransferSection(Section):

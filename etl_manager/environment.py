@@ -21,7 +21,7 @@ class Environment:
         emulated: True whenever what answered is not AWS itself.
         account: The AWS account of the credentials in use.
         region: The AWS region.
-        stack: The stack that names the cluster.
+        stack: The stack that names the cluster; empty where the configuration does.
         cluster_arn: The cluster's ARN, where the stack has it; else empty.
         host: The cluster's endpoint.
         port: Its port.

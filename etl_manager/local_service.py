@@ -9,9 +9,13 @@ import threading
 from pathlib import Path
 from urllib.parse import quote
 
+from etl_manager.config import load
 from etl_manager.targets import TargetOptions
 from etl_manager.targets.aurora_cluster import ADMIN
 from etl_manager.targets.local import LocalTarget
+
+ROOT = Path(__file__).resolve().parents[1]
+"""The project's folder, which holds ``sql/`` and ``scripts/``."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -21,6 +25,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--port", type=int, default=0, help="where the emulated AWS listens (default: a free port)")
     parser.add_argument(
         "--state", type=Path, default=Path(".local"), metavar="DIR", help="where state is kept (default: .local)"
+    )
+    parser.add_argument(
+        "--config-json",
+        type=Path,
+        default=ROOT / "config.json",
+        metavar="FILE",
+        help="what names the database that DATABASE_URL leads to (default: config.json)",
     )
     parser.add_argument("--region", default="us-east-1", help="the region it plays (default: %(default)s)")
     parser.add_argument(
@@ -35,7 +46,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--reset-local", action="store_true", help="forget the state first")
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.epilog = "faults:\n" + "\n".join(f"  {name:20}{what}" for name, what in known().items())
+    parser.epilog = (
+        "DATABASE_URL leads to the tenants' database, which the first run makes; until then there is\n"
+        'psql "${DATABASE_URL%/*}/postgres"\n\n'
+    )
+    parser.epilog += "faults:\n" + "\n".join(f"  {name:20}{what}" for name, what in known().items())
 
 
 def run(namespace: argparse.Namespace) -> int:
@@ -43,8 +58,9 @@ def run(namespace: argparse.Namespace) -> int:
 
     Raises:
         TargetError: When it cannot be started or is in use.
-        ConfigError: When a fault is not known.
+        ConfigError: When the configuration cannot be used, or a fault is not known.
     """
+    database = load(namespace.config_json, ROOT).database
     ended = threading.Event()
     for sign in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         if sign != signal.SIGHUP or signal.getsignal(sign) != signal.SIG_IGN:  # nohup keeps its meaning
@@ -60,7 +76,7 @@ def run(namespace: argparse.Namespace) -> int:
         )
     )
     try:
-        for line in [*exports(target), "ready"]:
+        for line in [*exports(target, database), "ready"]:
             print(line, flush=True)  # noqa: T201  # the interface of this command
         ended.wait()
     finally:
@@ -68,11 +84,11 @@ def run(namespace: argparse.Namespace) -> int:
     return 0
 
 
-def exports(target: LocalTarget) -> list[str]:
-    """Return the lines that point the AWS tools and psql at *target*; they hold its secrets."""
+def exports(target: LocalTarget, database: str) -> list[str]:
+    """Return the lines that point the AWS tools and psql at *target* and its *database*; they hold its secrets."""
     aws, postgres = target.aws, target.postgres
     assert aws is not None, "an open target"  # noqa: S101
-    url = f"postgresql://{ADMIN}:{quote(postgres.admin_password, safe='')}@{postgres.host}:{postgres.port}/postgres"
+    url = f"postgresql://{ADMIN}:{quote(postgres.admin_password, safe='')}@{postgres.host}:{postgres.port}/{database}"
     values = {
         "AWS_ENDPOINT_URL": aws.endpoint_url,
         "AWS_ACCESS_KEY_ID": aws.access_key_id,

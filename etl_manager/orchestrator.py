@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import shlex
 import sys
 import tarfile
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from etl_manager.bastion import errand
-from etl_manager.bastion.archive import Archive, build
+from etl_manager.bastion.archive import Archive, build, check_line_ends
 from etl_manager.bastion.handover import Credentials
 from etl_manager.bastion.host import Bastion
 from etl_manager.config import Config, load
@@ -39,11 +40,6 @@ class Order:
     region: str | None
 
     @property
-    def line(self) -> str:
-        """What the shell on the bastion reads."""
-        return self.command if self.command is not None else '"$UPLOADED"'
-
-    @property
     def title(self) -> str:
         """What a person calls it."""
         return f"Command: {self.command}" if self.command is not None else f"Script: {self.script}"
@@ -58,14 +54,15 @@ def run(order: Order, console: Console) -> int:
     """
     config = load(order.config, ROOT)
     upload = _script(order)
+    line = _interpreted(*upload) if upload else order.command or ""
     _head(order, console)
     with _bastion(order, config, console) as (found, bastion):
-        _refuse_secrets(order, upload, found.connection.credentials.current())
+        _refuse_secrets(line, upload, found.connection.credentials.current())
         bastion.run_command.again = NOT_TWICE
         bastion.run_command.on_status = lambda status, seconds: console.status(f"SSM: {status} · {seconds:.0f} s")
         bastion.open()
         console.info(_transfer(bastion), order.title)
-        invocation, step = errand.run(bastion, order.line, found.connection, upload)
+        invocation, step = errand.run(bastion, line, found.connection, upload)
     console.info("=== COMMAND OUTPUT ===")
     console.output(step.stdout, sys.stdout)
     console.output(step.stderr, sys.stderr)
@@ -131,7 +128,7 @@ def _bastion(order: Order, config: Config, console: Console) -> Iterator[tuple[F
         console.info(
             f"Target: {target.name}{emulated}, region {target.region}",
             f"Cluster: {found.connection.host}:{found.connection.port} as {found.connection.credentials.user}"
-            f" (stack {found.stack})",
+            f" ({f'stack {found.stack}' if found.stack else 'aurora.endpoint'})",
             f"Bastion Host: {found.instance_id}",
         )
         try:
@@ -154,9 +151,22 @@ def _script(order: Order) -> tuple[str, bytes] | None:
         raise ConfigError(f"Cannot read the script to upload: {order.script}: {error.strerror}") from error
 
 
-def _refuse_secrets(order: Order, upload: tuple[str, bytes] | None, credentials: Credentials) -> None:
+def _interpreted(name: str, content: bytes) -> str:
+    """Return the line that runs an uploaded script by its interpreter: in a /tmp mounted noexec it cannot run itself.
+
+    Raises:
+        ConfigError: When a shell would trip over its line ends.
+    """
+    first = content.partition(b"\n")[0].decode(errors="replace").strip()
+    words = first[2:].strip().split(maxsplit=1) if first.startswith("#!") else ["bash"]
+    if words[-1].endswith("sh"):
+        check_line_ends(name, content)
+    return f'{shlex.join(words)} "$UPLOADED"'
+
+
+def _refuse_secrets(line: str, upload: tuple[str, bytes] | None, credentials: Credentials) -> None:
     """Refuse a command with the password in it: SSM's history and the bastion's disk would keep it in clear."""
-    if credentials.password in order.line or (upload and credentials.password.encode() in upload[1]):
+    if credentials.password in line or (upload and credentials.password.encode() in upload[1]):
         raise ConfigError(
             "The command holds the password of the cluster; SSM keeps commands readable for weeks, so it was not sent",
             remedy="Leave it out: psql on the Bastion Host connects by itself.",

@@ -18,7 +18,7 @@
 # stdout: what psql prints, and nothing else.   stderr: the log, and psql's messages.
 # exit:   0 done, 2 no connection, 3 SQL error (stops at the first), 64 wrong call
 #
-# Needs bash 4.2, coreutils, psql 13, and jq or python3; for the handover openssl 1.1.1.
+# Needs bash 4.2, coreutils, psql 11, and jq or python3; for the handover openssl 1.1.1.
 # No secret is ever a program's argument: everybody on the bastion may read those.
 set +x # tracing would print the password
 set -euo pipefail
@@ -29,7 +29,9 @@ readonly EX_USAGE=64
 runtime=
 psql_pid=
 
+readonly CONNECT_ATTEMPTS=4 # of 15 s, or of the PGCONNECT_TIMEOUT that is set
 info() { printf '[INFO] %s\n' "$*" >&2; }
+warning() { printf '[WARNING] %s\n' "$*" >&2; }
 error() { printf '[ERROR] %s\n' "$*" >&2; }
 die() {
     error "$@"
@@ -170,6 +172,33 @@ sealed() {
     rm -f -- "$runtime/passphrase"
 }
 
+# Wait for the database: a paused Serverless v2 cluster resumes at the first connection, in 15 to 30 seconds or more.
+# Only a connection that timed out is tried again; any other failure is psql's to tell, once.
+await_database() {
+    local attempt status said started=$SECONDS
+    for ((attempt = 1; ; attempt++)); do
+        status=0
+        psql -X -w -q -c '' </dev/null >/dev/null 2>"$runtime/said" &
+        psql_pid=$!
+        wait "$psql_pid" || status=$?
+        psql_pid=
+        said=$(<"$runtime/said")
+        rm -f -- "$runtime/said"
+        if ((status == 0 || attempt == CONNECT_ATTEMPTS)) || [[ $said != *"timeout expired"* ]]; then
+            break
+        fi
+        ((attempt > 1)) || info "no answer from $PGHOST:$PGPORT in $PGCONNECT_TIMEOUT s; a paused cluster resumes now: waiting"
+    done
+    if ((status != 0)); then
+        printf '%s\n' "$said" >&2
+        error "no connection to $PGDATABASE at $PGHOST:$PGPORT as $PGUSER after $((SECONDS - started)) s;" \
+            "psql's message is above"
+    elif ((attempt > 1)); then
+        warning "the database answered after $((SECONDS - started)) s only: it was paused, or the network is slow"
+    fi
+    return "$status"
+}
+
 # Leave the connection in the variables that libpq reads, and a pgpass file.
 prepare_connection() {
     local name
@@ -190,7 +219,7 @@ prepare_connection() {
     fi
 
     export PGHOST=$AURORA_ENDPOINT PGPORT=$AURORA_PORT PGUSER=$AURORA_USER PGPASSFILE=$runtime/pgpass
-    export PGAPPNAME=2-sql-execute PGCLIENTENCODING=UTF8 PGCONNECT_TIMEOUT=15
+    export PGAPPNAME=2-sql-execute PGCLIENTENCODING=UTF8 PGCONNECT_TIMEOUT=${PGCONNECT_TIMEOUT:-15}
     # In the environment, not by -d: psql takes an argument with "=" or "://" for a connection string.
     export PGDATABASE=$database
     [[ -z ${AURORA_SSLMODE:-} ]] || export PGSSLMODE=$AURORA_SSLMODE
@@ -263,6 +292,7 @@ main() {
     prepare_connection
     info "phase $phase: $sql_file"
     info "database $database at $PGHOST:$PGPORT as $PGUSER"
+    await_database
     execute
 }
 

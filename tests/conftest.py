@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import signal
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -14,6 +17,25 @@ def own_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
     """Forget the secrets a test registered; those of the fixtures it shares with others stay."""
     monkeypatch.setattr(redaction, "_secrets", set(redaction._secrets))
     monkeypatch.setattr(redaction, "_spellings", redaction._spellings)
+
+
+@pytest.fixture
+def noexec() -> Iterator[Callable[[Path], None]]:
+    """Return a function that mounts an empty file system noexec over a folder, as hardened images do with /tmp."""
+    mounted = []
+
+    def mount(folder: Path) -> None:
+        done = subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", "noexec,mode=1777", "tmpfs", folder],
+            check=False, capture_output=True, text=True,
+        )  # fmt: skip
+        if done.returncode:
+            pytest.skip(f"nothing can be mounted here: {done.stderr.strip()}")
+        mounted.append(folder)
+
+    yield mount
+    for folder in mounted:
+        subprocess.run(["umount", "--lazy", folder], check=True)
 
 
 def pytest_configure() -> None:

@@ -38,7 +38,7 @@ LIBRARIES = {
 }
 """Each library, and the only rooms that know it."""
 
-MODEL = {"errors", "phases", "config", "config_checks", "config_schema"}
+MODEL = {"errors", "phases", "config", "config_checks", "config_schema", "config_transfer"}
 ROOMS = {
     "errors": set(),
     "redaction": set(),
@@ -51,6 +51,7 @@ ROOMS = {
     "config": MODEL,
     "config_checks": MODEL,
     "config_schema": MODEL,
+    "config_transfer": MODEL,
     "asking": {"errors"},
     "look": {"errors"},
     "drift": {"look"},
@@ -58,8 +59,8 @@ ROOMS = {
     "verification": {"errors"},
     "witness": {"errors", "verification"},
     "zero_etl": {"errors"},
-    "bastion": {"asking", "config", "errors", "redaction"},
-    "discovery": {"asking", "bastion", "config", "errors"},
+    "bastion": {"asking", "config", "config_transfer", "errors", "redaction"},
+    "discovery": {"asking", "bastion", "config", "config_schema", "errors"},
     "sql_files": {"config", "errors", "phases"},
     "batch": {"bastion", "config", "errors", "phases", "progress", "sql_files"},
     "emulator": {"errors"},

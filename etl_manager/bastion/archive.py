@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import fnmatch
 import gzip
 import hashlib
 import io
 import tarfile
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
+from etl_manager import config_transfer
 from etl_manager.config import Config
 from etl_manager.errors import ConfigError
 
@@ -27,10 +27,10 @@ class Archive:
 
 
 def build(config: Config) -> Archive:
-    """Pack what ``bastion.autoTransfer`` names, the CA bundle and the configuration.
+    """Pack what a run needs, what ``autoTransfer`` adds to that, the CA bundle and the configuration.
 
     Raises:
-        ConfigError: When a named file or folder is not there, or one leads out of the project by a link.
+        ConfigError: When a file cannot be read, leads out of the project by a link, or is a script with CRLF.
     """
     tar = io.BytesIO()
     names = []
@@ -49,25 +49,39 @@ def _contents(config: Config) -> dict[str, bytes]:
     root = config.root.resolve()
     contents: dict[str, bytes] = {}
     for index, directory in enumerate(config.transfer.directories):
-        key = f"bastion.autoTransfer.directories[{index}]"
-        folder = root / directory
-        if not folder.is_dir():
-            raise ConfigError(f"{key}: no such folder: {directory}", where={"config": config.source})
-        for path in sorted(folder.rglob("*")):
+        key = f"{config.transfer_key}.directories[{index}]"
+        for path in sorted((root / directory).rglob("*")):
             name = path.relative_to(root).as_posix()
-            if path.is_file() and not _excluded(name, config.transfer.exclude_patterns):
+            if path.is_file() and not config_transfer.excluded(name, config.transfer.exclude_patterns):
                 contents[name] = _read(path, root, key)
     for index, name in enumerate(config.transfer.files):
-        key = f"bastion.autoTransfer.files[{index}]"
-        if name == CONFIG_NAME:
-            continue
-        if not (root / name).is_file():
-            raise ConfigError(f"{key}: no such file: {name}", where={"config": config.source})
-        contents[name] = _read(root / name, root, key)
+        if name != CONFIG_NAME:
+            contents[name] = _read(root / name, root, f"{config.transfer_key}.files[{index}]")
+    for name in config_transfer.needed(root, [phase.name for phase in config.phases]):
+        contents[name] = _read(root / name, root, "needed by every run")
     if config.ca_bundle:
         contents[config.ca_bundle] = _read(root / config.ca_bundle, root, "aurora.caBundle")
     contents[CONFIG_NAME] = config.raw
+    for name, content in contents.items():
+        if name.endswith(".sh"):
+            check_line_ends(name, content)
     return contents
+
+
+def check_line_ends(name: str, content: bytes) -> None:
+    """Refuse a shell script with Windows' line ends: bash takes the carriage return for a part of each command.
+
+    Raises:
+        ConfigError: It says how the file is mended.
+    """
+    if content.partition(b"\n")[0].endswith(b"\r"):
+        raise ConfigError(
+            f"{name} has Windows line ends (CRLF), and bash cannot run it",
+            remedy=(
+                f"Convert it: sed -i 's/\\r$//' {name}\n"
+                "In a checkout that git converted: git config core.autocrlf input, then git rm -rq --cached . && git reset --hard"
+            ),
+        )
 
 
 def _read(path: Path, root: Path, key: str) -> bytes:
@@ -77,18 +91,3 @@ def _read(path: Path, root: Path, key: str) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise ConfigError(f"{key}: cannot read {path.relative_to(root)}: {error.strerror}") from error
-
-
-def _excluded(name: str, patterns: tuple[str, ...]) -> bool:
-    """Say whether a pattern takes *name*: ``*.log`` any part of it, ``build/`` a folder of it, ``sql/x.sql`` the whole."""
-    parts = PurePosixPath(name).parts
-    for pattern in patterns:
-        if pattern.endswith("/"):
-            wanted = pattern.rstrip("/")
-            if any(fnmatch.fnmatchcase(part, wanted) for part in parts[:-1]) or fnmatch.fnmatchcase(
-                name, f"{wanted}/*"
-            ):
-                return True
-        elif fnmatch.fnmatchcase(name, pattern) or any(fnmatch.fnmatchcase(part, pattern) for part in parts):
-            return True
-    return False

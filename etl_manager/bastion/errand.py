@@ -34,7 +34,7 @@ def run(
         CommandError: When the command did not run to its end.
     """
     body = [] if upload is None else [_receive(bastion, *upload)]
-    body.append(f"framed command bash -c {script.quote(line)}\nreturn 0")
+    body.append(f"framed command run_line {script.quote(line)}\nreturn 0")
     invocation, [step] = bastion.carry(
         ("batch.sh", "unseal.sh", "command.sh"),
         body,

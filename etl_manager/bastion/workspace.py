@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from dataclasses import dataclass, replace
 
 from etl_manager.bastion.archive import Archive
 from etl_manager.bastion.script import facts
 from etl_manager.errors import WorkspaceError
+
+PSQL, OPENSSL = (11,), (1, 1, 1)
+"""The oldest that do: psql 9 knows no \\if, 10 no :{?name}; openssl 1.0 opens no sealed handover (no -pbkdf2)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,19 +67,32 @@ def check_tools(found: BastionFacts) -> None:
     """Refuse a bastion that cannot run the engine.
 
     Raises:
-        WorkspaceError: It names each missing program and how to install it on Amazon Linux 2023.
+        WorkspaceError: It names each program that is missing or too old, and how to install it on Amazon Linux.
     """
+    openssl = found.openssl if found.public_key else ""  # one that makes no key is none
     remedies = {
-        "psql": (found.psql, "sudo dnf install -y postgresql16"),
-        "jq or python3": (found.json_reader, "sudo dnf install -y jq"),
-        "openssl (1.1.1 or newer)": (found.openssl and found.public_key, "sudo dnf install -y openssl"),
+        "psql" if not found.psql else f"psql {PSQL[0]} or newer (it has {found.psql})": (
+            _recent(found.psql, PSQL),
+            "sudo dnf install -y postgresql16 (Amazon Linux 2: sudo amazon-linux-extras install -y postgresql14)",
+        ),
+        "jq or python3": (bool(found.json_reader), "sudo dnf install -y jq"),
+        "openssl (1.1.1 or newer)" + (f" (it has {found.openssl})" if found.openssl else ""): (
+            _recent(openssl, OPENSSL),
+            "sudo dnf install -y openssl (Amazon Linux 2: sudo yum install -y openssl11)",
+        ),
     }
-    missing = {name: remedy for name, (there, remedy) in remedies.items() if not there}
+    missing = {name: remedy for name, (usable, remedy) in remedies.items() if not usable}
     if missing:
         raise WorkspaceError(
             f"The bastion lacks {', '.join(missing)}",
             remedy="\n".join(f"On the bastion: {remedy}" for remedy in missing.values()),
         )
+
+
+def _recent(version: str, least: tuple[int, ...]) -> bool:
+    """Say whether the first number of *version*, as a program prints it, is *least* or newer."""
+    number = re.search(r"\d+(?:\.\d+)*", version)
+    return number is not None and tuple(map(int, number[0].split("."))) >= least
 
 
 def check_usable(found: BastionFacts, path: str) -> None:

@@ -34,7 +34,7 @@ class Found:
 
     Attributes:
         caller: The ARN of who asks.
-        stack: The stack that names the cluster.
+        stack: The stack that names the cluster; empty where the configuration does.
         cluster_arn: The cluster's ARN, where the stack has it; else empty.
         secret: The name of its secret; empty where IAM tokens are used.
         instance_id: The bastion.
@@ -74,13 +74,18 @@ def discover(config: Config, client: ClientFor, preflight: Preflight, *, emulate
     with preflight.row("caller") as row:
         row.found = caller = _caller(client("sts"))
     preflight.check()  # nobody to ask: nothing can be found
-    with preflight.row("stack"):
-        seen = stacks.read(client("cloudformation"), config.region)
+    seen: list[Stack] = []
+    with preflight.row("stack") as row:
+        row.found = "not asked: config.json names cluster and bastion"
+        if config.endpoint is None or config.instance_id is None:
+            seen = stacks.read(config, client("cloudformation"))
+            row.found = "not asked: aurora.endpoint names the cluster"
     preflight.check()
     stack: Stack | None = None
     with preflight.row("stack") as row:
         stack = stacks.aurora_stack(config, seen)
-        row.found = f"{stack.name} ({stack.status})"
+        if stack is not stacks.NONE:
+            row.found = f"{stack.name} ({stack.status})"
     cluster = _cluster(config, stack, client, preflight, emulated=emulated) if stack else None
     with preflight.row("bastion") as row:
         instance_id = bastion.find(config, seen, client)
@@ -110,13 +115,16 @@ def _caller(client: Any) -> str:
 def _cluster(
     config: Config, stack: Stack, client: ClientFor, preflight: Preflight, *, emulated: bool
 ) -> tuple[str, Connection] | None:
-    """Return the name of the cluster's secret and how to connect; None where *preflight* was told of trouble."""
+    """Return the name of the cluster's secret and how to connect; None where *preflight* was told of trouble.
+
+    What *config* does not name is what *stack* tells.
+    """
     with preflight.row("PostgreSQL") as row:
         row.found = "known after the first connection" if emulated else _engine(client, stack)
     credentials: Credentials | TokenCredentials | None = None
     host, port, secret_name = "", None, ""
     with preflight.row("endpoint") as row:
-        host, port = stacks.endpoint(stack)
+        host, port = stacks.endpoint(config, stack)
         row.found = host
     with preflight.row("secret") as row:
         if config.credentials == "iam":
@@ -124,7 +132,7 @@ def _cluster(
             credentials = secret.token(client("rds"), host, port or config.port, user, config.region)
             row.found = f"none: an IAM token of {user}"
         else:
-            secret_name = secret.name(stack, client)
+            secret_name = config.secret_name or secret.name(stack, client)
             row.found = secret_name
             read = secret.read(client("secretsmanager"), secret_name, config.master_username)
             credentials, port = read.credentials, port or read.port
@@ -151,7 +159,7 @@ def _engine(client: ClientFor, stack: Stack) -> str:
     """
     arn = stack.output(stacks.CLUSTER_ARN)
     if not arn:
-        return f"known after the first connection (the stack has no {stacks.CLUSTER_ARN})"
+        return f"known after the first connection (no stack tells its {stacks.CLUSTER_ARN})"
     try:
         with asking("RDS", "DescribeDBClusters", arn):
             [cluster, *_] = client("rds").describe_db_clusters(DBClusterIdentifier=arn)["DBClusters"]

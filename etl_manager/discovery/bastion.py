@@ -7,7 +7,7 @@ from typing import Any
 
 from etl_manager.asking import asking
 from etl_manager.config import Config
-from etl_manager.discovery.stacks import INSTANCE, USABLE, Stack
+from etl_manager.discovery.stacks import INSTANCE, UNUSABLE, USABLE, Stack, unusable
 from etl_manager.errors import DiscoveryError
 
 NAME_TAGS = ("*bastion*", "*Bastion*", "*ClientHost*")
@@ -22,19 +22,24 @@ def find(config: Config, stacks: list[Stack], client: Callable[[str], Any]) -> s
     """
     if config.instance_id:
         return config.instance_id
+    named = config.bastion_stack
     candidates = {
-        instance_id: f"stack {stack.name}"
+        instance_id: f"stack {stack.name}, {key}"
         for stack in stacks
-        if stack.status in USABLE and config.bastion_stack in (None, stack.name)
-        if (instance_id := stack.output(INSTANCE))
-    } or dict(_tagged(client("ec2")))
+        if stack.status in USABLE and named in (None, stack.name)
+        for key, instance_id in stack.candidates(INSTANCE).items()
+    }
+    if not candidates and named is None:
+        candidates = dict(_tagged(client("ec2")))
     if len(candidates) == 1:
         return next(iter(candidates))
+    others = "" if candidates else unusable(stacks, named, INSTANCE)
     listed = ", ".join(f"{instance_id} ({origin})" for instance_id, origin in sorted(candidates.items()))
     raise DiscoveryError(
         f"{len(candidates)} instances could be the bastion: {listed}" if candidates else "No bastion was found",
-        where={"region": config.region},
-        remedy=(
+        where={"region": config.region, "bastion.stackName": named, "not usable": others},
+        remedy=(UNUSABLE if others else "")
+        + (
             "Name it in config.json: bastion.instanceId, or bastion.stackName for the stack that has it.\n"
             f"Otherwise a stack needs an output whose key contains {INSTANCE}, "
             f"or one running instance a Name like {' or '.join(NAME_TAGS)}."

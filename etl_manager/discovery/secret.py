@@ -30,7 +30,7 @@ class Secret:
 
 
 def name(stack: Stack, client: Callable[[str], Any]) -> str:
-    """Return the name or ARN of the secret: an output of *stack*, or else the one RDS manages for its cluster.
+    """Return the name or ARN of the secret that *stack* tells of: an output, or else the one RDS manages.
 
     Raises:
         DiscoveryError: When there is neither.
@@ -47,7 +47,7 @@ def name(stack: Stack, client: Callable[[str], Any]) -> str:
         where={"stack": stack.name, "outputs": ", ".join(sorted(stack.outputs))},
         remedy=(
             f"The stack needs an output whose key contains {SECRET}, or one with {CLUSTER_ARN} where RDS manages the "
-            "master user's secret."
+            "master user's secret.\nOr name it in config.json: aurora.secretName"
         ),
     )
 

@@ -84,7 +84,7 @@ def _cluster(client: Any, environment: Environment) -> Mapping[str, Any]:
                 if endpoints & {environment.host.lower(), environment.cluster_arn.lower()} - {""}:
                     return dict(cluster)
     raise DiscoveryError(
-        "RDS knows no cluster with the endpoint that the stack names",
+        "RDS knows no cluster with this endpoint",
         where={"endpoint": environment.host, "stack": environment.stack, "region": environment.region},
         remedy=f"Compare: aws rds describe-db-clusters --region {environment.region} --query 'DBClusters[].Endpoint'",
     )

@@ -45,7 +45,7 @@ def facts(config: Config, target: str, run: Run | None, *, source: Source, diges
             "emulated": EMULATED if place.emulated else "no",
             "account": place.account,
             "region": place.region,
-            "stack": place.stack,
+            "stack": place.stack or "none: aurora.endpoint",
             "cluster": place.cluster_arn or f"{place.host}:{place.port}",
             "postgresql": run.server_version or "not known: the database did not answer",
             "psql": bastion.known.psql if bastion.known else "not known: the bastion did not answer",

@@ -74,10 +74,12 @@ MINIMAL = {
 }
 
 
-def test_minimal_configuration_builds_and_proves_everything(built, cloud):
-    """The user's own sample, which names two phases and no tenant, runs as it is."""
+@pytest.mark.parametrize("shape", ["minimal", "platform"])
+def test_users_own_configurations_build_and_prove_everything(built, cloud, shape):
+    """The sample, which names two phases and no tenant, and the platform's full file, whose transfer lists little."""
+    content = {"minimal": MINIMAL, "platform": (Path(__file__).parent / "platform.json").read_text()}[shape]
     cloud.empty()
-    outcome = built.run("features/", "--config-json", built.write("minimal.json", MINIMAL))
+    outcome = built.run("features/", "--config-json", built.write("own.json", content))
     assert outcome.status == 0, outcome.terminal
     assert "10 created, 0 repaired." in outcome.terminal
     assert cloud.rows("SELECT count(*) FROM tenant_c.users") == [(5,)]

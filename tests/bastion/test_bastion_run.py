@@ -9,13 +9,18 @@ import re
 import shutil
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from etl_manager.bastion.archive import Archive
 from etl_manager.bastion.workspace import Parts
+from etl_manager.batch import Batches
 from etl_manager.errors import WorkspaceError
+from tests.bastion.conftest import Host
 
 LARGE = "sql/shared/large.bin"
 DATA, SCHEMA = "sql/aurora/data/data.sql", "sql/aurora/schema/schema.sql"
@@ -273,6 +278,81 @@ def test_bastion_without_psql_is_told_how_to_get_it(host, project):
         psql.unlink()
         psql.symlink_to(program)
     assert "sudo dnf install -y postgresql16" in str(refused.value)
+
+
+@contextmanager
+def programs_of(host: Host, **programs: str) -> Iterator[None]:
+    """Give the bastion *programs*, first in its PATH; `"$REAL"` in one is what it had before."""
+    before = {}
+    for name, text in programs.items():
+        link = host.root / "usr/bin" / name
+        before[link] = link.readlink() if link.is_symlink() else None
+        real = before[link] or shutil.which(name)
+        link.unlink(missing_ok=True)
+        link.write_text(f"#!/bin/bash\nREAL={real}\n{text}\n")
+        link.chmod(0o755)
+    try:
+        yield
+    finally:
+        for link, program in before.items():
+            link.unlink()
+            if program:
+                link.symlink_to(program)
+
+
+OLD_PSQL = "echo 'psql (PostgreSQL) 9.2.24'"
+OLD_OPENSSL = """[[ $1 != version ]] || { echo 'OpenSSL 1.0.2k-fips  26 Jan 2017'; exit; }\nexec "$REAL" "$@\""""
+
+
+@pytest.mark.parametrize(
+    ("programs", "told"),
+    [
+        (
+            {"psql": OLD_PSQL},
+            ("psql 11 or newer (it has psql (PostgreSQL) 9.2.24)", "amazon-linux-extras install -y postgresql14"),
+        ),
+        ({"psql": OLD_PSQL.replace("9.2.24", "10.23")}, ("psql 11 or newer (it has psql (PostgreSQL) 10.23)",)),
+        (
+            {"openssl": OLD_OPENSSL},
+            ("openssl (1.1.1 or newer) (it has OpenSSL 1.0.2k-fips  26 Jan 2017)", "yum install -y openssl11"),
+        ),
+        ({"psql": OLD_PSQL, "openssl": OLD_OPENSSL}, ("psql 11 or newer", "openssl (1.1.1 or newer)")),
+    ],
+)
+def test_programs_that_are_too_old_are_told_before_anything_is_run(host, project, programs, told):
+    """Amazon Linux 2's own psql and openssl: what there is, what is needed, and the line that installs it."""
+    run = host.run(project.archive())
+    with programs_of(host, **programs), pytest.raises(WorkspaceError, match="The bastion lacks") as refused:
+        run.open()
+    run.close()
+    for text in told:
+        assert text in str(refused.value)
+
+
+def test_newer_openssl_of_amazon_linux_2_is_used(host, project, connection):
+    """openssl11 is what its package installs, beside the old one: the run and the engine use it."""
+    project.engine("openssl version")
+    newer = 'echo used >>"$RUNTIME/newer"; exec "$REAL" "$@"'.replace("$REAL", shutil.which("openssl") or "")
+    with programs_of(host, openssl=OLD_OPENSSL, openssl11=newer):
+        run = host.run(project.archive())
+        assert "1.0.2k" not in run.open().openssl
+        _, [step] = run.batch(["sql/aurora/data/data.sql"], connection, "data")
+        run.close()
+    assert step.exit_code == 0
+    assert step.stdout.startswith("OpenSSL ")
+    assert "1.0.2k" not in step.stdout
+
+
+def test_warnings_of_the_engine_reach_the_terminal(host, project, connection):
+    """What the engine has to say to its users, as of a cluster that was paused, does not stay in the log."""
+    project.engine('echo "[WARNING] the database answered after 21 s only" >&2; echo "[INFO] done" >&2')
+    said: list[str] = []
+    run = host.run(project.archive())
+    progress = SimpleNamespace(say=said.append, status=lambda _: None)
+    Batches(project.configured(), run, connection, progress, lambda *_: None).run(
+        "data", ["sql/aurora/data/data.sql"], "postgres", closing=True
+    )
+    assert said == ["[WARNING] the database answered after 21 s only (data)"]
 
 
 def test_parts_are_cut_to_fit_and_only_missing_ones_are_named():

@@ -6,7 +6,9 @@ import gzip
 import hashlib
 import io
 import os
+import subprocess
 import tarfile
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -110,6 +112,74 @@ def test_what_is_not_there_is_told_with_its_place_in_the_configuration(project, 
     """A folder or file that is named and missing is an error, and not an archive without it."""
     project.transfer = transfer
     with pytest.raises(ConfigError, match=told):
+        project.archive()
+
+
+NEEDED = {
+    "config.json",
+    "scripts/2-sql-execute.sh",
+    "sql/shared/shared.sql",
+    "sql/aurora/inspection/look.sql",
+    *(f"sql/aurora/{phase}/{phase}.sql" for phase in ("database", "schema", "data", "verification")),
+}
+
+
+@pytest.mark.parametrize(
+    ("transfer", "further"),
+    [
+        ({"directories": [], "files": []}, set()),
+        ({"directories": ["sql/aurora/data"], "files": ["config.json"]}, {"sql/aurora/data/note.txt"}),
+        ({"directories": ["sql"], "excludePatterns": ["*.sh", "shared/", "look.sql"]}, {"sql/aurora/data/note.txt"}),
+    ],
+)
+def test_what_the_engine_needs_travels_whatever_is_listed(project, transfer: dict[str, Any], further):
+    """Engine, shared SQL, the look and the phases' files are there; the lists add to them, and no pattern takes them."""
+    for name in ("sql/shared/shared.sql", "sql/aurora/inspection/look.sql", "sql/aurora/data/note.txt", "scripts/x.sh"):
+        project.write(name, "x")
+    project.transfer = transfer
+    assert set(project.archive().names) == NEEDED | further
+
+
+def test_lists_that_overlap_name_a_file_once(project):
+    """The same folder twice, one inside the other, and other spellings of a path give the same bytes."""
+    once = project.archive()
+    project.transfer = {
+        "directories": ["sql", "sql/aurora", "./sql", "sql/", "sql//aurora/data", "scripts"],
+        "files": ["./config.json", "config.json", "sql/aurora/data/data.sql"],
+    }
+    again = project.archive()
+    assert again.names == once.names
+    assert len(set(again.names)) == len(again.names)
+
+
+def test_checkouts_keep_the_line_ends_of_unix():
+    """Whatever core.autocrlf says, git checks out scripts, SQL, features and the Makefile with them."""
+    names = ["2-etl-manager.sh", "scripts/2-sql-execute.sh", "sql/a/b.sql", "features/x.feature", "Makefile"]
+    root = Path(__file__).parents[2]
+    done = subprocess.run(
+        ["git", "-C", root, "check-attr", "eol", "--", *names], check=False, capture_output=True, text=True
+    )
+    if done.returncode:
+        pytest.skip("this is no checkout of git's")
+    assert done.stdout.splitlines() == [f"{name}: eol: lf" for name in names]
+
+
+def test_scripts_with_the_line_ends_of_windows_are_refused(project):
+    """A checkout that git converted is told before anything is sent; SQL is psql's to read, and it reads both."""
+    project.write("sql/aurora/data/data.sql", b"SELECT 1;\r\n")
+    assert "sql/aurora/data/data.sql" in project.archive().names
+    project.engine("true\r")
+    assert project.archive()  # a carriage return that is part of a command
+    project.write("scripts/2-sql-execute.sh", b"#!/bin/bash\r\ntrue\r\n")
+    with pytest.raises(ConfigError, match=r"scripts/2-sql-execute\.sh has Windows line ends") as told:
+        project.archive()
+    assert "git config core.autocrlf input" in str(told.value)
+
+
+def test_a_project_without_the_engine_is_told(project):
+    """What every run needs is missed before anything is sent."""
+    (project.root / "scripts/2-sql-execute.sh").unlink()
+    with pytest.raises(ConfigError, match=r"cannot read scripts/2-sql-execute\.sh: No such file"):
         project.archive()
 
 

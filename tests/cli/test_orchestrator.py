@@ -231,6 +231,39 @@ def test_a_script_is_uploaded_and_run_in_the_workspace(filled, tmp_path):
     assert [path.name for path in filled.tmp.iterdir()] == ["workspace"]
 
 
+def test_tmp_may_be_mounted_noexec(filled, tmp_path, noexec):
+    """The known command, other spellings of it, and uploaded scripts of any interpreter run where nothing can execute."""
+    noexec(filled.tmp)
+    engine = "scripts/2-sql-execute.sh config.json sql/aurora/inspection/inspect-database.sql"
+    done = filled.run("--bastion-command", engine)
+    assert done.returncode == 0, done.stderr
+    done = filled.run("--bastion-command", f"./{engine} >/dev/null && echo 'with a \"quote' && {engine} x")
+    assert printed(done.stdout) == 'with a "quote\n'
+    assert "[ERROR] usage: scripts/2-sql-execute.sh" in done.stderr
+    assert done.returncode == 64
+    for first, line in (
+        ("", 'echo "$BASH_VERSION$0" | grep -o one.sh'),
+        ("#!/usr/bin/env bash", 'basename "$0"'),
+        ("#!/usr/bin/env -S python3 -I", "import sys; print(sys.argv[0].rpartition('/')[2])"),
+    ):
+        script = tmp_path / "one.sh"
+        script.write_text(f"{first}\n{line}\n")
+        done = filled.run("--upload-script", script)
+        assert (printed(done.stdout), done.returncode) == ("one.sh\n", 0), done.stderr
+
+
+def test_a_script_with_the_line_ends_of_windows_is_refused(filled, tmp_path):
+    """Bash would fail with words that name no cause: nothing is sent, and the message has the line that mends it."""
+    script = tmp_path / "dos.sh"
+    script.write_bytes(b"#!/bin/bash\r\necho ran\r\n")
+    before = len(filled.commands())
+    done = filled.run("--upload-script", script)
+    assert done.returncode == 64
+    assert "dos.sh has Windows line ends (CRLF), and bash cannot run it" in done.stderr
+    assert "sed -i 's/\\r$//' dos.sh" in done.stderr
+    assert len(filled.commands()) == before
+
+
 def test_a_script_too_long_for_one_command_is_told(filled, tmp_path):
     """Nothing of it is run."""
     script = tmp_path / "long.sh"

@@ -140,12 +140,17 @@ def test_no_stack_is_told_as_its_users_know_it(account):
     "status", ["CREATE_IN_PROGRESS", "ROLLBACK_COMPLETE", "UPDATE_ROLLBACK_COMPLETE", "DELETE_IN_PROGRESS"]
 )
 def test_stack_in_another_status_is_not_used(account, status):
-    """Phase 1 is not complete then: the message names the stack and its status."""
-    account.secret({"password": PASSWORD})
+    """Phase 1 is not complete then: the message names the stack and its status, also where it has no outputs yet."""
     account.stack("Half", status, DBClusterEndpoint="db.example:5432", DBSecretName="aurora")
+    account.stack("Bare", status)
     told = account.trouble()
     assert NO_ENDPOINT in told
-    assert f"Half is {status}" in told
+    assert f"Half is {status}, Bare is {status}" in told
+    assert "A stack in another state is not used" in told
+    named = account.trouble(aurora_stack="Bare", bastion_stack="Half")
+    assert f"not usable Bare is {status}" in named
+    account.usual()
+    assert f"bastion.stackName Half, not usable Half is {status}" in account.trouble(bastion_stack="Half")
 
 
 def test_updated_stack_is_used(account):
@@ -165,6 +170,44 @@ def test_two_clusters_are_an_ambiguity_that_the_configuration_decides(account):
         assert part in told
     assert account.discover(aurora_stack="Other").connection.host == "other.example"
     assert "called Third (aurora.stackName)" in account.trouble(aurora_stack="Third")
+
+
+DOCUMENTS = "docdb-products.cluster-abc.us-east-1.docdb.amazonaws.com"
+
+
+@pytest.mark.parametrize(
+    "outputs",
+    [
+        {"DocDBClusterIdentifier": "docdb-products", "DocDBClusterEndpoint": DOCUMENTS, "DocDBSecretName": "other"},
+        {"ProductsMemoryDBClusterEndpoint": "clustercfg.m.abc.memorydb.us-east-1.amazonaws.com:6379"},
+        {"NeptuneDBClusterEndpoint": "graph.internal:8182"},
+        {"DBClusterEndpoint": "graph.cluster-abc.us-east-1.neptune.amazonaws.com"},
+        {"DBClusterEndpoint": DOCUMENTS.replace("us-east-1", "cn-north-1") + ".cn"},
+    ],
+)
+def test_clusters_of_other_products_are_not_aurora(account, outputs):
+    """By the key of the output, or by what it leads to: alone it is told as such, beside Aurora it is no ambiguity."""
+    account.stack("Products-stateful", **outputs)
+    [key] = [key for key in outputs if "DBClusterEndpoint" in key]
+    told = account.trouble()
+    assert NO_ENDPOINT in told
+    assert f"not Aurora Products-stateful ({key})" in told
+    account.usual("analytics.cluster-abc.us-east-1.rds.amazonaws.com")
+    assert account.discover().stack == "Cluster"
+
+
+def test_other_products_in_the_stack_of_the_cluster_are_no_ambiguity(account):
+    """One stack with a DocumentDB beside Aurora: endpoint and secret are Aurora's."""
+    account.usual()
+    account.stack(
+        "Both",
+        DocDBClusterEndpoint=DOCUMENTS,
+        DocDBSecretName="documents",
+        MyDBClusterEndpoint="both.example",
+        MyDBSecretName="aurora",
+    )
+    found = account.discover(aurora_stack="Both")
+    assert (found.connection.host, found.secret) == ("both.example", "aurora")
 
 
 def test_stack_on_a_later_page_is_found(account):
@@ -258,6 +301,11 @@ def test_two_bastions_are_an_ambiguity_that_the_configuration_decides(account):
         "bastion.stackName",
     ):
         assert part in told
+    account.stack("Web", WebAEC2InstanceId="i-0aaaaaaaaaaaaaaa1", WebBEC2InstanceId="i-0aaaaaaaaaaaaaaa2")
+    told = account.trouble()
+    for part in ("4 instances could be the bastion", "stack Web, WebBEC2InstanceId", "bastion.instanceId"):
+        assert part in told
+    assert "2 instances" in account.trouble(bastion_stack="Web")
     assert account.discover(bastion_stack="Host").instance_id == account.aws.instance_id
     assert account.discover(instance_id=account.aws.instance_id).instance_id == account.aws.instance_id
 
@@ -289,6 +337,64 @@ def test_configured_bastion_wins(account):
     told = account.trouble(instance_id="i-0000000000000000c")
     assert "i-0000000000000000c" in told
     assert "not online" in told
+
+
+@dataclass
+class Calls:
+    """Clients of *account* whose calls are noted down."""
+
+    account: Account
+    seen: list[tuple[str, Any]]
+
+    def client(self, service: str) -> Any:
+        """Return a client."""
+        client = self.account.client(service)
+        client.meta.events.register("before-parameter-build", self._note)
+        return client
+
+    def _note(self, params: Any, model: Any, **_: Any) -> None:
+        self.seen.append((f"{model.service_model.service_name}:{model.name}", params.get("StackName")))
+
+    def of_stacks(self, **changes: Any) -> list[str | None]:
+        """Discover, and return the names CloudFormation was asked for; None is for all stacks."""
+        self.seen.clear()
+        discover(replace(self.account.config, **changes), self.client, Preflight(), emulated=True)
+        return [name for call, name in self.seen if call.startswith("cloudformation:")]
+
+
+def test_stacks_are_asked_for_by_name_where_they_are_named(account):
+    """cloudformation:ListStacks is needed only where cluster or bastion has to be looked for."""
+    account.usual()
+    calls = Calls(account, [])
+    assert calls.of_stacks() == [None]
+    assert calls.of_stacks(aurora_stack="Cluster") == [None]
+    assert calls.of_stacks(aurora_stack="Cluster", bastion_stack="Host") == ["Cluster", "Host"]
+    assert calls.of_stacks(aurora_stack="Cluster", instance_id=account.aws.instance_id) == ["Cluster"]
+    told = account.trouble(aurora_stack="Gone", bastion_stack="Host")
+    assert NO_ENDPOINT in told
+    assert "called Gone (aurora.stackName)" in told
+
+
+def test_without_cloudformation_three_keys_are_enough(account):
+    """Endpoint, secret and bastion come from the configuration, and CloudFormation is not asked for anything."""
+    account.secret({"username": "master", "password": PASSWORD}, "terraformed")
+    calls = Calls(account, [])
+    keys = {"endpoint": "tf.example:5433", "secret_name": "terraformed"}
+    assert calls.of_stacks(**keys, instance_id=account.aws.instance_id) == []
+    found = account.discover(**keys, instance_id=account.aws.instance_id)
+    assert (found.stack, found.cluster_arn, found.secret) == ("", "", "terraformed")
+    assert (found.connection.host, found.connection.port) == ("tf.example", 5433)
+    account.stack("Host", EC2InstanceId=account.aws.instance_id)
+    assert calls.of_stacks(**keys, bastion_stack="Host") == ["Host"]
+    assert calls.of_stacks(**keys) == [None]
+
+
+def test_configured_secret_decides_between_two_of_the_stack(account):
+    """The ambiguity names the key, and the key is used."""
+    account.usual()
+    account.stack("Two", DBClusterEndpoint="two.example", ADBSecretName="a", BDBSecretName="aurora")
+    assert "aurora.secretName" in account.trouble(aurora_stack="Two")
+    assert account.discover(aurora_stack="Two", secret_name="aurora").secret == "aurora"
 
 
 def test_agent_that_is_not_connected_is_told_before_anything_is_sent(account):

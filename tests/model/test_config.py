@@ -23,7 +23,8 @@ MINIMAL = {
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    """A project whose four built-in phases have an SQL file each."""
+    """A project with an engine, whose four built-in phases have an SQL file each."""
+    (tmp_path / "scripts").mkdir()
     for phase in ("database", "schema", "data", "verification"):
         folder = tmp_path / "sql/aurora" / phase
         folder.mkdir(parents=True)
@@ -167,6 +168,61 @@ def test_phase2_transfer_wins(project):
         },
     )
     assert loaded.transfer.compression_level == 7
+
+
+@pytest.mark.parametrize("key", ["bastion.autoTransfer", "bastion.phase2.autoTransfer"])
+def test_what_is_to_travel_and_is_not_there_is_told_with_its_own_path(project, key):
+    """Folders, files, and patterns that would leave a phase's file behind: each by the section that holds."""
+    transfer = {
+        "directories": ["sql", "none", "sql/aurora/data/one.sql"],
+        "files": ["config.json", "none.txt", "sql"],
+        "excludePatterns": ["*.log", "data/", "*.sql"],
+    }
+    parts = key.removeprefix("bastion.").split(".")
+    section = {parts[0]: transfer} if len(parts) == 1 else {"phase2": {"autoTransfer": transfer}, "autoTransfer": {}}
+    told = problems(project, {"bastion": section})
+    assert [line.strip() for line in told.splitlines() if f"- {key}." in line] == [
+        f"- {key}.directories[1]: no such folder: none",
+        f"- {key}.directories[2]: no such folder: sql/aurora/data/one.sql",
+        f"- {key}.files[1]: no such file: none.txt",
+        f"- {key}.files[2]: no such file: sql",
+        f"- {key}.excludePatterns[2]: '*.sql' takes sql/aurora/database/one.sql, which phase database runs",
+        f"- {key}.excludePatterns[2]: '*.sql' takes sql/aurora/schema/one.sql, which phase schema runs",
+        f"- {key}.excludePatterns[1]: 'data/' takes sql/aurora/data/one.sql, which phase data runs",
+        f"- {key}.excludePatterns[2]: '*.sql' takes sql/aurora/data/one.sql, which phase data runs",
+        f"- {key}.excludePatterns[2]: '*.sql' takes sql/aurora/verification/one.sql, which phase verification runs",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("aurora", "told"),
+    [
+        ({"endpoint": "a.example", "credentials": "iam", "sslmode": "require"}, ""),
+        ({"endpoint": "a.example:5433", "secretName": "s"}, ""),
+        ({"endpoint": "a.example"}, "aurora.secretName: missing"),
+        ({"endpoint": "a.example", "secretName": "s", "stackName": "S"}, "aurora.endpoint: names the cluster, and so"),
+        ({"endpoint": "${AURORA_ENDPOINT}", "secretName": "s"}, "aurora.endpoint: '${AURORA_ENDPOINT}' is neither"),
+        (
+            {"endpoint": "a.example:0", "secretName": "s"},
+            "aurora.endpoint: 'a.example:0' is neither host:port nor host",
+        ),
+        ({"endpoint": "postgresql://a", "secretName": "s"}, "aurora.endpoint: 'postgresql://a' is neither"),
+    ],
+)
+def test_cluster_that_no_stack_tells_of_is_named_whole(project, aurora, told):
+    """aurora.endpoint takes the place of a stack: it comes with the secret, and alone."""
+    if told:
+        assert told in problems(project, {"aurora": aurora})
+    else:
+        assert load(project, {"aurora": aurora}).endpoint == aurora["endpoint"]
+
+
+@pytest.mark.parametrize("path", ["/etc", "..", "sql/../..", "sql/..", "", "sql\\aurora"])
+def test_path_that_leaves_the_project_is_refused(project, path):
+    """Absolute paths and those that climb are no paths inside the project, for folders as for files."""
+    told = problems(project, {"bastion": {"autoTransfer": {"directories": ["sql", path], "files": [path]}}})
+    assert f"bastion.autoTransfer.directories[1]: {path!r} must be a path inside the project" in told
+    assert f"bastion.autoTransfer.files[0]: {path!r} must be a path inside the project" in told
 
 
 def test_sql_file_that_leads_outside_is_refused(project, tmp_path_factory):

@@ -42,8 +42,23 @@ def test_prints_how_to_reach_it(serve):
     ]  # fmt: skip
     assert f"export AWS_ENDPOINT_URL=http://127.0.0.1:{port}" in service.lines
     assert "export AWS_DEFAULT_REGION=ap-northeast-1" in service.lines
-    with psycopg.connect(service.shell('printf %s "$DATABASE_URL"').stdout) as connection:
+    with psycopg.connect(service.shell('printf %s "${DATABASE_URL%/*}/postgres"').stdout) as connection:
         assert connection.execute("SELECT current_user").fetchone() == ("rdsadmin",)
+    assert service.end(signal.SIGTERM) == 0
+
+
+def test_database_url_leads_to_the_tenants_database(serve, tmp_path):
+    """To the one the configuration names, as soon as it exists; until then there is what the help and README say."""
+    config = tmp_path / "other.json"
+    config.write_text('{"aurora": {"databaseName": "other_analytics"}}')
+    service = serve("--config-json", str(config))
+    url = service.shell('printf %s "$DATABASE_URL"').stdout
+    with pytest.raises(psycopg.OperationalError, match='database "other_analytics" does not exist'):
+        psycopg.connect(url)
+    with psycopg.connect(service.shell('printf %s "${DATABASE_URL%/*}/postgres"').stdout, autocommit=True) as first:
+        first.execute("CREATE DATABASE other_analytics")
+    with psycopg.connect(url) as connection:
+        assert connection.info.dbname == "other_analytics"
     assert service.end(signal.SIGTERM) == 0
 
 

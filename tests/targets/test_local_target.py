@@ -12,16 +12,21 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from dataclasses import replace
 from pathlib import Path
 
 import psycopg
 import pytest
 
+from etl_manager.config import load
 from etl_manager.errors import ConfigError, TargetError
+from etl_manager.opening import open_bastion
+from etl_manager.progress import Silence
 from etl_manager.targets import TargetOptions, open_target
 from etl_manager.targets.local import forget
 from etl_manager.targets.private_folder import private_path
 
+ROOT = Path(__file__).parents[2]
 REGION = "eu-central-1"
 KILLED_RUN = """
 import os, signal, sys, time
@@ -254,3 +259,12 @@ def test_unknown_target():
     """A target that is not known is one error."""
     with pytest.raises(TargetError, match="moon"):
         open_target("moon", TargetOptions(region=REGION))
+
+
+def test_keys_of_the_real_cluster_are_unread(target):
+    """One configuration serves AWS and the rehearsal: what the target made is known, whatever the file says of AWS's."""
+    own = load(ROOT / "config.json", ROOT)
+    told = {"endpoint": "real.example", "secret_name": "real", "aurora_stack": "Real", "bastion_stack": "Real"}
+    found, _ = open_bastion(replace(own, **told), target, skip_copy=False, progress=Silence(), warn=lambda _: None)
+    assert (found.connection.host, found.connection.port) == (target.postgres.host, target.postgres.port)
+    assert found.stack == "AuroraPostgresStack"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 from typing import Any
 
 import pytest
@@ -92,6 +93,14 @@ def test_bastion_without_psql_stops_the_run_with_the_line_that_installs_it(accou
         "etl-manager clean up",
     ]
     assert bastion.left() == []
+
+
+def test_tmp_of_the_bastion_may_be_mounted_noexec(account, database, noexec):
+    """On a hardened image nothing in the workspace can be executed, and everything is built and proven all the same."""
+    bastion = account()
+    noexec(bastion.tmp)
+    assert full_run(bastion).proven
+    assert not os.access(bastion.tmp / "workspace/scripts/2-sql-execute.sh", os.X_OK)
 
 
 def test_secret_that_may_not_be_read_is_told_beside_the_rest(account):

@@ -1,7 +1,8 @@
 # shellcheck shell=bash disable=SC2154
 # SQL files run one after another by the engine, each framed with its exit status, seconds and sizes; the first
 # failure ends the batch. Given by the suite: the AURORA_* variables, and the calls of step FILE.
-step() { framed "$1" scripts/2-sql-execute.sh config.json "$1"; }
+# The engine is given to bash: where /tmp is mounted noexec nothing in the workspace can be executed.
+step() { framed "$1" bash scripts/2-sql-execute.sh config.json "$1"; }
 
 # framed NAME WORD...: run a command in the workspace, and print what it printed with its sizes before it.
 framed() {

@@ -8,5 +8,16 @@ export PGSSLMODE=$AURORA_SSLMODE ${AURORA_SSLROOTCERT:+PGSSLROOTCERT="$AURORA_SS
 # upload NAME: take in a script, packed, on stdin.
 upload() {
     mkdir "$RUNTIME/upload" && export UPLOADED=$RUNTIME/upload/$1 &&
-        base64 -d | gzip -d >"$UPLOADED" && chmod 700 "$UPLOADED"
+        base64 -d | gzip -d >"$UPLOADED"
+}
+
+# run_line LINE: let a shell read it. Where the workspace cannot be executed (mounted noexec), each of its shell scripts
+# is a function of that shell, so that a line that calls one by its path runs as everywhere.
+run_line() {
+    local script functions=
+    for script in scripts/*.sh; do
+        [[ $script =~ ^scripts/[A-Za-z0-9._-]+$ && -f $script && ! -x $script ]] &&
+            functions+="function $script { bash $script \"\$@\"; }; function ./$script { bash $script \"\$@\"; }; "
+    done
+    bash -c "$functions$1"
 }

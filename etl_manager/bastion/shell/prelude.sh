@@ -7,6 +7,11 @@ umask 077
 export PATH="${PATH:-/usr/bin}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 export HOME="$RUNTIME" LC_ALL=C
 unset CDPATH ENV BASH_ENV
+# Amazon Linux 2 keeps a usable openssl beside its own.
+if command -v openssl11 >/dev/null; then
+    openssl() { openssl11 "$@"; }
+    export -f openssl
+fi
 
 # mark ENCODING BYTES SHA256 STATUS SIZE KEPT: the end of every output.
 mark() {
