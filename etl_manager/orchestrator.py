@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from etl_manager import redaction
 from etl_manager.bastion import errand
 from etl_manager.bastion.archive import Archive, build
 from etl_manager.bastion.handover import Credentials
@@ -155,8 +156,9 @@ def _script(order: Order) -> tuple[str, bytes] | None:
 
 
 def _refuse_secrets(order: Order, upload: tuple[str, bytes] | None, credentials: Credentials) -> None:
-    """Refuse a command with the password in it: SSM's history and the bastion's disk would keep it in clear."""
-    if credentials.password in order.line or (upload and credentials.password.encode() in upload[1]):
+    """Refuse a command with the password in it, however spelled: SSM's history and the bastion's disk keep it in clear."""
+    sent = order.line + (upload[1].decode(errors="replace") if upload else "")
+    if redaction.gives_away(sent, credentials.password):
         raise ConfigError(
             "The command holds the password of the cluster; SSM keeps commands readable for weeks, so it was not sent",
             remedy="Leave it out: psql on the Bastion Host connects by itself.",

@@ -18,7 +18,7 @@ MOST_LINES = 225
 
 LIBRARIES = {
     "boto3": ("etl_manager.targets", "etl_manager.emulator"),
-    "botocore": ("etl_manager.asking", "etl_manager.bastion", "etl_manager.targets"),
+    "botocore": ("etl_manager.asking", "etl_manager.bastion", "etl_manager.emulator", "etl_manager.targets"),
     "moto": ("etl_manager.emulator",),
     "werkzeug": ("etl_manager.emulator",),
     "testcontainers": ("etl_manager.targets",),
@@ -41,7 +41,9 @@ LIBRARIES = {
 MODEL = {"errors", "phases", "config", "config_checks", "config_schema"}
 ROOMS = {
     "errors": set(),
-    "redaction": set(),
+    "spelling": set(),
+    "redaction": {"spelling"},
+    "record_redaction": {"redaction"},
     "progress": set(),
     "network": set(),
     "checkout": set(),
@@ -58,10 +60,10 @@ ROOMS = {
     "witness": {"errors", "verification"},
     "zero_etl": {"errors"},
     "bastion": {"asking", "config", "errors", "redaction"},
-    "discovery": {"asking", "bastion", "config", "errors"},
+    "discovery": {"asking", "bastion", "config", "errors", "redaction"},
     "batch": {"bastion", "config", "errors", "phases", "progress"},
     "emulator": {"errors"},
-    "targets": {"emulator", "errors", "network", "progress", "redaction"},
+    "targets": {"asking", "emulator", "errors", "network", "progress", "redaction"},
     "forecast": {"config", "drift", "look", "phases"},
     "seen": {"bastion", "look", "verification"},
 }

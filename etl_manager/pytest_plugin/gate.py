@@ -78,7 +78,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     config.stash[_VERDICT] = verdict
     required = config.stash[SETTINGS].require_gate
     if verdict is not None:
-        Files(config.stash[SETTINGS].reports).write(verdict, redact)
+        Files(config.stash[SETTINGS].reports).write(verdict)
         _into_junit(config, verdict, required=required)
     if required and session.exitstatus == pytest.ExitCode.OK and not (verdict and verdict.ready):
         session.exitstatus = pytest.ExitCode.TESTS_FAILED

@@ -81,22 +81,23 @@ def project(pytestconfig: pytest.Config) -> Config:
 
 
 @pytest.fixture(scope="session")
-def opening(pytestconfig: pytest.Config) -> Iterator[Run | ProvisioningError]:
+def opening(pytestconfig: pytest.Config) -> Iterator[Run | Exception]:
     """The run, or why there is none: asked once, so that a thousand scenarios do not each wait for a timeout."""
     with contextlib.ExitStack() as stack:
         try:
-            run: Run | ProvisioningError = stack.enter_context(opened(pytestconfig))
-        except ProvisioningError as error:
+            run: Run | Exception = stack.enter_context(opened(pytestconfig))
+        except Exception as error:  # noqa: BLE001 - a defect too is told once
             run = error
         yield run
 
 
 @pytest.fixture
-def run(opening: Run | ProvisioningError, pytestconfig: pytest.Config) -> Run:
+def run(opening: Run | Exception, pytestconfig: pytest.Config) -> Run:
     """What the steps talk to; where there is none, the first scenario says why and the others say so."""
-    if isinstance(opening, ProvisioningError):
+    if isinstance(opening, Exception):
         if TOLD in pytestconfig.stash:
-            raise EnvironmentNotOpened(opening.what.splitlines()[0])
+            what = opening.what if isinstance(opening, ProvisioningError) else f"{type(opening).__name__}: {opening}"
+            raise EnvironmentNotOpened(what.splitlines()[0])
         pytestconfig.stash[TOLD] = True
         raise opening
     return opening

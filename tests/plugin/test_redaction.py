@@ -78,8 +78,7 @@ FEATURE = "Feature: F\n" + "".join(
 @pytest.fixture
 def forgotten(monkeypatch):
     """Give an empty list of secrets for the test."""
-    monkeypatch.setattr(redaction, "_secrets", set())
-    monkeypatch.setattr(redaction, "_spellings", ())
+    monkeypatch.setattr(redaction, "_spellings", {})
 
 
 @pytest.mark.parametrize("options", [[], ["--tb=long", "-l", "-vv"], ["--tb=native", "-rA"]], ids=str)
