@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -17,9 +18,13 @@ SECRET = "AuroraPostgresSecret"  # noqa: S105  # its name
 CLUSTER = "aurora-postgres-cluster"
 
 
+_loading = threading.Lock()
+"""What moto imports is changed while it is imported: one thread at a time."""
+
+
 def load() -> None:
     """Import what answering takes, half a second's work; callable in a thread while something else starts."""
-    with _own_session():
+    with _loading, _own_session():
         import moto.settings
 
         # Loading the list of public images takes seconds, and nothing here asks for one.
@@ -41,7 +46,7 @@ def _own_session() -> Iterator[None]:
     import boto3
 
     new_session = boto3.Session
-    session = new_session(botocore_session=own_session())
+    session = boto3.session.Session(botocore_session=own_session())
     boto3.Session = lambda: session  # type: ignore[assignment, misc]
     try:
         yield
