@@ -19,9 +19,13 @@ from etl_manager.redaction import redact, redact_all
 
 @dataclass(frozen=True, kw_only=True)
 class Circumstances:
-    """What the verdict says of the session it is of; *at* is when the proven facts were read."""
+    """What the verdict says of the session it is of.
+
+    *emulated* is what the target is, whether or not anything answered; *at* is when the proven facts were read.
+    """
 
     target: TargetName
+    emulated: bool
     mode: ModeName
     region: str
     source: Source
@@ -33,7 +37,7 @@ class Circumstances:
 def passed(gate: Gate, config: Config, session: Circumstances, run: Run | None, facts: Facts | None) -> Verdict:
     """Return the verdict of a session; *run* is None where none could be opened, *facts* where none were gathered."""
     environment = run.environment if run else None
-    emulated = environment.emulated if environment else True  # where nothing answered, it was not AWS that did
+    emulated = session.emulated
     cluster = facts.cluster_arn if facts else environment.cluster_arn if environment else ""
     reasons = [
         *shortcomings(

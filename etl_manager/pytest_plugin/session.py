@@ -19,6 +19,8 @@ from etl_manager.targets import TargetOptions, open_target
 
 RUN = pytest.StashKey[Run]()
 """Where ``pytestconfig.stash`` keeps the `Run` once it was opened."""
+EMULATED = pytest.StashKey[bool]()
+"""Whether the target is something else than AWS; kept once it was opened, also where nothing was found behind it."""
 TOLD = pytest.StashKey[bool]()
 """Set once a scenario has said why there is no run."""
 
@@ -52,6 +54,7 @@ def opened(config: pytest.Config) -> Iterator[Run]:
     )
     target = open_target(settings.target, options)
     try:
+        config.stash[EMULATED] = target.emulated
         run = open_run(
             project,
             target,
