@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import errno
 import os
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -50,12 +50,15 @@ def unwritable(folder: Path, problem: str) -> pytest.UsageError:
 
 
 def _problems(folder: Path) -> Iterator[str]:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-        there = [*folder.iterdir()]
-    except OSError as error:
-        yield f"{folder}: {error.strerror}"
+    """Yield what keeps *folder* from being written; it is not made yet, since nothing may have been started."""
+    there = next(path for path in (folder, *folder.parents) if path.exists())
+    if not there.is_dir():
+        yield f"{there} is not a folder"
         return
-    yield from (f"{path}: it may not be written" for path in there if not os.access(path, os.W_OK))
+    paths = [there, *(folder.iterdir() if there == folder else ())]
+    yield from (f"{path}: {_why(path)}" for path in paths if not os.access(path, os.W_OK))
+
+
+def _why(path: Path) -> str:
+    read_only = os.statvfs(path).f_flag & os.ST_RDONLY
+    return os.strerror(errno.EROFS if read_only else errno.EACCES)
