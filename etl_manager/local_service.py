@@ -16,13 +16,14 @@ from etl_manager.targets.local import LocalTarget
 
 ROOT = Path(__file__).resolve().parents[1]
 """The project's folder, which holds ``sql/`` and ``scripts/``."""
+HIGHEST_PORT = 65535
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the service's options to *parser*."""
     from etl_manager.emulator.schedule import known
 
-    parser.add_argument("--port", type=int, default=0, help="where the emulated AWS listens (default: a free port)")
+    parser.add_argument("--port", type=_port, default=0, help="where the emulated AWS listens (default: a free port)")
     parser.add_argument(
         "--state", type=Path, default=Path(".local"), metavar="DIR", help="where state is kept (default: .local)"
     )
@@ -82,6 +83,12 @@ def run(namespace: argparse.Namespace) -> int:
     finally:
         target.close()
     return 0
+
+
+def _port(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or int(text) > HIGHEST_PORT:
+        raise argparse.ArgumentTypeError(f"{text!r} is no port: it is a number from 0 to {HIGHEST_PORT}")
+    return int(text)
 
 
 def exports(target: LocalTarget, database: str) -> list[str]:

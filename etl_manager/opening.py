@@ -135,6 +135,11 @@ def open_bastion(
         found.instance_id,
         found.agent_version,
     )
+    if found.password_is_ordinary:
+        warn(
+            "[WARNING] The password of the cluster is short, or an ordinary word: it cannot be masked without harm to "
+            "what else is that word, and is masked only where a text calls it a password. Rotate it to a longer one."
+        )
     bastion = Bastion(
         run_command=RunCommand(target.client("ssm", attempts=1), found.instance_id, Calls(waiting=waiting)),
         workspace=config.workspace,

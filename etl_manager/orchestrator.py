@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from etl_manager import redaction
 from etl_manager.bastion import errand
 from etl_manager.bastion.archive import Archive, build, check_line_ends
 from etl_manager.bastion.handover import Credentials
@@ -165,8 +166,9 @@ def _interpreted(name: str, content: bytes) -> str:
 
 
 def _refuse_secrets(line: str, upload: tuple[str, bytes] | None, credentials: Credentials) -> None:
-    """Refuse a command with the password in it: SSM's history and the bastion's disk would keep it in clear."""
-    if credentials.password in line or (upload and credentials.password.encode() in upload[1]):
+    """Refuse a command with the password in it, however spelled: SSM's history and the bastion's disk keep it in clear."""
+    sent = line + (upload[1].decode(errors="replace") if upload else "")
+    if redaction.gives_away(sent, credentials.password):
         raise ConfigError(
             "The command holds the password of the cluster; SSM keeps commands readable for weeks, so it was not sent",
             remedy="Leave it out: psql on the Bastion Host connects by itself.",

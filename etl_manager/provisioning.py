@@ -139,6 +139,15 @@ class Run:
         [step] = self.batches.check("verification", self._seen.catalogue, self.config.database)
         return Catalogue.read(step.stdout)
 
+    def look_at_catalogue(self) -> Catalogue:
+        """Return the cluster's databases and tables as they are now; nothing is proven, and nothing changed.
+
+        Raises:
+            ProvisioningError: When they cannot be read.
+        """
+        [step] = self.batches.run("gate check", [CATALOGUE], self.config.database, closing=True)
+        return Catalogue.read(step.stdout)
+
     def rows(self, schema: str, table: str) -> int | Unreadable | None:
         """Return how many rows *schema*.*table* has once everything is built.
 

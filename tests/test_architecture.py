@@ -18,7 +18,7 @@ MOST_LINES = 260
 
 LIBRARIES = {
     "boto3": ("etl_manager.targets", "etl_manager.emulator"),
-    "botocore": ("etl_manager.asking", "etl_manager.bastion", "etl_manager.targets"),
+    "botocore": ("etl_manager.asking", "etl_manager.bastion", "etl_manager.emulator", "etl_manager.targets"),
     "moto": ("etl_manager.emulator",),
     "werkzeug": ("etl_manager.emulator",),
     "testcontainers": ("etl_manager.targets",),
@@ -41,7 +41,9 @@ LIBRARIES = {
 MODEL = {"errors", "phases", "config", "config_checks", "config_schema", "config_transfer"}
 ROOMS = {
     "errors": set(),
-    "redaction": set(),
+    "spelling": set(),
+    "redaction": {"spelling"},
+    "record_redaction": {"redaction"},
     "progress": set(),
     "network": set(),
     "checkout": set(),
@@ -60,11 +62,11 @@ ROOMS = {
     "witness": {"errors", "verification"},
     "zero_etl": {"errors"},
     "bastion": {"asking", "config", "config_transfer", "errors", "redaction"},
-    "discovery": {"asking", "bastion", "config", "config_schema", "errors"},
+    "discovery": {"asking", "bastion", "config", "config_schema", "errors", "redaction"},
     "sql_files": {"config", "errors", "phases"},
     "batch": {"bastion", "config", "errors", "phases", "progress", "sql_files"},
     "emulator": {"errors"},
-    "targets": {"emulator", "errors", "network", "progress", "redaction"},
+    "targets": {"asking", "emulator", "errors", "network", "progress", "redaction"},
     "forecast": {"config", "differences", "drift", "look", "phases", "sql_files"},
     "seen": {"bastion", "look", "verification"},
 }

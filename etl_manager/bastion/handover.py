@@ -41,7 +41,6 @@ class Credentials:
                 remedy="Rotate the secret to a password without control characters.",
             )
         redaction.register(self.password)
-        redaction.register(_escaped(self.password))
 
     def current(self) -> Credentials:
         """Return what to connect with now: a password does not age."""

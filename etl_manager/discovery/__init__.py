@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from etl_manager import redaction
 from etl_manager.asking import asking
 from etl_manager.bastion.handover import Credentials, TokenCredentials
 from etl_manager.bastion.host import Connection
@@ -49,6 +50,12 @@ class Found:
     instance_id: str
     agent_version: str
     connection: Connection
+
+    @property
+    def password_is_ordinary(self) -> bool:
+        """Whether the password cannot be masked without harm; a token always can."""
+        credentials = self.connection.credentials
+        return isinstance(credentials, Credentials) and redaction.is_ordinary(credentials.password)
 
     @property
     def account(self) -> str:

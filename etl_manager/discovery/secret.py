@@ -13,6 +13,7 @@ from etl_manager.discovery.stacks import CLUSTER_ARN, SECRET, Stack
 from etl_manager.errors import DiscoveryError
 
 DEFAULT_USER = "postgres"
+HIGHEST_PORT = 65535
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +62,7 @@ def read(client: Any, secret: str, master_username: str | None) -> Secret:
     with asking("Secrets Manager", "GetSecretValue", secret):
         answer = client.get_secret_value(SecretId=secret)
     user = master_username or DEFAULT_USER
-    remedy = f"Secret {secret} must hold JSON with password, and username where it is not {user}."
+    remedy = f"Secret {secret} must hold JSON with password, username where it is not {user}, and a port from 1 to {HIGHEST_PORT} if any."
     try:
         content = json.loads(answer.get("SecretString") or "")
     except json.JSONDecodeError:
@@ -71,6 +72,10 @@ def read(client: Any, secret: str, master_username: str | None) -> Secret:
     if not isinstance(password, str) or not password:
         raise DiscoveryError("The secret of the cluster holds no password", where={"secret": secret}, remedy=remedy)
     port = str(content.get("port") or "")
+    if port.isdigit() and not 0 < int(port) <= HIGHEST_PORT:
+        raise DiscoveryError(
+            f"The secret of the cluster names the port {port}", where={"secret": secret}, remedy=remedy
+        )
     return Secret(
         name=secret,
         credentials=Credentials(str(content.get("username") or user), password),

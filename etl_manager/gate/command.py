@@ -8,7 +8,7 @@ import sys
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
-from etl_manager.gate import check
+from etl_manager.gate import check, live
 
 RELIABLE, UNRELIABLE = 0, 1
 ROOT = Path(__file__).parents[2]
@@ -53,6 +53,8 @@ def run(namespace: argparse.Namespace) -> int:
             verdict, ROOT, now=datetime.now(timezone.utc), max_age=namespace.max_age, target=namespace.target
         )
     )
+    if not objections:  # the database is asked last: it takes seconds, and a verdict that is worth it
+        objections = list(live.newcomers(verdict, lambda: live.look(verdict, ROOT)))
     if objections:
         sys.stderr.write(f"[ERROR] {namespace.file} may not be relied on:\n")
         sys.stderr.writelines(f"  - {objection}\n" for objection in objections)

@@ -7,9 +7,14 @@ from dataclasses import dataclass
 from etl_manager.config import Config
 from etl_manager.gate.catalogue import Catalogue, Name
 from etl_manager.gate.finding import Finding
-from etl_manager.zero_etl import FilterError, Judgement, Pattern, compile_filter, judge_filter
+from etl_manager.zero_etl import FilterError, Judgement, Pattern, compile_filter, judge_filter, parse
+from etl_manager.zero_etl.pattern import Keyword, Kind
 
 SOURCE = "zeroEtl.dataFilter"
+LATER = (
+    "it is written by patterns: it also takes schemas that are made later and that the patterns match, so that it is "
+    "exact only for what is there now; gate again before the integration is made or modified"
+)
 _NARROW = f"correct {SOURCE} in config.json, or leave it out: it is then compiled from the tenants"
 
 
@@ -48,6 +53,8 @@ def examine(config: Config, catalogue: Catalogue) -> DataFilter:
             text = compiled.text
             notes = [_latent(compiled.latent)] if compiled.latent else []
         judged = judge_filter(text, config.database, wanted, tables)
+        if takes_more_later(text):
+            notes.append(LATER)
     except FilterError as error:
         remedy = error.remedy or _NARROW
         finding = Finding(SOURCE if own else "data filter", error.what, remedy)
@@ -72,6 +79,20 @@ def examine(config: Config, catalogue: Catalogue) -> DataFilter:
             *(_elsewhere(pattern, config.database) for pattern in _of_others(judged.patterns, config.database)),
         ),
         notes=tuple(notes),
+    )
+
+
+def takes_more_later(text: str) -> bool:
+    """Return whether the filter *text* can take tables that do not exist yet, beside those it names.
+
+    Raises:
+        FilterError: When it is none.
+    """
+    return any(
+        Kind.NAME is not part.kind
+        for pattern in parse(text)
+        if pattern.keyword is Keyword.INCLUDE
+        for part in (pattern.schema, pattern.table)
     )
 
 

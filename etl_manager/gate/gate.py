@@ -36,7 +36,10 @@ class Gate:
         """
         item = _known(prerequisite_id)
         if item.asks_aws and environment.emulated:
-            reason = f"emulated: the target {environment.target} is not AWS, which alone can answer this"
+            who = (
+                "the endpoint of the target aws" if environment.target == "aws" else f"the target {environment.target}"
+            )
+            reason = f"emulated: {who} is not AWS, which alone can answer this"
             self._proofs[item.id] = _proof(item, "not-applicable", reason)
             raise NotApplicable(reason)
         self._proofs[item.id] = _proof(item, "not-run", "its proof was not completed")

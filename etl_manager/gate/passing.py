@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -13,13 +14,18 @@ from etl_manager.gate.gate import Gate
 from etl_manager.gate.summary import markdown
 from etl_manager.gate.verdict import ModeName, PhaseChanges, Scenarios, Source, TargetName, Verdict, shortcomings
 from etl_manager.provisioning import Run
+from etl_manager.redaction import redact, redact_all
 
 
 @dataclass(frozen=True, kw_only=True)
 class Circumstances:
-    """What the verdict says of the session it is of; *at* is when the proven facts were read."""
+    """What the verdict says of the session it is of.
+
+    *emulated* is what the target is, whether or not anything answered; *at* is when the proven facts were read.
+    """
 
     target: TargetName
+    emulated: bool
     mode: ModeName
     region: str
     source: Source
@@ -31,7 +37,7 @@ class Circumstances:
 def passed(gate: Gate, config: Config, session: Circumstances, run: Run | None, facts: Facts | None) -> Verdict:
     """Return the verdict of a session; *run* is None where none could be opened, *facts* where none were gathered."""
     environment = run.environment if run else None
-    emulated = environment.emulated if environment else True  # where nothing answered, it was not AWS that did
+    emulated = session.emulated
     cluster = facts.cluster_arn if facts else environment.cluster_arn if environment else ""
     reasons = [
         *shortcomings(
@@ -103,13 +109,15 @@ class Files:
         for path in (self._verdict, self._filter, self._page):
             path.unlink(missing_ok=True)
 
-    def write(self, verdict: Verdict, redact: Callable[[str], str]) -> None:
+    def write(self, verdict: Verdict) -> None:
         """Write them, each whole or not at all, and the verdict last; the filter only where it passed its proof."""
         self._folder.mkdir(parents=True, exist_ok=True)
         if verdict.data_filter is not None:
             _write(self._filter, verdict.data_filter + "\n")
         _write(self._page, redact(markdown(verdict)))
-        _write(self._verdict, redact(verdict.text()))
+        _write(
+            self._verdict, json.dumps(redact_all(verdict.model_dump(mode="json")), indent=2, ensure_ascii=False) + "\n"
+        )
 
 
 def _write(path: Path, text: str) -> None:

@@ -21,7 +21,7 @@ from etl_manager.gate.verdict import ModeName, Source, TargetName, Verdict
 from etl_manager.provisioning import Run
 from etl_manager.pytest_plugin.collection import SCENARIO, FeatureFile, project_config
 from etl_manager.pytest_plugin.options import SETTINGS, Mode
-from etl_manager.pytest_plugin.session import RUN
+from etl_manager.pytest_plugin.session import EMULATED, RUN
 from etl_manager.pytest_plugin.tally import Tally
 from etl_manager.redaction import redact
 
@@ -78,7 +78,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     config.stash[_VERDICT] = verdict
     required = config.stash[SETTINGS].require_gate
     if verdict is not None:
-        Files(config.stash[SETTINGS].reports).write(verdict, redact)
+        Files(config.stash[SETTINGS].reports).write(verdict)
         _into_junit(config, verdict, required=required)
     if required and session.exitstatus == pytest.ExitCode.OK and not (verdict and verdict.ready):
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
@@ -95,6 +95,7 @@ def _passed(config: pytest.Config) -> Verdict | None:
         project,
         Circumstances(
             target=cast(TargetName, settings.target),
+            emulated=config.stash.get(EMULATED, settings.target != "aws"),
             mode=cast(ModeName, settings.mode.value),
             region=settings.aws_region or project.region,
             source=config.stash[_SOURCE],

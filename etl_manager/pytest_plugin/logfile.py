@@ -8,8 +8,6 @@ from pathlib import Path
 import pytest
 from pytest_bdd.parser import Step
 
-from etl_manager.redaction import RedactingFormatter
-
 FORMAT = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
 
 _library = logging.getLogger("etl_manager")
@@ -24,7 +22,7 @@ class RunLog:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._path, self._begun = path, 0
         self._handler = logging.FileHandler(path, mode="w", encoding="utf-8")
-        self._handler.setFormatter(RedactingFormatter(FORMAT))
+        self._handler.setFormatter(logging.Formatter(FORMAT))
         self._level = _library.level
         _library.setLevel(logging.DEBUG)
         _library.addHandler(self._handler)

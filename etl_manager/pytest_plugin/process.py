@@ -1,4 +1,4 @@
-"""How the process ends: SIGTERM like Ctrl-C, so that what was started is stopped, and without idle work."""
+"""What holds for the whole process: log records hold no secret, SIGTERM ends it like Ctrl-C, and no idle work is done."""
 
 from __future__ import annotations
 
@@ -9,9 +9,13 @@ import threading
 
 import pytest
 
+from etl_manager import record_redaction
 
+
+@pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
-    """Let SIGTERM raise KeyboardInterrupt: pytest then tears the session down as it does on Ctrl-C."""
+    """Make log records without secrets; let SIGTERM raise KeyboardInterrupt, on which pytest tears the session down."""
+    config.add_cleanup(record_redaction.install())
     if threading.current_thread() is threading.main_thread():
         before = signal.signal(signal.SIGTERM, signal.default_int_handler)
 

@@ -11,7 +11,8 @@ import pytest
 from pytest_bdd.parser import Step
 
 from etl_manager.errors import NotApplicable, PhaseNotRun, ProvisioningError
-from etl_manager.pytest_plugin.collection import SCENARIO
+from etl_manager.pytest_plugin.collection import SCENARIO, has_scenarios
+from etl_manager.pytest_plugin.tracebacks import bare
 from etl_manager.redaction import redact
 
 _FAILED_STEP = pytest.StashKey[Step]()
@@ -26,32 +27,26 @@ def pytest_bdd_step_error(request: pytest.FixtureRequest, step: Step) -> None:
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Make the report of a scenario short, cheap and free of secrets.
+    """Make the report of a scenario short, cheap and free of secrets, and that of a test beside scenarios free of them.
 
     The message is made before pytest would make a traceback: that takes 50 ms, which is minutes where a thousand
     tenants fail.
     """
     if SCENARIO not in item.stash:
-        return (yield)
+        report = yield
+        return _clean(report) if has_scenarios(item.session) else report
     error = call.excinfo.value if call.excinfo else None
     message = _message(item, error)
     if message is not None:
         item.repr_failure = lambda excinfo, style=None: message  # type: ignore[method-assign] # noqa: ARG005
-    show_locals, item.config.option.showlocals = item.config.option.showlocals, False
-    try:
-        report = yield
-    finally:
-        item.config.option.showlocals = show_locals
+    report = yield
     if isinstance(error, PhaseNotRun | NotApplicable):
         report.outcome = "skipped"
         path, line, _ = item.location
         report.longrepr = (path, (line or 0) + 1, f"Skipped: {redact(error.what)}")
     elif message is not None:
         report.longrepr = message
-    elif report.longrepr is not None and (text := redact(report.longreprtext)) != report.longreprtext:
-        report.longrepr = text
-    report.sections = [(name, redact(content)) for name, content in report.sections]
-    return report
+    return _clean(report)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -68,6 +63,15 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     reporter: Any = session.config.pluginmanager.get_plugin("terminalreporter")
     silent = reporter.stats.get("", [])
     silent[:] = [report for report in silent if any("teardown" in name for name, _ in report.sections)]
+
+
+def _clean(report: pytest.TestReport) -> pytest.TestReport:
+    if report.longrepr is not None:
+        report.longrepr = bare(report.longrepr)
+    if report.failed and (text := redact(report.longreprtext)) != report.longreprtext:
+        report.longrepr = text  # a representation of another kind
+    report.sections = [(name, redact(content)) for name, content in report.sections]
+    return report
 
 
 def _message(item: pytest.Item, error: BaseException | None) -> str | None:

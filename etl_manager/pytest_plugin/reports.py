@@ -17,9 +17,9 @@ from etl_manager.pytest_plugin.closing import begin
 from etl_manager.pytest_plugin.collection import ROW, SCENARIO, has_scenarios, project_config
 from etl_manager.pytest_plugin.logfile import RunLog
 from etl_manager.pytest_plugin.options import SETTINGS, Mode
+from etl_manager.pytest_plugin.writable import ALLURE_DIRECTORY, asked_directories, unwritable
 from etl_manager.report import LOG, RESULTS
 
-_ALLURE_DIRECTORY = pytest.StashKey[str | None]()
 _log = logging.getLogger("etl_manager.run")
 
 
@@ -30,7 +30,7 @@ def pytest_configure(config: pytest.Config) -> None:
     It would write before it is known whether scenarios are run, and what it writes would not be redacted.
     """
     if config.pluginmanager.has_plugin("allure_pytest"):
-        config.stash[_ALLURE_DIRECTORY] = config.option.allure_report_dir
+        config.stash[ALLURE_DIRECTORY] = config.option.allure_report_dir
         config.option.allure_report_dir = None
 
 
@@ -45,8 +45,11 @@ def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, objec
     if not scenarios:
         _start_allure(session, None, None)
         return (yield)
-    log = RunLog(settings.reports / LOG)
-    _start_allure(session, settings.reports / RESULTS, log)
+    try:
+        log = RunLog(settings.reports / LOG)
+        _start_allure(session, settings.reports / RESULTS, log)
+    except OSError as error:
+        raise unwritable(settings.reports, str(error)) from None
     config.pluginmanager.register(log)
     config.add_cleanup(log.close)
     _log.info("%s on %s, configuration %s", settings.mode.value, settings.target, settings.config_path)
@@ -55,10 +58,10 @@ def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, objec
 
 def _start_allure(session: pytest.Session, default: Path | None, log: RunLog | None) -> None:
     config = session.config
-    if _ALLURE_DIRECTORY not in config.stash:
+    if ALLURE_DIRECTORY not in config.stash:
         return
-    asked = config.stash[_ALLURE_DIRECTORY]
-    directory = Path(asked).absolute() if asked else default
+    asked = asked_directories(config)
+    directory = asked[0] if asked else default
     if directory is not None:
         config.option.allure_report_dir = str(directory)
         source = provenance.source(config.rootpath)

@@ -22,6 +22,8 @@ RUN = pytest.StashKey[Run]()
 """Where ``pytestconfig.stash`` keeps the `Run` once it was opened."""
 MOST_SHOWN = 20
 """Differences on the terminal that no run mends; the scenarios and the verification name them all."""
+EMULATED = pytest.StashKey[bool]()
+"""Whether the target is something else than AWS; kept once it was opened, also where nothing was found behind it."""
 TOLD = pytest.StashKey[bool]()
 """Set once a scenario has said why there is no run."""
 
@@ -55,6 +57,7 @@ def opened(config: pytest.Config) -> Iterator[Run]:
     )
     target = open_target(settings.target, options)
     try:
+        config.stash[EMULATED] = target.emulated
         run = open_run(
             project,
             target,
@@ -84,22 +87,23 @@ def project(pytestconfig: pytest.Config) -> Config:
 
 
 @pytest.fixture(scope="session")
-def opening(pytestconfig: pytest.Config) -> Iterator[Run | ProvisioningError]:
+def opening(pytestconfig: pytest.Config) -> Iterator[Run | Exception]:
     """The run, or why there is none: asked once, so that a thousand scenarios do not each wait for a timeout."""
     with contextlib.ExitStack() as stack:
         try:
-            run: Run | ProvisioningError = stack.enter_context(opened(pytestconfig))
-        except ProvisioningError as error:
+            run: Run | Exception = stack.enter_context(opened(pytestconfig))
+        except Exception as error:  # noqa: BLE001 - a defect too is told once
             run = error
         yield run
 
 
 @pytest.fixture
-def run(opening: Run | ProvisioningError, pytestconfig: pytest.Config) -> Run:
+def run(opening: Run | Exception, pytestconfig: pytest.Config) -> Run:
     """What the steps talk to; where there is none, the first scenario says why and the others say so."""
-    if isinstance(opening, ProvisioningError):
+    if isinstance(opening, Exception):
         if TOLD in pytestconfig.stash:
-            raise EnvironmentNotOpened(opening.what.splitlines()[0])
+            what = opening.what if isinstance(opening, ProvisioningError) else f"{type(opening).__name__}: {opening}"
+            raise EnvironmentNotOpened(what.splitlines()[0])
         pytestconfig.stash[TOLD] = True
         raise opening
     return opening

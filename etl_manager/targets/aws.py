@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cached_property
 from typing import Any
 from urllib.parse import urlsplit
 
+from etl_manager.asking import LOG_IN
 from etl_manager.errors import TargetError
 from etl_manager.network import Separation
 from etl_manager.targets import TargetOptions
 from etl_manager.targets.calls import client_config
+from etl_manager.targets.partitions import is_aws
+from etl_manager.targets.sessions import resolve, watch
 
-_AWS_DOMAINS = (".amazonaws.com", ".amazonaws.com.cn", ".api.aws")
 _SERVICES = ("ssm", "cloudformation", "secretsmanager", "sts", "rds", "ec2")
 
 
@@ -19,34 +23,34 @@ class AwsTarget:
     """boto3's own session: its credential chain, the profile, the region.
 
     Raises:
-        TargetError: When there is no such profile, or no region.
+        TargetError: When there is no such profile, no region, or its credentials cannot be had.
     """
 
     name = "aws"
 
     def __init__(self, options: TargetOptions) -> None:
         import boto3
-        from botocore.exceptions import BotoCoreError
+        import botocore.session
 
-        try:
-            self._session: Any = boto3.session.Session(profile_name=options.profile, region_name=options.region)
-        except BotoCoreError as error:
-            raise TargetError(
-                f"no AWS session: {error}", remedy="Look at the profiles: aws configure list-profiles"
-            ) from error
-        if not self._session.region_name:
+        with _usable("no AWS session", "Look at the profiles: aws configure list-profiles"):
+            self._underneath = watch(botocore.session.Session(profile=options.profile))
+            self._session: Any = boto3.session.Session(botocore_session=self._underneath, region_name=options.region)
+            region = self._session.region_name
+        if not region:
             raise TargetError(
                 "no AWS region is named",
                 remedy="Name it: --aws-region, project.region in config.json, AWS_DEFAULT_REGION, or the profile's",
             )
-        self.region = str(self._session.region_name)
+        with _usable("no AWS credentials", f"Correct the profile, or take another one (--aws-profile).\n{LOG_IN}"):
+            resolve(self._underneath)
+        self.region = str(region)
         self._clients: dict[tuple[str, int | None], Any] = {}
 
     @cached_property
     def endpoint_url(self) -> str | None:
         """The first endpoint that is not AWS's own, of any service and wherever it was configured; else None."""
-        urls = [str(self.client(service).meta.endpoint_url) for service in _SERVICES]
-        return next((url for url in urls if not (urlsplit(url).hostname or "").endswith(_AWS_DOMAINS)), None)
+        urls = ((service, str(self.client(service).meta.endpoint_url)) for service in _SERVICES)
+        return next((url for service, url in urls if not is_aws(url, service, self._underneath)), None)
 
     @property
     def emulated(self) -> bool:
@@ -57,7 +61,10 @@ class AwsTarget:
         """Return the boto3 client of *service*; with *attempts*, one that sends a call at most so often."""
         key = (service, attempts)
         if key not in self._clients:
-            self._clients[key] = self._session.client(service, config=client_config(attempts, service))
+            with _usable(f"no client of AWS's {service}", "Correct the endpoint or the region it names."):
+                client = self._session.client(service, config=client_config(attempts, service))
+                _ = urlsplit(client.meta.endpoint_url).port  # a wrong one would be told at the first call only
+                self._clients[key] = client
         return self._clients[key]
 
     def separation(self) -> Separation:
@@ -72,3 +79,14 @@ class AwsTarget:
 
     def close(self) -> None:
         """Do nothing: nothing was started."""
+
+
+@contextmanager
+def _usable(what: str, remedy: str) -> Iterator[None]:
+    """Make a `TargetError` of what botocore says of its settings, whose files and variables are the user's own."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        yield
+    except (BotoCoreError, ClientError, ValueError) as error:  # ValueError: an endpoint or a number it cannot read
+        raise TargetError(f"{what}: {error}", remedy=remedy) from None

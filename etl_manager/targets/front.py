@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from functools import cache
 from typing import Any, Protocol
 
 from etl_manager.emulator import EmulatedAws
 from etl_manager.emulator.host import BastionHost
+from etl_manager.emulator.own_session import own_session
 from etl_manager.errors import TargetError
 from etl_manager.targets import DEFAULT_REGION, TargetOptions
 from etl_manager.targets.calls import client_config
+from etl_manager.targets.sessions import watch
 
 
 class Cluster(Protocol):
@@ -78,12 +79,9 @@ def client(aws: EmulatedAws, service: str, attempts: int | None) -> Any:
 def _session(access_key_id: str, secret_access_key: str, region: str) -> Any:
     """Return a boto3 session; it is kept, since each new one reads botocore's models anew."""
     import boto3
-    import botocore.session
 
-    unheard = (None, None, None, None)  # neither the operator's profile nor their files
-    variables = {"profile": unheard, "config_file": (None, None, os.devnull, None)}
     return boto3.session.Session(
-        botocore_session=botocore.session.Session(session_vars=variables),
+        botocore_session=watch(own_session()),
         aws_access_key_id=access_key_id,
         aws_secret_access_key=secret_access_key,
         region_name=region,

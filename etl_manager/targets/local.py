@@ -44,8 +44,13 @@ class LocalTarget:
             if options.reset or not self.postgres.known:  # state that was removed by hand leaves its stand-ins behind
                 _clear(state, self.postgres)
             self._start(state, options)
-        except BaseException:
+        except BaseException as error:
             self.close()
+            if isinstance(error, OSError):
+                raise TargetError(
+                    f"the local target cannot be started: {error}",
+                    remedy=f"What is in {state} must be this user's, and writable: look at it, or remove it.",
+                ) from error
             raise
 
     def client(self, service: str, *, attempts: int | None = None) -> Any:

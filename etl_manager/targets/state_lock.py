@@ -14,10 +14,17 @@ def lock(state: Path) -> IO[str]:
     """Take *state* for ourselves, made when it is missing; the lock goes with the process, however it ends.
 
     Raises:
-        TargetError: When somebody else has it; it names the process.
+        TargetError: When somebody else has it; it names the process. When it cannot be made or written.
     """
-    state.mkdir(parents=True, exist_ok=True)
-    file = (state / "lock").open("a+")
+    try:
+        state.mkdir(parents=True, exist_ok=True)
+        file = (state / "lock").open("a+")
+    except OSError as error:
+        raise TargetError(
+            f"{state} cannot hold the target's state: {error.strerror}",
+            where={"path": error.filename},
+            remedy="It must be a folder that this user may write: make it one, or run from a checkout that is yours.",
+        ) from None
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:

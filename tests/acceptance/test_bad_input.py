@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -162,3 +166,75 @@ def test_sql_syntax_error_shows_file_and_line_and_builds_nothing_more(built, clo
     assert "sql/aurora/schema/a-mistake.sql:3" in outcome.terminal
     assert "Traceback" not in outcome.terminal
     assert cloud.rows("SELECT nspname FROM pg_namespace WHERE nspname ~ 'tenant'") == []
+
+
+OBSTACLES = {
+    "reports is a file": ("reports", 4, "the run cannot write its reports"),
+    "run.log is a folder": ("reports/run.log/", 4, "the run cannot write its reports"),
+    "allure-results is a file": ("reports/allure-results", 4, "the run cannot write its reports"),
+    ".local is a file": (".local", 1, "cannot hold the target's state"),
+}
+
+
+@pytest.mark.parametrize("obstacle", OBSTACLES)
+def test_a_place_that_cannot_be_written_is_one_message(new_project, obstacle):
+    """What the run needs to write is in the way of it: the message names the path and what to do, once."""
+    name, status, told = OBSTACLES[obstacle]
+    project = new_project()
+    path = project.path / name
+    path.parent.mkdir(exist_ok=True)
+    path.mkdir() if name.endswith("/") else path.touch()
+    process = project.start("features/")
+    shown, _ = process.communicate(timeout=60)
+    assert process.returncode == status, shown
+    assert "Traceback" not in shown
+    assert "INTERNALERROR" not in shown
+    assert shown.count("  next:  ") == 1
+    assert told in shown
+    assert str(path) in shown
+    if status == 1:
+        assert "1 failed, 28 skipped" in shown
+        assert f"not run because the environment could not be opened: {path}" in shown
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or shutil.which("unshare") is None, reason="a read-only mount takes root")
+@pytest.mark.parametrize(("writable", "status"), [("", 4), ("reports", 1)])
+def test_a_read_only_checkout_is_one_message(new_project, writable, status):
+    """So is a checkout that is mounted read-only, with or without a place for the reports."""
+    project = new_project()
+    (project.path / "reports").mkdir()
+    (project.path / "reports/phase3-gate.json").write_text("{}")
+    mounts = [f"mount --bind {project.path} {project.path}", f"mount -o remount,ro,bind {project.path}"]
+    mounts += [f"mount -t tmpfs none {project.path}/{writable}"] if writable else []
+    script = " && ".join([*mounts, f"cd {project.path}", f"{sys.executable} -m pytest -p no:cacheprovider features/"])
+    done = subprocess.run(["unshare", "-m", "sh", "-c", script], check=False, capture_output=True, text=True)
+    if "unshare failed" in done.stderr or "permission denied" in done.stderr:
+        pytest.skip("no mount may be made here")
+    shown = done.stdout + done.stderr
+    assert done.returncode == status, shown
+    assert "Read-only file system" in shown
+    assert shown.count("  next:  ") == 1
+    assert "Traceback" not in shown
+    assert "INTERNALERROR" not in shown
+
+
+def test_broken_credentials_are_told_once(new_project, tmp_path):
+    """Whatever style of traceback is asked for: one scenario says why, the rest were not run, and no secret is shown."""
+    program = tmp_path / "program"
+    program.write_text(
+        '#!/bin/sh\necho \'{"Version": 1, "SecretAccessKey": "UNFORESEENsecret"}\'\necho Updated the profile\n'
+    )
+    program.chmod(0o755)
+    (tmp_path / "config").write_text(f"[default]\nregion = us-east-1\ncredential_process = {program}\n")
+    project = new_project()
+    outcome = project.run(
+        "features/", "--target", "aws", "--tb=long", "-l", "--junitxml=reports/junit.xml",
+        AWS_CONFIG_FILE=str(tmp_path / "config"), AWS_SHARED_CREDENTIALS_FILE=os.devnull,
+    )  # fmt: skip
+    assert outcome.status == 1
+    assert outcome.counts["failed"] == 1
+    assert outcome.counts["skipped"] == 28
+    assert "not run because the environment could not be opened: no AWS credentials" in outcome.terminal
+    files = [path.read_text(errors="replace") for path in project.path.glob("reports/**/*") if path.is_file()]
+    assert len(files) > 20
+    assert not [text for text in [outcome.terminal, *files] if "UNFORESEEN" in text]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,11 +18,12 @@ from tests.acceptance.rig import Cloud, Outcome, Project
 
 @dataclass(frozen=True)
 class Watched:
-    """A run, the commands that AWS was sent, and the words of every process that was seen meanwhile."""
+    """A run, the commands that AWS was sent, the words of every process seen meanwhile, and all that was shown or written."""
 
     outcome: Outcome
     commands: list[dict[str, Any]]
     processes: set[str]
+    sinks: dict[str, str]
 
 
 @contextmanager
@@ -47,25 +49,41 @@ def process_list() -> Iterator[set[str]]:
         thread.join()
 
 
+EVERYTHING_LOGGED = (
+    *("-rA", "--log-level=DEBUG", "-o", "log_cli=true", "--log-cli-level=DEBUG"),
+    *("--log-file=reports/everything.log", "--log-file-level=DEBUG"),
+    *("--junitxml=reports/junit.xml", "-o", "junit_logging=all"),
+)
+TOKEN = "SESSIONtokenSESSIONtoken/0001+SESSIONtoken=="
+
+
 @pytest.fixture(scope="module")
 def full(cloud: Cloud, new_project: Callable[[], Project]) -> Watched:
-    """A full run on an empty cluster, by an empty bastion."""
+    """A full run on an empty cluster, by an empty bastion, with all that can be logged in every place it can go to."""
     cloud.empty()
     cloud.forget_workspace()
     project = new_project()
-    project.environment = cloud.environment
+    project.environment = {**cloud.environment, "AWS_SESSION_TOKEN": TOKEN}
     with process_list() as processes, cloud.counted() as commands:
-        outcome = project.run()
-    return Watched(outcome, commands, processes)
+        outcome = project.run("features/", *EVERYTHING_LOGGED)
+    files = {str(path.relative_to(project.path)): path for path in project.path.glob("reports/**/*") if path.is_file()}
+    shown = {name: path.read_text(errors="surrogateescape") for name, path in files.items()}
+    return Watched(outcome, commands, processes, {"terminal": outcome.terminal, **shown})
 
 
 def spellings(cloud: Cloud) -> list[str]:
-    """Return what gives the password away: its halves, which no quoting changes, and the whole in base64."""
-    password = cloud.target.postgres.password
-    halves = [password[:16], password[-16:]]
-    assert all(half.isalnum() for half in halves)
-    shifted = [base64.b64encode(b" " * skip + password.encode()).decode()[4:28] for skip in range(3)]
-    return halves + shifted
+    """Return what gives a secret away: the parts of it that no quoting changes, and the whole in base64.
+
+    Raw, in JSON, a URL, a repr, and one within another: letters and digits stay what they are.
+    """
+    assert cloud.target.aws is not None
+    secrets = (cloud.target.postgres.password, cloud.target.aws.secret_access_key, TOKEN)
+    plain = [run for secret in secrets for run in re.findall(r"[A-Za-z0-9]{12,}", secret)]
+    assert len(plain) >= 4, "the two ends of the password, the key and the token"
+    shifted = [
+        base64.b64encode(b" " * skip + secret.encode()).decode()[4:28] for secret in secrets for skip in range(3)
+    ]
+    return [*plain, *shifted, "PRIVATE KEY-----"]
 
 
 def test_full_run_on_an_empty_bastion_sends_at_most_6_commands(full):
@@ -119,11 +137,16 @@ def test_password_is_in_no_parameter_of_any_command(full, cloud):
     assert not [spelling for spelling in spellings(cloud) if spelling in kept]
 
 
-def test_password_is_in_no_output_log_or_report(full, cloud):
-    """Neither terminal, nor run.log, nor an Allure result or attachment holds the password."""
-    shown = full.outcome.terminal + full.outcome.log + full.outcome.evidence
-    assert "AURORA" in shown or "psql" in shown
-    assert not [spelling for spelling in spellings(cloud) if spelling in shown]
+def test_no_secret_is_in_any_output_log_or_report(full, cloud):
+    """Terminal, live log, log files, JUnit, Allure, pages and verdict, with DEBUG on: no password, token or key."""
+    for name in ("terminal", "reports/everything.log", "reports/junit.xml"):
+        assert "GetSecretValue" in full.sinks[name], f"{name} is at DEBUG"
+        assert "Response body" in full.sinks[name], f"{name} is at DEBUG"
+    for name in ("run.log", "phase3-gate.json", "phase3-gate.md", "verdict.html", "summary.md", "history.jsonl"):
+        assert full.sinks[f"reports/{name}"], name
+    assert any(name.startswith("reports/allure-results/") for name in full.sinks)
+    found = {name: [each for each in spellings(cloud) if each in text] for name, text in full.sinks.items()}
+    assert {name: each for name, each in found.items() if each} == {}
 
 
 def test_password_is_in_no_process_list(full, cloud):

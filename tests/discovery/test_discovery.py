@@ -6,7 +6,8 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import boto3
 import pytest
@@ -16,7 +17,10 @@ from etl_manager.config import Config
 from etl_manager.discovery import Found, Preflight, discover
 from etl_manager.emulator import EmulatedAws, SandboxHost
 from etl_manager.errors import DiscoveryError, ProvisioningError
+from etl_manager.opening import open_bastion
+from etl_manager.progress import Silence
 from etl_manager.redaction import redact
+from etl_manager.targets import Target
 from etl_manager.targets.calls import client_config
 from etl_manager.targets.postgres_binaries import programs
 
@@ -33,7 +37,7 @@ class Account:
     aws: EmulatedAws
     config: Config
 
-    def client(self, service: str) -> Any:
+    def client(self, service: str, **_: object) -> Any:
         """Return a client of *service*."""
         return boto3.client(
             service,
@@ -286,6 +290,27 @@ def test_password_is_masked_as_soon_as_it_is_found(account):
     found = account.discover()
     assert PASSWORD not in repr(found)
     assert PASSWORD not in redact(f"connecting with {PASSWORD}")
+
+
+@pytest.mark.parametrize(("password", "told"), [("postgres", 1), ("database1", 1), ("s3", 1), (PASSWORD, 0)])
+def test_a_password_that_cannot_be_masked_without_harm_is_told_once(account, password, told):
+    """A short or ordinary word is masked only where it is called a password; whoever owns it should know."""
+    account.secret({"username": "master", "password": password})
+    account.stack("Cluster", DBClusterEndpoint="db.example:5433", DBSecretName="aurora")
+    account.stack("Host", ClientHostEC2InstanceId=account.aws.instance_id)
+    target = SimpleNamespace(name="local", emulated=True, region=REGION, client=account.client)
+    lines: list[str] = []
+    open_bastion(account.config, cast(Target, target), skip_copy=False, progress=Silence(), warn=lines.append)
+    assert len(lines) == told
+    assert all("cannot be masked without harm" in line and "Rotate it" in line for line in lines)
+
+
+def test_a_port_out_of_range_in_the_secret_is_told(account):
+    """It would be psql's error otherwise, after everything had been sent."""
+    account.secret({"password": PASSWORD, "port": 70000})
+    account.stack("Cluster", DBClusterEndpoint="db.example", DBSecretName="aurora")
+    account.stack("Host", ClientHostEC2InstanceId=account.aws.instance_id)
+    assert "The secret of the cluster names the port 70000" in account.trouble()
 
 
 def test_two_bastions_are_an_ambiguity_that_the_configuration_decides(account):

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import cast
+
 import pytest
 
+from etl_manager.gate.catalogue import Catalogue
+from etl_manager.gate.data_filter import LATER, examine
 from tests.gate.conftest import Environment, unmet
 
 PLAIN = ", ".join(f"include: multitenant_analytics.tenant_{name}.users" for name in "abc")
@@ -16,8 +22,18 @@ def test_own_filter_that_is_exact_is_taken(environment):
     assert unmet(found) == set()
     assert found["data-filter-ready"].detail == (
         "the filter of config.json, patterns: 1. It takes the users tables of all 3 tenants, no other of the 4 tables in"
-        " multitenant_analytics, and names no other database"
+        f" multitenant_analytics, and names no other database\n{LATER}"
     )
+
+
+def test_a_compiled_filter_says_that_it_takes_later_schemas_too(environment):
+    """Beyond 99 tables the filter is made of patterns; up to there it is a plain list, which takes what it names."""
+    many = tuple(f"tenant_{number:03}" for number in range(100))
+    for tenants, told in ((many, [LATER]), (many[:99], [])):
+        tables = SimpleNamespace(replicated=lambda database, each=tenants: [(database, name, "users") for name in each])
+        made = examine(replace(environment.run.config, tenants=tenants), cast(Catalogue, tables))
+        assert made.findings == ()
+        assert [note for note in made.notes if note == LATER] == told
 
 
 @pytest.mark.parametrize(

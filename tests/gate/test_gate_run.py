@@ -74,6 +74,19 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gated]:
     made.forget()
 
 
+@pytest.mark.parametrize(("endpoint", "emulated"), [("", False), ("http://127.0.0.1:9", True)])
+def test_a_run_that_reached_nothing_is_emulated_only_by_an_endpoint_of_its_own(tmp_path, endpoint, emulated):
+    """Where nobody answered it is the target that counts: AWS's own, or something in its place."""
+    project = Gated(tmp_path / "suite")
+    keys = {"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret"} if emulated else {"AWS_PROFILE": "nobody"}
+    elsewhere = {"AWS_ENDPOINT_URL": endpoint} if endpoint else {}
+    outcome = project.run("features/", "--target", "aws", "--aws-region", "us-east-1", **keys, **elsewhere)
+    assert outcome.status == 1, outcome.terminal
+    assert outcome.counts["failed"] == 1
+    assert (project.verdict["ready"], project.verdict["emulated"]) == (False, emulated)
+    assert ("emulated" in outcome.terminal.partition("phase 3 gate")[2].partition("short test")[0]) is emulated
+
+
 @pytest.fixture(scope="module")
 def first(project: Gated) -> Outcome:
     """A run that provisions and proves, under the gate."""

@@ -45,9 +45,42 @@ def test_endpoint_in_the_profile_is_emulated(monkeypatch, tmp_path):
     assert target(profile="lab").emulated
 
 
-def test_name_that_only_looks_like_aws_is_emulated(monkeypatch):
-    """Only names below AWS's domains are AWS."""
-    monkeypatch.setenv("AWS_ENDPOINT_URL", "https://ssm.amazonaws.com.example.org")
+@pytest.mark.parametrize(
+    "region",
+    [
+        "us-gov-west-1",
+        "cn-north-1",
+        "eusc-de-east-1",
+        "us-iso-east-1",
+        "us-isob-east-1",
+        "eu-isoe-west-1",
+        "us-isof-south-1",
+    ],
+)
+@pytest.mark.parametrize("variant", ["", "AWS_USE_FIPS_ENDPOINT", "AWS_USE_DUALSTACK_ENDPOINT"])
+def test_every_partition_is_aws(monkeypatch, region, variant):
+    """GovCloud, China, the European Sovereign Cloud and the isolated regions are AWS, by each kind of endpoint."""
+    if variant == "AWS_USE_DUALSTACK_ENDPOINT" and region in ("eu-isoe-west-1", "us-isof-south-1"):
+        pytest.skip("botocore knows no such endpoint there")
+    if variant:
+        monkeypatch.setenv(variant, "true")
+    aws = open_target("aws", TargetOptions(region=region))
+    assert (aws.endpoint_url, aws.emulated) == (None, False)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://ssm.amazonaws.com.example.org",
+        "https://ssm.example-amazonaws.com",
+        "http://ec2-203-0-113-7.compute-1.amazonaws.com:4566",
+        "http://lab-123456.eu-west-1.elb.amazonaws.com",
+        "https://abcdef.execute-api.eu-west-1.amazonaws.com",
+    ],
+)
+def test_name_that_only_looks_like_aws_is_emulated(monkeypatch, url):
+    """Only a service's own name below AWS's domains is AWS: its customers' machines stand there as well."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL_SSM", url)
     assert target().emulated
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import psycopg
@@ -29,6 +31,17 @@ def processes_of(state: Path) -> list[str]:
         if int(folder.name) != os.getpid() and (marks[0] in words or b"--port=" + marks[1] + b"\0" in words):
             found.append(words.decode(errors="replace"))
     return found
+
+
+@pytest.mark.parametrize("port", ["65536", "-1", "http", "99999999"])
+def test_a_port_out_of_range_is_wrong_use(tmp_path, port):
+    """It is told at once, as every wrong word on the command line is, and nothing is started."""
+    words = [sys.executable, "-m", "etl_manager", "local", "--state", tmp_path / "state", f"--port={port}"]
+    done = subprocess.run(words, check=False, capture_output=True, text=True)
+    assert done.returncode == 64
+    assert "is no port: it is a number from 0 to 65535" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "state").exists()
 
 
 def test_prints_how_to_reach_it(serve):

@@ -53,6 +53,70 @@ def target(tmp_path_factory):
     forget(with_bite)
 
 
+WITNESS = """
+import sys
+from pathlib import Path
+opened = []
+def hook(event, words):
+    if event == "open" and ".aws" in str(words[0]):
+        opened.append(str(words[0]))
+    if event == "socket.connect" and str(words[1]).startswith("('169.254."):
+        opened.append(str(words[1]))
+sys.addaudithook(hook)
+from etl_manager.targets import TargetOptions, open_target
+target = open_target("local", TargetOptions(state=Path(sys.argv[1])))
+for service in ("sts", "ssm", "secretsmanager", "cloudformation", "rds", "ec2", "s3"):
+    target.client(service)
+print(target.client("sts").get_caller_identity()["Account"])
+target.client("rds").describe_db_clusters()
+target.client("ec2").describe_instances()
+target.close()
+assert opened == [], opened
+"""
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {"AWS_PROFILE": "nobody"},
+        {"AWS_DEFAULT_PROFILE": "nobody", "AWS_DEFAULTS_MODE": "nonsense", "AWS_STS_REGIONAL_ENDPOINTS": "nonsense"},
+        {"AWS_CONFIG_FILE": ".aws/malformed", "AWS_SHARED_CREDENTIALS_FILE": ".aws/malformed"},
+        {"AWS_ENDPOINT_URL": "http://127.0.0.1:99999", "AWS_MAX_ATTEMPTS": "many"},
+    ],
+    ids=" ".join,
+)
+def test_nothing_of_the_operators_aws_is_read(state, tmp_path, variables):
+    """Neither variables nor profiles nor files, however broken, and no instance metadata: no such file is opened."""
+    for name in ("config", "credentials", "malformed"):
+        path = tmp_path / ".aws" / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("[default\nregion")
+    root = str(Path(__file__).parents[2])
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    done = subprocess.run(
+        [sys.executable, "-c", WITNESS, state],
+        env={**kept, "HOME": str(tmp_path), "PYTHONPATH": root, **variables},
+        cwd=tmp_path, check=False, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "123456789012\n"
+
+
+@pytest.mark.parametrize("obstacle", ["a file", "a folder of nobody's"])
+def test_state_that_cannot_be_kept_is_one_message(tmp_path, obstacle):
+    """The message names the folder and says what to do."""
+    place = tmp_path / "state"
+    if obstacle == "a file":
+        place.touch()
+    else:
+        (place / "postgres").mkdir(parents=True)
+        (place / "postgres/password").mkdir()
+    with pytest.raises(TargetError, match="cannot") as caught:
+        open_target("local", TargetOptions(state=place))
+    assert str(place) in str(caught.value)
+    assert caught.value.remedy
+
+
 @pytest.fixture
 def state(tmp_path):
     yield tmp_path / "state"

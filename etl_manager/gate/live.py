@@ -1,0 +1,72 @@
+"""The catalogue as it is now, for a verdict whose filter also takes tables that were not there when it was passed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from etl_manager import config as configuration
+from etl_manager.errors import ProvisioningError
+from etl_manager.gate.catalogue import Catalogue
+from etl_manager.gate.data_filter import takes_more_later
+from etl_manager.gate.verdict import Verdict
+from etl_manager.opening import open_run
+from etl_manager.progress import Silence
+from etl_manager.targets import TargetOptions, open_target
+from etl_manager.zero_etl import judge_filter
+
+_SHOWN = 10
+
+
+def newcomers(verdict: Verdict, look: Callable[[], Catalogue]) -> Iterator[str]:
+    """Yield why the filter of *verdict* is not exact any more; *look* is not asked where it is a plain list of tables."""
+    if verdict.data_filter is None or not takes_more_later(verdict.data_filter):
+        return
+    try:
+        tables = look().replicated(verdict.database)
+    except ProvisioningError as error:
+        yield f"whether its filter takes schemas that were made since cannot be seen: {error.what.splitlines()[0]}"
+        return
+    wanted = [(tenant, "users") for tenant in verdict.tenants]
+    judged = judge_filter(verdict.data_filter, verdict.database, wanted, tables)
+    if judged.excess:
+        more = f" and {len(judged.excess) - _SHOWN} more" if len(judged.excess) > _SHOWN else ""
+        named = ", ".join(f"{table.schema}.{table.table}" for table in judged.excess[:_SHOWN])
+        yield f"its filter takes what was not there then: {named}{more}"
+
+
+def look(verdict: Verdict, root: Path) -> Catalogue:
+    """Return the catalogue of the cluster that *verdict* is of; nothing is changed.
+
+    Raises:
+        ProvisioningError: When it cannot be had, or another cluster answers.
+    """
+    if verdict.target == "container":
+        raise ProvisioningError("containers do not outlive their run; gate again")
+    config = configuration.load(root / verdict.source.config, root)
+    options = TargetOptions(
+        region=verdict.region,
+        state=root / ".local",
+        master_username=config.master_username or "postgres",
+        instance_id=config.instance_id,
+    )
+    target = open_target(verdict.target, options)
+    try:
+        run = open_run(
+            config,
+            target,
+            verify_only=True,
+            skip_copy=False,
+            progress=Silence(),
+            attach=lambda *_: None,
+            warn=lambda _line: None,
+        )
+        try:
+            found = run.environment
+            if not verdict.emulated and verdict.endpoint != f"{found.host}:{found.port}":
+                raise ProvisioningError(f"another cluster answers: {found.host}:{found.port}, not {verdict.endpoint}")
+            return run.look_at_catalogue()
+        finally:
+            run.close()
+    finally:
+        target.close()
