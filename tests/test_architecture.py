@@ -52,6 +52,7 @@ ROOMS = {
     "config_checks": MODEL,
     "config_schema": MODEL,
     "asking": {"errors"},
+    "failures": {"errors"},
     "look": {"errors"},
     "drift": {"look"},
     "verification": {"errors"},

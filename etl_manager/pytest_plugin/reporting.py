@@ -15,6 +15,8 @@ from etl_manager.pytest_plugin.collection import SCENARIO
 from etl_manager.redaction import redact
 
 _FAILED_STEP = pytest.StashKey[Step]()
+_FAILURE = pytest.StashKey[pytest.ExceptionInfo[BaseException]]()
+"""How a scenario failed, for a plugin that tries it once more."""
 
 
 def pytest_bdd_step_error(request: pytest.FixtureRequest, step: Step) -> None:
@@ -33,6 +35,7 @@ def pytest_runtest_makereport(
     """
     if SCENARIO not in item.stash:
         return (yield)
+    _stay_failed(item, call)
     error = call.excinfo.value if call.excinfo else None
     message = _message(item, error)
     if message is not None:
@@ -50,6 +53,8 @@ def pytest_runtest_makereport(
         report.longrepr = message
     elif report.longrepr is not None and (text := redact(report.longreprtext)) != report.longreprtext:
         report.longrepr = text
+    if call.excinfo and report.failed:
+        item.stash[_FAILURE] = call.excinfo
     report.sections = [(name, redact(content)) for name, content in report.sections]
     return report
 
@@ -68,6 +73,15 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     reporter: Any = session.config.pluginmanager.get_plugin("terminalreporter")
     silent = reporter.stats.get("", [])
     silent[:] = [report for report in silent if any("teardown" in name for name, _ in report.sections)]
+
+
+def _stay_failed(item: pytest.Item, call: pytest.CallInfo[None]) -> None:
+    """Let a scenario that is tried again end as it did before, where what it failed for is not run a second time.
+
+    Plugins that try failed tests again (pytest-rerunfailures, flaky) would else end a failed run with a skip.
+    """
+    if call.excinfo and isinstance(call.excinfo.value, PhaseNotRun) and _FAILURE in item.stash:
+        call.excinfo = item.stash[_FAILURE]
 
 
 def _message(item: pytest.Item, error: BaseException | None) -> str | None:
