@@ -63,7 +63,10 @@ class SqlError(ProvisioningError):
 
 
 class VerificationError(ProvisioningError):
-    """What was found in the database cannot be read, or two witnesses disagree."""
+    """What was found in the database cannot be read, two witnesses disagree, or what all proofs stand on is missing."""
+
+    prerequisite = ""
+    """The prerequisite of Phase 3 that it disproves; empty where it only keeps it from being proven."""
 
 
 class DataLost(ProvisioningError):
@@ -92,6 +95,8 @@ class DatabaseMissing(VerificationError):
         cluster: Where it was looked for, host:port.
     """
 
+    prerequisite = "database-exists"
+
     def __init__(self, database: str, cluster: str) -> None:
         """Say what to do."""
         super().__init__(
@@ -101,24 +106,46 @@ class DatabaseMissing(VerificationError):
         )
 
 
-class PhaseNotRun(ProvisioningError):
-    """A phase was not run because one it depends on failed.
+class TenantsMissing(VerificationError):
+    """Most tenants are not there, and this run may not make them: one failure, where each tenant would be several.
 
     Args:
-        phase: The phase that was not run.
-        failed: The phase that failed.
-        reason: The first line of that failure.
+        missing: Those that are not there.
+        tenants: How many there are to be.
+        what: What they have not got: ``schema`` or ``users table``.
+        prerequisite: The prerequisite of Phase 3 that is disproven.
     """
 
-    def __init__(self, phase: str, failed: str, reason: str = "") -> None:
-        """Remember both phases; the message is the one reports show."""
-        self.phase = phase
-        self.failed = failed
-        super().__init__(f"not run because phase {failed} failed" + (f": {reason}" if reason else ""))
+    MOST_NAMED = 10
+
+    def __init__(self, missing: Sequence[str], tenants: int, what: str, prerequisite: str) -> None:
+        """Name the first few."""
+        self.prerequisite = prerequisite
+        more = f" … and {len(missing) - self.MOST_NAMED} more" if len(missing) > self.MOST_NAMED else ""
+        verb = "has" if len(missing) == 1 else "have"
+        super().__init__(
+            f"{len(missing)} of {tenants} tenants {verb} no {what}",
+            where={"missing": ", ".join(missing[: self.MOST_NAMED]) + more},
+            remedy="Run without --verify-only to build what is missing, or correct tenants in config.json.",
+        )
+
+
+class PhaseNotRun(ProvisioningError):
+    """Something was not run because a part of the run that it depends on did not come to its end.
+
+    Args:
+        part: That part, such as ``phase schema``.
+        reason: The first line of what ended it.
+        how: How it ended.
+    """
+
+    def __init__(self, part: str, reason: str = "", *, how: str = "failed") -> None:
+        """Make the message that reports show."""
+        super().__init__(f"not run because {part} {how}" + (f": {reason}" if reason else ""))
 
 
 class EnvironmentNotOpened(PhaseNotRun):
-    """Nothing was run because target, cluster or bastion could not be had; the first scenario says why.
+    """Nothing was run because target, cluster or bastion could not be had; the run's own failure says why.
 
     Args:
         reason: The first line of that failure.
@@ -126,8 +153,7 @@ class EnvironmentNotOpened(PhaseNotRun):
 
     def __init__(self, reason: str) -> None:
         """Keep the words that reports show."""
-        super().__init__("", "", reason)
-        self.what = f"not run because the environment could not be opened: {reason}"
+        super().__init__("the environment", reason, how="could not be opened")
 
 
 class NotApplicable(ProvisioningError):

@@ -13,7 +13,8 @@ from etl_manager.config import Config
 from etl_manager.differences import Difference, not_mended
 from etl_manager.drift import Change, PhaseReport, compare, losses
 from etl_manager.environment import Environment
-from etl_manager.errors import DatabaseMissing, DataLost, PhaseNotRun, ProvisioningError, SqlError
+from etl_manager.errors import DatabaseMissing, DataLost, SqlError, TenantsMissing
+from etl_manager.failures import Failures
 from etl_manager.forecast import forecast
 from etl_manager.gate.catalogue import Catalogue
 from etl_manager.look import Look, Unreadable, read_counts
@@ -54,7 +55,8 @@ class Run:
     reports: dict[str, PhaseReport] = field(default_factory=dict)
     _seen: Seen = field(default_factory=Seen)
     _witnessed: bool = False
-    _failed: dict[str, ProvisioningError] = field(default_factory=dict)
+    _failures: Failures = field(default_factory=Failures)
+    _repeated: list[PhaseReport] | None = None
     _rows: dict[tuple[str, str], int | Unreadable] | None = None
 
     def ensure(self, phase: str) -> Look:
@@ -63,24 +65,19 @@ class Run:
         Verifying only, it looks and brings about nothing.
 
         Raises:
-            PhaseNotRun: When *phase*, or one before it, failed earlier in this run.
+            PhaseNotRun: When *phase*, or one before it, failed or was interrupted earlier in this run.
             ProvisioningError: When it fails now.
         """
         if self.verify_only:
-            return self._proof()
+            return self._proof(phase)
         for name in self.config.up_to(phase):
-            if name in self._failed:
-                raise PhaseNotRun(phase, name, self._failed[name].what.splitlines()[0])
             if name not in self.reports:
-                try:
+                with self._failures.once(f"phase {name}"):
                     self._run_phase(name)
-                except ProvisioningError as error:
-                    self._failed[name] = error
-                    raise
         return self._seen.now
 
     def again(self) -> list[PhaseReport]:
-        """Run the four phases once more, in one command, and return what that changed.
+        """Run the four phases once more, in one command and once a run, and return what that changed.
 
         A phase of the user's own runs once in a run: it need not be safe to repeat.
 
@@ -89,6 +86,12 @@ class Run:
             ProvisioningError: As `ensure`.
         """
         self.ensure(self._before_verification()[-1])
+        if self._repeated is None:
+            with self._failures.once("the repetition of all phases"):
+                self._repeated = self._repeat()
+        return self._repeated
+
+    def _repeat(self) -> list[PhaseReport]:
         if own := [phase.name for phase in self.config.phases if phase.name not in phases.BUILT_IN]:
             self.progress.say(f"run once, and not repeated: {', '.join(own)}")
         runs = [(name, [*self._files(name), LOOKING]) for name in phases.BUILT_IN]
@@ -115,7 +118,7 @@ class Run:
             VerificationError: When the output cannot be read, or the second witness disagrees.
             ProvisioningError: As `ensure`.
         """
-        if self._seen.verification is None:
+        if self.verify_only or self._seen.verification is None:
             self.ensure(VERIFICATION)
         found = self._seen.verification
         if found is None:
@@ -123,7 +126,8 @@ class Run:
         if not self._witnessed:
             conninfo = self.witness_conninfo(self.config.database)
             if conninfo is not None:
-                witness.check(conninfo, self.config.tenants, found)
+                with self._failures.once("the reading of the second witness"):
+                    witness.check(conninfo, self.config.tenants, found)
                 LOG.info("the second witness agrees with the verification")
             self._witnessed = True
         return found
@@ -136,8 +140,9 @@ class Run:
             ProvisioningError: As `verification`.
         """
         self.verification()
-        [step] = self.batches.check("verification", self._seen.catalogue, self.config.database)
-        return Catalogue.read(step.stdout)
+        with self._failures.once("the reading of the catalogue"):
+            [step] = self.batches.check("verification", self._seen.catalogue, self.config.database)
+            return Catalogue.read(step.stdout)
 
     def look_at_catalogue(self) -> Catalogue:
         """Return the cluster's databases and tables as they are now; nothing is proven, and nothing changed.
@@ -161,8 +166,9 @@ class Run:
                 return state.rows - (state.other_rows or 0)
             return look.unreadable(schema) or state.rows
         if self._rows is None:
-            [step] = self.batches.run("counting rows", [COUNT_ROWS], "postgres")
-            self._rows = read_counts(step.stdout)
+            with self._failures.once("the count of rows"):
+                [step] = self.batches.run("counting rows", [COUNT_ROWS], "postgres")
+                self._rows = read_counts(step.stdout)
         return self._rows.get((schema, table))
 
     def plan(self) -> list[str]:
@@ -220,24 +226,35 @@ class Run:
         self._take_verification(steps)
         return steps
 
-    def _proof(self) -> Look:
-        """Look and verify in one command, once; the database is asked and not changed."""
-        if "proof" in self._failed:
-            raise PhaseNotRun(VERIFICATION, VERIFICATION, self._failed["proof"].what.splitlines()[0])
-        if self._seen.last is None:
-            files = [LOOKING, *self._files(VERIFICATION), CATALOGUE]
-            try:
+    def _proof(self, phase: str) -> Look:
+        """Look and verify in one command, once, and return what is there of *phase*; the database is not changed."""
+        with self._failures.once("the proof of all phases"):
+            if self._seen.last is None:
+                files = [LOOKING, *self._files(VERIFICATION), CATALOGUE]
                 steps = self.batches.run("verification", files, self.config.database, closing=True, needed=1)
                 self._seen.take_look(steps[0])
                 if self._seen.now.exists:
                     self.batches.check("verification", steps[: len(files) - 1], self.config.database)
                     self._take_verification(steps)
-            except ProvisioningError as error:
-                self._failed["proof"] = error
-                raise
-        if not self._seen.now.exists:
-            raise self._no_database()
+        with self._failures.once("the proof of phase database"):
+            if not self._seen.now.exists:
+                raise self._no_database()
+        if "schema" in self.config.up_to(phase):
+            with self._failures.once("the proof of phase schema"):
+                self._require_most_tenants(self._seen.now)
         return self._seen.now
+
+    def _require_most_tenants(self, look: Look) -> None:
+        tenants = self.config.tenants
+        with_schema = {tenant for tenant, state in look.tenants.items() if state.schema_exists}
+        with_table = {tenant for tenant, state in look.tenants.items() if state.table_exists}
+        for what, there, prerequisite in (
+            ("schema", with_schema, "tenant-schemas-exist"),
+            ("users table", with_table, "users-tables-exist"),
+        ):
+            missing = [tenant for tenant in tenants if tenant not in there]
+            if 2 * len(missing) > len(tenants):
+                raise TenantsMissing(missing, len(tenants), what, prerequisite)
 
     def _take_verification(self, steps: Sequence[Step]) -> None:
         verification = self._seen.take_verification(steps, self._files(VERIFICATION), CATALOGUE)

@@ -55,6 +55,7 @@ ROOMS = {
     "config_schema": MODEL,
     "config_transfer": MODEL,
     "asking": {"errors"},
+    "failures": {"errors"},
     "look": {"errors"},
     "drift": {"look"},
     "differences": {"config", "look"},

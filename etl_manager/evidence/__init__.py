@@ -15,13 +15,14 @@ from typing import Any
 import allure_commons
 from allure_pytest.listener import AllureListener
 
+from etl_manager.evidence import trouble
 from etl_manager.evidence.filing import EPIC, describe, groups
 from etl_manager.evidence.recorder import LIMIT, Kind, Recorder
 from etl_manager.evidence.surroundings import write_categories, write_executor
 from etl_manager.evidence.writer import ResultWriter
 from etl_manager.provenance import Source
 
-__all__ = ["LIMIT", "Kind", "Recorder", "ResultWriter", "attach", "describe", "start"]
+__all__ = ["LIMIT", "Kind", "Recorder", "ResultWriter", "attach", "describe", "record_trouble", "start"]
 
 _recorder: Recorder | None = None
 
@@ -30,6 +31,12 @@ def attach(name: str, content: str, kind: Kind = "text") -> None:
     """Attach *content* to the running step; without secrets, and at most `LIMIT` bytes with the digest of the whole."""
     if _recorder is not None:
         _recorder.attach(name, content, kind)
+
+
+def record_trouble(title: str, error: BaseException, details: str) -> None:
+    """Write down that *title* holds because of *error*: a failure that is no scenario's, told as *details*."""
+    if _recorder is not None:
+        trouble.record(title, error, details)
 
 
 def start(config: Any, directory: Path, *, clean: bool, source: Source, tenants: Sequence[str]) -> Recorder:

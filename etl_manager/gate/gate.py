@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from etl_manager.environment import Environment
-from etl_manager.errors import ConfigError, DatabaseMissing, NotApplicable, ProvisioningError
+from etl_manager.errors import ConfigError, NotApplicable, PhaseNotRun, ProvisioningError, VerificationError
 from etl_manager.gate.facts import Facts
 from etl_manager.gate.prerequisites import PREREQUISITES, Prerequisite
 from etl_manager.gate.verdict import Proof, Shortcoming, Status
@@ -46,8 +46,11 @@ class Gate:
         try:
             found = facts()
         except ProvisioningError as error:
-            missing = isinstance(error, DatabaseMissing) and item.id == "database-exists"
-            self._proofs[item.id] = _proof(item, "failed" if missing else "not-run", str(error))
+            cause = error.__cause__ if isinstance(error, PhaseNotRun) else error
+            disproven = isinstance(cause, VerificationError) and cause.prerequisite == item.id
+            self._proofs[item.id] = _proof(
+                item, "failed" if disproven else "not-run", str(cause if disproven else error)
+            )
             raise
         try:
             proof = _judged(item, found)

@@ -10,6 +10,7 @@ import re
 from collections.abc import Collection, Iterator
 from typing import Any, NamedTuple
 
+from gherkin.dialect import Dialect
 from gherkin.errors import CompositeParserException
 from gherkin.parser import Parser
 
@@ -17,6 +18,9 @@ from etl_manager.pytest_plugin import tenants
 
 Node = dict[str, Any]
 """A node of the reference parser's document."""
+
+PLACEHOLDER = re.compile(r"<(\w(?:[^<>]*\w)?)>")
+"""What reads as the name of a column; ``< 5 rows and >`` or ``</b>`` can be meant as text only."""
 
 KINDS = {"Context": "Given", "Action": "When", "Outcome": "Then"}
 
@@ -95,6 +99,8 @@ def _names(feature: Node) -> Iterator[Problem]:
 
 
 def _contents(feature: Node, source: list[str]) -> Iterator[Problem]:
+    dialect = Dialect.for_name(feature["language"])
+    outlines = dialect.scenario_outline_keywords if dialect else []
     for background in _backgrounds(feature):
         yield from _prose_beside_steps(background, source)
         for kind, step in _steps(background):
@@ -103,7 +109,7 @@ def _contents(feature: Node, source: list[str]) -> Iterator[Problem]:
     for scenario, tags in _scenarios(feature):
         yield from _prose_beside_steps(scenario, source)
         yield from _order(scenario)
-        yield from _tables(scenario, tags)
+        yield from _tables(scenario, tags, outline=scenario["keyword"] in outlines)
 
 
 def _steps(node: Node) -> Iterator[tuple[str, Node]]:
@@ -137,8 +143,11 @@ def _order(scenario: Node) -> Iterator[Problem]:
         before = kind
 
 
-def _tables(scenario: Node, tags: frozenset[str]) -> Iterator[Problem]:
-    """Find Examples that cannot be filled in: the scenario would run once, with its ``<placeholders>`` as they stand."""
+def _tables(scenario: Node, tags: frozenset[str], *, outline: bool) -> Iterator[Problem]:
+    """Find Examples that cannot be filled in: the scenario would run once, with its ``<placeholders>`` as they stand.
+
+    In a plain scenario, which has no Examples, angle brackets are text like any other.
+    """
     tables = scenario["examples"]
     headers = [[cell["value"] for cell in table.get("tableHeader", {"cells": []})["cells"]] for table in tables]
     filled = [table for table in tables if table["tableBody"]]
@@ -153,11 +162,14 @@ def _tables(scenario: Node, tags: frozenset[str]) -> Iterator[Problem]:
         empty = next(table for table in tables if not table["tableBody"])
         yield Problem(_line(empty), f"Examples without a row; only @{tenants.TAG} fills a table")
         return
+    if not (outline or tables):
+        return
     columns = set.intersection(*map(set, headers)) if headers else set()
     for line, text in _texts(scenario):
-        for name in re.findall(r"<(.+?)>", text):
+        for name in PLACEHOLDER.findall(text):
             if name not in columns:
-                yield Problem(line, f"<{name}> is no column of " + ("every Examples table" if tables else "any table"))
+                lacking = "every Examples table" if tables else "any table"
+                yield Problem(line, f"<{name}> is no column of {lacking}; text in angle brackets goes into a column")
 
 
 def _texts(scenario: Node) -> Iterator[tuple[int, str]]:

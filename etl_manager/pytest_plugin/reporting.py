@@ -16,6 +16,8 @@ from etl_manager.pytest_plugin.tracebacks import bare
 from etl_manager.redaction import redact
 
 _FAILED_STEP = pytest.StashKey[Step]()
+_FAILURE = pytest.StashKey[pytest.ExceptionInfo[BaseException]]()
+"""How a scenario failed, for a plugin that tries it once more."""
 
 
 def pytest_bdd_step_error(request: pytest.FixtureRequest, step: Step) -> None:
@@ -35,6 +37,7 @@ def pytest_runtest_makereport(
     if SCENARIO not in item.stash:
         report = yield
         return _clean(report) if has_scenarios(item.session) else report
+    _stay_failed(item, call)
     error = call.excinfo.value if call.excinfo else None
     message = _message(item, error)
     if message is not None:
@@ -46,6 +49,8 @@ def pytest_runtest_makereport(
         report.longrepr = (path, (line or 0) + 1, f"Skipped: {redact(error.what)}")
     elif message is not None:
         report.longrepr = message
+    if call.excinfo and report.failed:
+        item.stash[_FAILURE] = call.excinfo
     return _clean(report)
 
 
@@ -72,6 +77,15 @@ def _clean(report: pytest.TestReport) -> pytest.TestReport:
         report.longrepr = text  # a representation of another kind
     report.sections = [(name, redact(content)) for name, content in report.sections]
     return report
+
+
+def _stay_failed(item: pytest.Item, call: pytest.CallInfo[None]) -> None:
+    """Let a scenario that is tried again end as it did before, where what it failed for is not run a second time.
+
+    Plugins that try failed tests again (pytest-rerunfailures, flaky) would else end a failed run with a skip.
+    """
+    if call.excinfo and isinstance(call.excinfo.value, PhaseNotRun) and _FAILURE in item.stash:
+        call.excinfo = item.stash[_FAILURE]
 
 
 def _message(item: pytest.Item, error: BaseException | None) -> str | None:

@@ -1,15 +1,17 @@
-"""The run of this session: opened when the first scenario needs it, closed with the session."""
+"""The run of this session: opened when the first scenario needs it, closed when the last one is done."""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+import traceback
+from collections.abc import Generator, Iterator
 
 import pytest
 
 from etl_manager import evidence, phases
 from etl_manager.config import Config
 from etl_manager.errors import EnvironmentNotOpened, ProvisioningError
+from etl_manager.failures import reason
 from etl_manager.opening import open_run
 from etl_manager.provisioning import LOG, Run
 from etl_manager.pytest_plugin.collection import project_config
@@ -24,8 +26,12 @@ MOST_SHOWN = 20
 """Differences on the terminal that no run mends; the scenarios and the verification name them all."""
 EMULATED = pytest.StashKey[bool]()
 """Whether the target is something else than AWS; kept once it was opened, also where nothing was found behind it."""
-TOLD = pytest.StashKey[bool]()
-"""Set once a scenario has said why there is no run."""
+NOT_STARTED = "The run could not start"
+"""How the failure is headed that is no scenario's own."""
+
+_CLOSING = pytest.StashKey[contextlib.ExitStack]()
+_NOT_OPENED = pytest.StashKey[BaseException]()
+_TOLD = pytest.StashKey[bool]()
 
 
 @contextlib.contextmanager
@@ -86,27 +92,55 @@ def project(pytestconfig: pytest.Config) -> Config:
     return project_config(pytestconfig)
 
 
-@pytest.fixture(scope="session")
-def opening(pytestconfig: pytest.Config) -> Iterator[Run | Exception]:
-    """The run, or why there is none: asked once, so that a thousand scenarios do not each wait for a timeout."""
-    with contextlib.ExitStack() as stack:
-        try:
-            run: Run | Exception = stack.enter_context(opened(pytestconfig))
-        except Exception as error:  # noqa: BLE001 - a defect too is told once
-            run = error
-        yield run
+@pytest.hookimpl(wrapper=True)
+def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, object]:
+    """Close the run after the last scenario, and not with its fixtures: one that is tried again meets the same run."""
+    with contextlib.ExitStack() as closing:
+        session.config.stash[_CLOSING] = closing
+        return (yield)
 
 
 @pytest.fixture
-def run(opening: Run | Exception, pytestconfig: pytest.Config) -> Run:
-    """What the steps talk to; where there is none, the first scenario says why and the others say so."""
-    if isinstance(opening, Exception):
-        if TOLD in pytestconfig.stash:
-            what = opening.what if isinstance(opening, ProvisioningError) else f"{type(opening).__name__}: {opening}"
-            raise EnvironmentNotOpened(what.splitlines()[0])
-        pytestconfig.stash[TOLD] = True
-        raise opening
-    return opening
+def run(pytestconfig: pytest.Config) -> Run:
+    """What the steps talk to; it is opened once, so that a thousand scenarios do not each wait for a timeout."""
+    stash = pytestconfig.stash
+    if RUN not in stash and _NOT_OPENED not in stash:
+        try:
+            stash[_CLOSING].enter_context(opened(pytestconfig))
+        except BaseException as error:
+            stash[_NOT_OPENED] = error
+            if isinstance(error, KeyboardInterrupt | pytest.exit.Exception):
+                raise
+    if _NOT_OPENED in stash:
+        raise EnvironmentNotOpened(reason(stash[_NOT_OPENED]))
+    return stash[RUN]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Tell what kept the run from starting, once, and as a failure of its own: no scenario's subject is at fault."""
+    result = yield
+    stash = item.config.stash
+    if _NOT_OPENED in stash and _TOLD not in stash:
+        stash[_TOLD] = True
+        _tell(item.session, stash[_NOT_OPENED])
+    return result
+
+
+def _tell(session: pytest.Session, error: BaseException) -> None:
+    known = isinstance(error, ProvisioningError) or not isinstance(error, Exception)
+    message = redact(str(error) if known else "".join(traceback.format_exception(error)))
+    session.testscollected += 1
+    report = pytest.TestReport(
+        nodeid=f"environment::{NOT_STARTED}",
+        location=("environment", None, NOT_STARTED),
+        keywords={},
+        outcome="failed",
+        longrepr=message,
+        when="call",
+    )
+    session.config.hook.pytest_runtest_logreport(report=report)
+    evidence.record_trouble(NOT_STARTED, error, message)
 
 
 def pytest_provisioning_plan(config: pytest.Config) -> list[str]:

@@ -91,14 +91,21 @@ def test_sql_file_that_leads_out_of_sql_is_wrong_use(built, cloud, tmp_path):
 
 def test_missing_stack_is_told_as_its_users_know_it(built, cloud):
     """Where no stack names the endpoint, the known message comes once, with what to do; the rest refers to it."""
-    outcome = untouched(built, cloud, "--aws-region", "eu-west-1")
+    outcome = untouched(built, cloud, "--aws-region", "eu-west-1", "--junitxml=junit.xml")
     assert outcome.status == 1
-    [failure] = outcome.failures().values()
+    [(title, failure)] = outcome.failures().items()
+    assert title == "The run could not start"
+    assert "step:" not in failure
     assert "[ERROR] Could not retrieve Aurora endpoint from CloudFormation" in failure.splitlines()
     assert "region eu-west-1" in failure
     assert "Phase 1 may not be complete, or the cluster not running" in outcome.terminal
     assert outcome.counts["failed"] == 1
     assert "passed" not in outcome.counts
+    assert "features/0-network.feature:6: not run because the environment could not be opened" in outcome.terminal
+    assert '"name": "The run could not start"' in outcome.evidence
+    junit = (built.path / "junit.xml").read_text()
+    assert 'failures="1"' in junit
+    assert '<testcase classname="environment" name="The run could not start"' in junit
 
 
 @contextmanager

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
-from tests.acceptance.rig import DATABASE
+from tests.acceptance.rig import DATABASE, Project
 
 BREAKAGES = {
     "row deleted": (
@@ -64,6 +66,12 @@ BREAKAGES = {
 }
 
 
+def statuses(project: Project) -> dict[str, str]:
+    """Return how the verdict of the last run says that each prerequisite went."""
+    verdict = json.loads((project.path / "reports/phase3-gate.json").read_text())
+    return {item["id"]: item["status"] for item in verdict["prerequisites"]}
+
+
 @pytest.mark.parametrize("breakage", BREAKAGES)
 def test_broken_thing_fails_its_proof_and_is_left_as_it_is(built, cloud, breakage):
     """--verify-only exits 1, names tenant and difference, and repairs nothing."""
@@ -85,6 +93,9 @@ def test_missing_database_fails_every_proof_and_is_not_made(built, cloud):
     proof = built.run("features/", "--verify-only")
     assert proof.status == 1
     assert proof.counts.keys() == {"failed", "skipped"}
+    assert proof.counts["failed"] == 1
+    assert "not run because the proof of phase database failed: The database" in proof.terminal
+    assert statuses(built)["database-exists"] == "failed"
     assert (
         proof.terminal.count("SKIPPED [1] features/0-network.feature:6: who reaches the cluster is decided by its VPC")
         == 1
@@ -92,6 +103,27 @@ def test_missing_database_fails_every_proof_and_is_not_made(built, cloud):
     assert f"The database {DATABASE} does not exist" in proof.terminal
     assert "Run without --verify-only to build it" in proof.terminal
     assert DATABASE not in cloud.databases()
+
+
+@pytest.mark.parametrize(
+    ("statement", "told", "prerequisite"),
+    [
+        ("DROP SCHEMA {} CASCADE", "2 of 3 tenants have no schema", "tenant-schemas-exist"),
+        ("DROP TABLE {}.users", "2 of 3 tenants have no users table", "users-tables-exist"),
+    ],
+    ids=["schemas", "tables"],
+)
+def test_most_tenants_missing_is_one_failure(built, cloud, statement, told, prerequisite):
+    """Where most tenants are gone there is nothing to prove of each: one scenario counts them, the rest is not run."""
+    cloud.execute(*(statement.format(tenant) for tenant in ("tenant_b", "tenant_c")))
+    proof = built.run("features/", "--verify-only")
+    assert proof.status == 1
+    assert proof.counts["failed"] == 1, proof.terminal
+    [(title, failure)] = proof.failures().items()
+    assert title == "The tenants of the configuration have schemas, and nobody else"
+    assert failure.startswith(f"\n{told}\n  where: missing tenant_b, tenant_c\n")
+    assert f"not run because the proof of phase schema failed: {told}\n" in proof.terminal
+    assert statuses(built)[prerequisite] == "failed"
 
 
 def test_wrong_database_fails_every_proof(built, cloud):

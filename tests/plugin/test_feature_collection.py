@@ -101,6 +101,72 @@ def test_a_further_tenant_brings_its_own_tests(project):
     assert (found.status, found.counts) == (0, {"passed": 1, "deselected": 4})
 
 
+LITERAL = """\
+Feature: Text in angle brackets
+  Scenario: A page with <b>markup</b>
+    Given the text "<b>hello</b>" is shown
+    And the text "< 5 rows and > 2 rows" is shown with
+      | <i> |
+    And the text "a" is shown beneath
+      \"\"\"
+      <p> < 5
+      \"\"\"
+"""
+SHOWN = """
+
+@given(parsers.parse('the text "{text}" is shown'))
+def shown(text):
+    print("shown:", text)
+
+@given(parsers.parse('the text "{text}" is shown with'))
+def shown_with(text, datatable):
+    print("shown:", text, datatable)
+
+@given(parsers.parse('the text "{text}" is shown beneath'))
+def shown_beneath(text, docstring):
+    print("shown:", text, docstring)
+"""
+
+
+def test_angle_brackets_reach_the_steps_as_they_stand(project):
+    """In a plain scenario they are text, in its name, its steps, tables and doc strings."""
+    project.append("sentences.py", SHOWN)
+    project.write("features/1.feature", LITERAL)
+    found = project.run("features/", "-s")
+    assert (found.status, found.counts) == (0, {"passed": 1}), found.out
+    for text in ("shown: <b>hello</b>", "shown: < 5 rows and > 2 rows [['<i>']]", "shown: a <p> < 5"):
+        assert text in found.out
+
+
+FIXTURE = """
+
+@pytest.fixture(autouse=True, params=["ja", "en"])
+def language(request):
+    return request.param
+"""
+GENERATED = """
+
+def pytest_generate_tests(metafunc):
+    metafunc.fixturenames.append("turn")
+    metafunc.parametrize("turn", range(2), indirect=True)
+
+@pytest.fixture
+def turn(request):
+    return request.param
+"""
+
+
+@pytest.mark.parametrize("parameters", [FIXTURE, GENERATED], ids=["autouse fixture", "indirect, as pytest-repeat does"])
+def test_parameters_of_ones_own_multiply_the_scenarios(project, parameters):
+    """Each scenario and row runs once a value, and its reports can be told apart."""
+    project.write("features/1-database.feature", DATABASE)
+    project.write("features/2-schema.feature", SCHEMA)
+    project.append("conftest.py", "\nimport pytest\n" + parameters)
+    found = project.run("features/")
+    assert (found.status, found.counts) == (0, {"passed": 12}), found.out
+    assert len(project.results()) == 12
+
+
 def test_other_tests_need_no_configuration_and_leave_nothing(project):
     """Running tests beside the features neither reads config.json nor writes into reports/."""
     project.write("tests/test_it.py", "def test_it():\n    pass\n")

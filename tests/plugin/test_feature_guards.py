@@ -81,6 +81,13 @@ def scenario(*lines: str) -> str:
         (scenario("Scenario Outline: S", "Given <a>", "Examples:"), 5, "Examples without a row"),
         (scenario("Scenario Outline: S", "Given <a>"), 4, "<a> is no column of any table"),
         (scenario("Scenario Outline: S", "Given a", "| <b> |", "Examples:", "| a |", "| 1 |"), 5, "<b> is no column"),
+        (
+            scenario("Scenario Template: S", "Given <b>x</b>"),
+            4,
+            "<b> is no column of any table; text in angle brackets",
+        ),
+        (scenario("Scenario: S", "Given <b>", "Examples:", "| a |", "| 1 |"), 4, "<b> is no column"),
+        ("# language: de\nFunktionalität: F\nSzenariogrundriss: S\nAngenommen <b>\n", 4, "<b> is no column"),
         (scenario("Scenario Outline: <c>", "Given a", "Examples:", "| a |", "| 1 |"), 3, "<c> is no column"),
         (scenario("@each-tenant", "Scenario: S", "Given a"), 4, "@each-tenant wants one Examples table"),
         (
@@ -99,6 +106,30 @@ def test_a_guard_names_line_and_cause(text, line, message):
     """Each of these is found, once, at its line."""
     [found] = problems(text, TAGS)
     assert (found.line, message in found.text) == (line, True), found
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ("Scenario: <b>S</b>", "Given <b>hello</b>", "Then there are < 5 rows and > 2 rows"),
+        ("Scenario: S", "Given a table", "| <b> | < 5 > |"),
+        ("Scenario: S", "Given a text", '"""', "<html> < 5", '"""'),
+        (
+            "Scenario Outline: <a>",
+            "Given < 5 and > 2, </a> and <a>",
+            '"""',
+            "<b>",
+            '"""',
+            "Examples:",
+            "| a |",
+            "| <i> |",
+        ),
+    ],
+    ids=["plain", "data table", "doc string", "outline"],
+)
+def test_angle_brackets_that_name_no_column_are_text(lines):
+    """Markup and comparisons are what they look like, where nothing could have been meant to be filled in."""
+    assert problems(scenario(*lines), TAGS) == []
 
 
 def test_every_problem_of_a_file_is_told_at_once():
