@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import logging
+import shutil
 import sys
 from collections.abc import Generator
 from pathlib import Path
@@ -17,6 +18,7 @@ from etl_manager.pytest_plugin.closing import begin
 from etl_manager.pytest_plugin.collection import ROW, SCENARIO, has_scenarios, project_config
 from etl_manager.pytest_plugin.logfile import RunLog
 from etl_manager.pytest_plugin.options import SETTINGS, Mode
+from etl_manager.pytest_plugin.staging import STAGING
 from etl_manager.report import LOG, RESULTS
 
 _ALLURE_DIRECTORY = pytest.StashKey[str | None]()
@@ -41,33 +43,46 @@ def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, objec
     settings = config.stash[SETTINGS]
     if session.testsfailed or config.option.collectonly or settings.mode is Mode.PLAN:
         return (yield)
-    scenarios = has_scenarios(session)
-    if not scenarios:
-        _start_allure(session, None, None)
+    if not has_scenarios(session):
+        _start_allure(session, None)
         return (yield)
-    log = RunLog(settings.reports / LOG)
-    _start_allure(session, settings.reports / RESULTS, log)
+    staging = config.stash[STAGING]
+    log = RunLog(staging.folder / LOG)
+    staging.show_log()
+    _start_allure(session, log)
     config.pluginmanager.register(log)
     config.add_cleanup(log.close)
     _log.info("%s on %s, configuration %s", settings.mode.value, settings.target, settings.config_path)
     return (yield)
 
 
-def _start_allure(session: pytest.Session, default: Path | None, log: RunLog | None) -> None:
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Say why there is no report where there is none."""
+    if STAGING in config.stash and _ALLURE_DIRECTORY not in config.stash:
+        terminalreporter.section("report")
+        terminalreporter.write_line("There is no report: the plugin allure_pytest, which writes the results, is off.")
+
+
+def _start_allure(session: pytest.Session, log: RunLog | None) -> None:
+    """Have Allure's results written where ``--alluredir`` says, and those of a run with a *log* into its report too."""
     config = session.config
     if _ALLURE_DIRECTORY not in config.stash:
         return
     asked = config.stash[_ALLURE_DIRECTORY]
-    directory = Path(asked).absolute() if asked else default
-    if directory is not None:
-        config.option.allure_report_dir = str(directory)
-        source = provenance.source(config.rootpath)
-        clean = config.option.clean_alluredir or not asked
-        tenants = project_config(config).tenants if log else ()
-        recorder = evidence.start(config, directory, clean=clean, source=source, tenants=tenants)
-        config.pluginmanager.register(Recording(recorder, log))
-        if directory == default:
-            begin(session, directory, source)
+    directories = [config.stash[STAGING].folder / RESULTS] if log else []
+    if asked and not (log and Path(asked).resolve() == (config.stash[SETTINGS].reports / RESULTS).resolve()):
+        directories.append(Path(asked).absolute())
+        if config.option.clean_alluredir:
+            shutil.rmtree(directories[-1], ignore_errors=True)
+    if not directories:
+        return
+    config.option.allure_report_dir = str(directories[0])
+    source = provenance.source(config.rootpath)
+    tenants = project_config(config).tenants if log else ()
+    recorder = evidence.start(config, directories, source=source, tenants=tenants)
+    config.pluginmanager.register(Recording(recorder, log))
+    if log:
+        begin(session, directories, source)
 
 
 class Recording:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from etl_manager.redaction import redact
-from etl_manager.report import MANIFEST, RECORD, RESULTS, SUMMARY, VERDICT_PAGE, history, manifest, results
+from etl_manager.report import RESULTS, SUMMARY, VERDICT_PAGE, history, manifest, results
 from etl_manager.report.assessment import Assessment, assess
 from etl_manager.report.contents import contents, headline
 from etl_manager.report.markdown import markdown
@@ -14,12 +14,6 @@ from etl_manager.report.page import document
 from etl_manager.report.record import Record
 
 TITLE = "Phase 2 verdict"
-
-
-def begin(reports: Path) -> None:
-    """Remove what an earlier run said of itself: a run that dies must not be taken for it. The history stays."""
-    for name in (RECORD, MANIFEST, SUMMARY, VERDICT_PAGE):
-        (reports / name).unlink(missing_ok=True)
 
 
 def close(reports: Path, record: Record) -> tuple[Assessment, str]:

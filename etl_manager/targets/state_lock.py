@@ -10,14 +10,21 @@ from typing import IO
 from etl_manager.errors import TargetError
 
 
-def lock(state: Path) -> IO[str]:
-    """Take *state* for ourselves, made when it is missing; the lock goes with the process, however it ends.
+def lock(
+    state: Path, name: str = "lock", *, remedy: str = "Wait for it, end it, or use a state directory of your own"
+) -> IO[str]:
+    """Take the folder *state* for ourselves, made when it is missing; the lock goes with the process, however it ends.
+
+    Args:
+        state: The folder.
+        name: The file in it that is locked.
+        remedy: What to do where somebody else has it.
 
     Raises:
         TargetError: When somebody else has it; it names the process.
     """
     state.mkdir(parents=True, exist_ok=True)
-    file = (state / "lock").open("a+")
+    file = (state / name).open("a+")
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
@@ -26,7 +33,7 @@ def lock(state: Path) -> IO[str]:
         file.close()
         raise TargetError(
             f"{state} is in use by process {holder or 'unknown'}",
-            remedy="Wait for it, end it, or use a state directory of your own",
+            remedy=remedy,
         ) from None
     file.truncate(0)
     file.write(str(os.getpid()))
