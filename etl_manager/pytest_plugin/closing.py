@@ -15,15 +15,16 @@ from etl_manager.evidence.surroundings import write_environment
 from etl_manager.gate.binding import sql_digest
 from etl_manager.provenance import Source
 from etl_manager.provisioning import Run
-from etl_manager.pytest_plugin.collection import ROW, SCENARIO, project_config
+from etl_manager.pytest_plugin.collection import SCENARIO, project_config
 from etl_manager.pytest_plugin.options import SETTINGS
 from etl_manager.pytest_plugin.session import RUN
 from etl_manager.pytest_plugin.staging import STAGING
+from etl_manager.pytest_plugin.tally import proof
 from etl_manager.report import SUMMARY, VERDICT_PAGE, closing
 from etl_manager.report.assessment import Assessment
 from etl_manager.report.contents import headline
 from etl_manager.report.facts import facts
-from etl_manager.report.promised import Proof, promised, row
+from etl_manager.report.promised import promised
 from etl_manager.report.record import Changes, Record
 
 
@@ -37,7 +38,7 @@ class Closing:
         self._source, self._digest = made_from, sql_digest(session.config.rootpath)
         self._started = _now()
         self._promised = promised(session.config.rootpath, project_config(session.config))
-        selected = Counter(_proof(item) for item in session.items if SCENARIO in item.stash)
+        selected = Counter(proof(item) for item in session.items if SCENARIO in item.stash)
         self._left_out = tuple((Counter(self._promised) - selected).elements())
         self._closed: tuple[Assessment, str] | None = None
 
@@ -89,12 +90,6 @@ class Closing:
 def begin(session: pytest.Session, directories: Sequence[Path], made_from: Source) -> None:
     """Have the report of this run, whose results go to *directories*, closed at its end."""
     session.config.pluginmanager.register(Closing(session, directories, made_from))
-
-
-def _proof(item: pytest.Item) -> Proof:
-    file = item.path.relative_to(item.config.rootpath).as_posix()
-    name = item.originalname if isinstance(item, pytest.Function) else item.name
-    return Proof(file, name, row({str(key): str(value) for key, value in item.stash[ROW].items()}))
 
 
 def _changes(run: Run | None) -> tuple[Changes, ...]:

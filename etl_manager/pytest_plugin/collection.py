@@ -22,6 +22,8 @@ from etl_manager.errors import ConfigError
 from etl_manager.pytest_plugin import guards, tenants
 from etl_manager.pytest_plugin.options import SETTINGS
 
+_ROW = "_pytest_bdd_example"
+"""The parameter by which pytest-bdd gives a test its row; a fixture of the user's may add parameters of its own."""
 CONFIG = pytest.StashKey[configuration.Config]()
 """Where ``pytestconfig.stash`` keeps the `Config`; use `project_config`, which loads it."""
 _CONFIG_ERROR = pytest.StashKey[ConfigError]()
@@ -154,11 +156,14 @@ class FeatureFile(pytest.Module):
     def _place(self, item: pytest.Function) -> None:
         """Tell *item* what it stands for, and where: pytest would name a line inside pytest-bdd."""
         template = scenario_wrapper_template_registry[item.function]
-        row: Any = item.callspec.params["_pytest_bdd_example"] if hasattr(item, "callspec") else {}
+        parameters: Mapping[str, Any] = item.callspec.params if hasattr(item, "callspec") else {}
+        row = parameters.get(_ROW, {})
         rendered = template.render(row)
         item.stash[ROW] = row
         item.stash[SCENARIO] = rendered
         title = item.name if rendered.name == template.name else rendered.name
+        if rendered.name != template.name and len(parameters) > 1:  # a fixture's own, or a repetition
+            title += f" [{item.callspec.id}]"
         item.location = (self.nodeid, template.line_number - 1, title)
 
 

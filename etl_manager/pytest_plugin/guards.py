@@ -153,11 +153,24 @@ def _tables(scenario: Node, tags: frozenset[str]) -> Iterator[Problem]:
         empty = next(table for table in tables if not table["tableBody"])
         yield Problem(_line(empty), f"Examples without a row; only @{tenants.TAG} fills a table")
         return
+    yield from _repeated_rows(tables)
     columns = set.intersection(*map(set, headers)) if headers else set()
     for line, text in _texts(scenario):
         for name in re.findall(r"<(.+?)>", text):
             if name not in columns:
                 yield Problem(line, f"<{name}> is no column of " + ("every Examples table" if tables else "any table"))
+
+
+def _repeated_rows(tables: list[Node]) -> Iterator[Problem]:
+    """Find rows that are there twice: their results could not be told apart, and prove one thing."""
+    first: dict[frozenset[tuple[str, str]], int] = {}
+    for table in tables:
+        columns = [cell["value"] for cell in table["tableHeader"]["cells"]]
+        for line in table["tableBody"]:
+            row = frozenset(zip(columns, (cell["value"] for cell in line["cells"]), strict=True))
+            if row in first:
+                yield Problem(_line(line), f"the same row of Examples as in line {first[row]}: it proves nothing more")
+            first.setdefault(row, _line(line))
 
 
 def _texts(scenario: Node) -> Iterator[tuple[int, str]]:

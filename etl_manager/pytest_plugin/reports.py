@@ -15,10 +15,11 @@ from pytest_bdd.parser import Scenario, Step
 
 from etl_manager import evidence, provenance
 from etl_manager.pytest_plugin.closing import begin
-from etl_manager.pytest_plugin.collection import ROW, SCENARIO, has_scenarios, project_config
+from etl_manager.pytest_plugin.collection import SCENARIO, has_scenarios, project_config
 from etl_manager.pytest_plugin.logfile import RunLog
 from etl_manager.pytest_plugin.options import SETTINGS, Mode
 from etl_manager.pytest_plugin.staging import STAGING
+from etl_manager.pytest_plugin.tally import proof
 from etl_manager.report import LOG, RESULTS
 
 _ALLURE_DIRECTORY = pytest.StashKey[str | None]()
@@ -102,7 +103,7 @@ class Recording:
             if SCENARIO in item.stash:
                 self._begun = 0
                 path, line, title = item.location
-                self._recorder.name(title, item.stash[ROW], (path, (line or 0) + 1))
+                self._recorder.name(title, proof(item), (path, (line or 0) + 1))
 
     def pytest_bdd_before_step(self, step: Step) -> None:
         """Open the step."""
@@ -133,6 +134,8 @@ class Recording:
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         """Say whether the database or the environment is at fault: Allure only knows asserts."""
         report = yield
+        if call.when == "teardown" and SCENARIO in item.stash:
+            self._recorder.settle_parameters(item.callspec.params if hasattr(item, "callspec") else ())
         if call.excinfo and SCENARIO in item.stash and call.when != "teardown" and not hasattr(report, "wasxfail"):
             said = "" if report.skipped or self._log is None else self._log.of_scenario()
             self._recorder.judge(call.excinfo.value, report.longreprtext, said)

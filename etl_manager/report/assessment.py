@@ -36,6 +36,7 @@ class Completeness:
     lost: tuple[Proof, ...]
     left_out: tuple[Proof, ...]
     surplus: tuple[Proof, ...]
+    repeated: tuple[Proof, ...]
     unreadable: tuple[str, ...]
     missing_attachments: tuple[str, ...]
 
@@ -86,7 +87,7 @@ def assess(reports: Path) -> Assessment:
         VerificationError: When there is no record of a run, or it cannot be read.
     """
     record = Record.read(reports)
-    results = read(reports / RESULTS)
+    results = read(reports / RESULTS, record.promised)
     completeness = _completeness(record, results)
     gate, trouble = _gate(reports, record)
     state, reasons = _state(gate, trouble, results.found, completeness)
@@ -110,7 +111,8 @@ def _completeness(record: Record, results: Results) -> Completeness:
         there=(promised & there).total(),
         lost=tuple((promised - left_out - there).elements()),
         left_out=record.left_out,
-        surplus=tuple((there - promised).elements()),
+        surplus=tuple(result.proof for result in results.found if result.proof not in promised),
+        repeated=tuple(proof for proof in promised if there[proof] > promised[proof]),
         unreadable=results.unreadable,
         missing_attachments=results.missing_attachments,
     )

@@ -23,7 +23,7 @@ def close(reports: Path, record: Record) -> tuple[Assessment, str]:
         What the run comes to, and the digest of its manifest.
     """
     record.write(reports)
-    history.append(reports, record, results.read(reports / RESULTS).found)
+    history.append(reports, record, results.read(reports / RESULTS, record.promised).found)
     assessment = assess(reports)
     digest = manifest.write(reports)
     for name, text in pages(assessment, digest):

@@ -162,6 +162,7 @@ def _completeness(assessment: Assessment) -> Iterator[Block]:
         *(text(f"cannot be read: {name}") for name in found.unreadable),
         *(text(f"attachment missing: {name}") for name in found.missing_attachments),
         *(text(f"not of the feature files: {proof}") for proof in found.surplus),
+        *(text(f"more than one result: {proof}") for proof in found.repeated),
         *(text(f"not selected for this run: {proof}") for proof in found.left_out),
     ]
     if lines:

@@ -128,7 +128,7 @@ def test_one_tenant_too_few_is_told_by_its_name(folder):
     assert "- lost: features/3-data.feature: <tenant> has rows [t1]".replace("<", "\\<").replace(">", "\\>").replace(
         "[", "\\["
     ).replace("]", "\\]") in summary(folder)
-    assert "not of the feature files: features/3-data.feature" in summary(folder)
+    assert "more than one result: features/3-data.feature" in summary(folder)
 
 
 def test_deselected_scenario_is_left_out_and_not_lost(folder):
