@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from etl_manager.look import Look, TenantState
+from etl_manager.wording import number_of
 
 Kind = Literal["created", "repaired"]
 OBSERVED = ("database", "schema", "data")
@@ -120,7 +121,7 @@ def _change(subject: str, old: str, after: str, before: Look, first: Look) -> Ch
         return Change("created", subject, old, after)
     if subject.endswith(" rows"):
         tenant = subject.removesuffix(".users rows")
-        return Change(_rows_kind(tenant, old, first), f"{tenant}.users", old, f"{after} rows")
+        return Change(_rows_kind(tenant, old, first), f"{tenant}.users", old, number_of(int(after), "row"))
     kind, name, *part = subject.split(" ", 2)
     state = before.tenants[name.removesuffix(".users")]
     if part:

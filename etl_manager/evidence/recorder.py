@@ -101,10 +101,7 @@ class Recorder:
         self._link(path, line)
 
     def settle_parameters(self, others: Collection[str]) -> None:
-        """Let the running test be known from run to run by its row, and by *others* that tell tests apart.
-
-        Whatever else was added to its parameters, or written over them, is shown and does not count.
-        """
+        """Let the running test be known by its row and by *others*; what else was made a parameter is only shown."""
         result, row = self._current(), dict(self._proof.row)
         result.parameters = [
             *(Parameter(name=column, value=value) for column, value in row.items()),

@@ -52,7 +52,7 @@ def sample_data(facts: Facts) -> Iterator[Finding]:
     for tenant in facts.config.tenants:
         found = facts.verification.counts.get(tenant)
         if found != facts.config.users_per_tenant and tenant not in named:
-            counted = "no users were counted" if found is None else f"{found} users were counted"
+            counted = "no users were counted" if found is None else f"users counted: {found}"
             yield Finding(f"{tenant}.users", f"{counted} of {facts.config.users_per_tenant}", PROVISION)
 
 

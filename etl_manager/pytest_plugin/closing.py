@@ -26,6 +26,7 @@ from etl_manager.report.contents import headline
 from etl_manager.report.facts import facts
 from etl_manager.report.promised import promised
 from etl_manager.report.record import Changes, Record
+from etl_manager.wording import number_of
 
 
 class Closing:
@@ -83,7 +84,7 @@ class Closing:
             terminalreporter.write_line(f"{folder}/ is left as it is: this run wrote no report and no log there.")
             return
         terminalreporter.write_line(f"{headline(assessment)}: {folder}/{VERDICT_PAGE}, {folder}/{SUMMARY}")
-        terminalreporter.write_line(f"Results of {found.there} of {found.promised} promised scenarios.")
+        terminalreporter.write_line(f"Results of {found.there} of {number_of(found.promised, 'promised scenario')}.")
         terminalreporter.write_line(f"manifest sha256:{digest}")
 
 

@@ -68,8 +68,8 @@ def _begin(config: pytest.Config) -> None:
         staging = config.stash[STAGING] = Staging(reports)
     except OSError as error:
         raise pytest.UsageError(
-            f"The reports cannot be written: {error.filename or reports}: {error.strerror}\n"
-            "  next:  Make the folder writable for you; nothing was started"
+            f"the run cannot write its reports: {error.filename or reports}: {error.strerror}\n"
+            f"  next:  Make {reports} a folder that this user may write, with all that is in it, or remove it."
         ) from error
     config.add_cleanup(staging.close)
 

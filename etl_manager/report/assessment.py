@@ -14,6 +14,7 @@ from etl_manager.report import GATE, RESULTS, history
 from etl_manager.report.promised import Proof
 from etl_manager.report.record import Record
 from etl_manager.report.results import BAD, Result, Results, read
+from etl_manager.wording import number_of
 
 State = Literal["ready", "not-ready", "none"]
 
@@ -69,6 +70,7 @@ class Assessment:
     completeness: Completeness
     prerequisites: tuple[Prerequisite, ...]
     comparison: history.Comparison
+    data_filter: str
 
     @property
     def bad(self) -> tuple[Result, ...]:
@@ -100,6 +102,7 @@ def assess(reports: Path) -> Assessment:
         completeness=completeness,
         prerequisites=tuple(_prerequisites(gate, results.found)),
         comparison=history.compare(history.before(reports, record), results.found, whole=not record.left_out),
+        data_filter=str(gate.get("data_filter") or ""),
     )
 
 
@@ -157,11 +160,12 @@ def _state(
 def _contradictions(results: Sequence[Result], completeness: Completeness) -> Iterator[str]:
     bad = sum(result.status in BAD for result in results)
     if bad:
-        yield f"{bad} scenarios did not hold"
+        yield f"{number_of(bad, 'scenario')} did not hold"
     if completeness.lost or completeness.left_out:
-        yield f"{completeness.promised - completeness.there} of {completeness.promised} promised scenarios have no result"
+        missing = completeness.promised - completeness.there
+        yield f"{missing} of {number_of(completeness.promised, 'promised scenario')} {'has' if missing == 1 else 'have'} no result"
     if completeness.unreadable:
-        yield f"{len(completeness.unreadable)} results cannot be read"
+        yield f"{number_of(len(completeness.unreadable), 'result')} cannot be read"
 
 
 def _prerequisites(gate: Mapping[str, Any], results: Sequence[Result]) -> Iterator[Prerequisite]:

@@ -12,6 +12,7 @@ from pathlib import Path
 from etl_manager.errors import ConfigError, EnvironmentTrouble
 from etl_manager.report import HISTORY, RENDERED, RESULTS, history, manifest
 from etl_manager.report.assessment import assess
+from etl_manager.report.closing import pages
 from etl_manager.report.contents import contents, headline
 from etl_manager.report.mending import mended
 from etl_manager.report.page import STYLE, fragment
@@ -67,6 +68,8 @@ def _render(reports: Path) -> Path:
         shutil.rmtree(output, ignore_errors=True)
         output.mkdir(parents=True)
         (output / "index.html").write_text(page, encoding="utf-8")
+        for name, content in pages(reports, assessment, manifest.digest(reports)):
+            (reports / name).write_text(content, encoding="utf-8")
     return output / "index.html"
 
 

@@ -24,6 +24,7 @@ from etl_manager.report import (
 )
 from etl_manager.targets.state_lock import lock
 
+LOCK = ".lock"
 UNFINISHED = "unfinished"
 """The folder inside ``reports/`` that a run writes into until its end."""
 OF_A_RUN = (GATE, VERDICT_PAGE, SUMMARY, GATE_PAGE, DATA_FILTER, RENDERED, MANIFEST, RECORD, RESULTS, LOG)
@@ -37,7 +38,7 @@ def take(reports: Path) -> IO[str]:
         TargetError: When another process has it.
         OSError: When the folder cannot be written.
     """
-    return lock(reports, ".lock", remedy="Wait for the run that goes on there, or end it")
+    return lock(reports, LOCK, remedy="Wait for the run that goes on there, or end it")
 
 
 class Staging:
@@ -56,7 +57,7 @@ class Staging:
         Raises:
             OSError: When it cannot be written.
         """
-        self._reports = reports
+        self._reports, self._made = reports, not reports.exists()
         self._lock: IO[str] | None = None
         self.refused: TargetError | None = None
         try:
@@ -94,6 +95,8 @@ class Staging:
         if self._lock:
             if (self._reports / LOG).is_symlink():
                 (self._reports / LOG).unlink()
+            if self._made and [path.name for path in self._reports.iterdir()] == [LOCK]:
+                shutil.rmtree(self._reports, ignore_errors=True)
             self._lock.close()
 
 
