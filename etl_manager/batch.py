@@ -16,6 +16,7 @@ from etl_manager.bastion.verdict import Invocation
 from etl_manager.config import Config
 from etl_manager.errors import EnvironmentTrouble, ProvisioningError, SqlError, WorkspaceError
 from etl_manager.progress import Progress
+from etl_manager.wording import number_of
 
 Attach = Callable[[str, str, Literal["text", "sql", "csv", "json"]], None]
 """Keeps evidence: its name, its text, and its kind."""
@@ -61,9 +62,10 @@ class Batches:
             SqlError: When PostgreSQL refused a statement.
             EnvironmentTrouble: When the bastion could not connect, or the command did not run to its end.
         """
-        self.progress.status(f"{title} · {len(self.config.tenants)} tenants · sending")
+        tenants = number_of(len(self.config.tenants), "tenant")
+        self.progress.status(f"{title} · {tenants} · sending")
         self.bastion.run_command.on_status = lambda status, seconds: self.progress.status(
-            f"{title} · {len(self.config.tenants)} tenants · {status} · {seconds:.0f} s"
+            f"{title} · {tenants} · {status} · {seconds:.0f} s"
         )
         for file in dict.fromkeys(files):
             text = (self.config.root / file).read_text(encoding="utf-8")

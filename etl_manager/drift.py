@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from etl_manager.look import Look, TenantState
+from etl_manager.wording import number_of
 
 Kind = Literal["created", "repaired", "lost"]
 OBSERVED = ("database", "schema", "data")
@@ -123,7 +124,7 @@ def losses(before: Look, after: Look) -> Iterator[Change]:
 
 
 def _tenant_losses(tenant: str, was: TenantState, now: TenantState, owner: str) -> Iterator[Change]:
-    rows = "exists" if was.rows is None else f"{was.rows} rows"
+    rows = "exists" if was.rows is None else number_of(was.rows, "row")
     if was.schema_exists and not now.schema_exists:
         yield Change(
             "lost", f"schema {tenant}", f"exists, {tenant}.users: {rows}" if was.table_exists else "exists", "missing"
@@ -139,7 +140,7 @@ def _tenant_losses(tenant: str, was: TenantState, now: TenantState, owner: str) 
     if was.primary_key and now.primary_key not in {was.primary_key, ("user_id",)}:
         yield Change("lost", f"{tenant}.users primary key", ", ".join(was.primary_key), _key(now) or "missing")
     if was.rows is not None and now.rows is not None and now.rows < was.rows:
-        yield Change("lost", f"{tenant}.users", str(was.rows), f"{now.rows} rows")
+        yield Change("lost", f"{tenant}.users", str(was.rows), number_of(now.rows, "row"))
     elif was.sample_rows is not None and now.sample_rows is not None and now.sample_rows < was.sample_rows:
         yield Change("lost", f"{tenant}.users sample rows", str(was.sample_rows), str(now.sample_rows))
 
@@ -174,7 +175,7 @@ def _data(tenant: str, was: TenantState, now: TenantState, first: Look) -> Itera
     known = was.sample_rows is not None and now.sample_rows is not None
     added = (now.sample_rows or 0) > (was.sample_rows or 0) if known else after > before
     kind = _rows_kind(tenant, before, first) if added else None
-    yield _Part(f"{tenant}.users", str(before), f"{after} rows", before == after, kind)
+    yield _Part(f"{tenant}.users", str(before), number_of(after, "row"), before == after, kind)
 
 
 def _rows_kind(tenant: str, before: int, first: Look) -> Kind:

@@ -22,6 +22,7 @@ from etl_manager.discovery import Found
 from etl_manager.errors import ConfigError, ProvisioningError
 from etl_manager.opening import open_bastion
 from etl_manager.targets import TargetOptions, open_target
+from etl_manager.wording import number_of
 
 ROOT = Path(__file__).resolve().parents[1]
 """The project's folder, which holds ``sql/`` and ``scripts/``."""
@@ -98,9 +99,9 @@ def preview(order: Order, console: Console) -> int:
         console.info(f"Would transfer nothing, and use {config.workspace} on the Bastion Host as it is")
     else:
         console.info(f"Would transfer to {config.workspace} on the Bastion Host {_describe(archive)}:")
-        console.info(*(f"  {name} ({size:,} bytes)" for name, size in _members(archive)))
+        console.info(*(f"  {name} ({number_of(size, 'byte')})" for name, size in _members(archive)))
     if upload:
-        console.info(f"Would upload {order.script} ({len(upload[1]):,} bytes)")
+        console.info(f"Would upload {order.script} ({number_of(len(upload[1]), 'byte')})")
     console.info(f"Would run in {config.workspace}: {order.command or order.script}", "=== DRY RUN COMPLETED ===")
     return 0
 
@@ -185,7 +186,7 @@ def _transfer(bastion: Bastion) -> str:
 
 def _describe(archive: Archive) -> str:
     total = sum(size for _, size in _members(archive))
-    return f"{len(archive.names)} files, {total:,} bytes ({len(archive.data):,} packed), digest {archive.digest}"
+    return f"{number_of(len(archive.names), 'file')}, {number_of(total, 'byte')} ({len(archive.data):,} packed), digest {archive.digest}"
 
 
 def _members(archive: Archive) -> list[tuple[str, int]]:

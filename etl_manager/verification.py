@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from etl_manager.errors import VerificationError
+from etl_manager.wording import number_of
 
 _HEADERS = (
     ("schemaname",),
@@ -126,7 +127,9 @@ def _result_sets(text: str) -> list[tuple[tuple[str, ...], list[tuple[str, ...]]
             for row in lines[number + 1 :]:
                 if footer := _FOOTER.fullmatch(row.strip()):
                     if int(footer[1]) != len(rows):
-                        raise VerificationError(f"A result set announces {footer[1]} rows and has {len(rows)}")
+                        raise VerificationError(
+                            f"A result set announces {number_of(int(footer[1]), 'row')} and has {len(rows)}"
+                        )
                     break
                 rows.append(_cells(row, columns))
             else:

@@ -6,7 +6,6 @@ This is the only room that knows Allure's library. It is harmless where no resul
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -39,25 +38,23 @@ def record_trouble(title: str, error: BaseException, details: str) -> None:
         trouble.record(title, error, details)
 
 
-def start(config: Any, directory: Path, *, clean: bool, source: Source, tenants: Sequence[str]) -> Recorder:
-    """Write Allure results into *directory* until pytest's *config* is done with.
+def start(config: Any, directories: Sequence[Path], *, source: Source, tenants: Sequence[str]) -> Recorder:
+    """Write Allure results into each of *directories* until pytest's *config* is done with.
 
     Args:
         config: pytest's own.
-        directory: Where to.
-        clean: Empty it first.
+        directories: Where to.
         source: What is run, so that evidence can be linked to it.
         tenants: All of them.
     """
     global _recorder  # noqa: PLW0603 - library code attaches without knowing whether a report is written
-    if clean:
-        shutil.rmtree(directory, ignore_errors=True)
-    directory.mkdir(parents=True, exist_ok=True)
-    write_categories(directory)
-    write_executor(directory, os.environ, EPIC)
+    for directory in directories:
+        directory.mkdir(parents=True, exist_ok=True)
+        write_categories(directory)
+        write_executor(directory, os.environ, EPIC)
     listener = AllureListener(config)
     config.pluginmanager.register(listener, "allure_listener")
-    for plugin in (listener, ResultWriter(directory)):
+    for plugin in (listener, *map(ResultWriter, directories)):
         allure_commons.plugin_manager.register(plugin)
         config.add_cleanup(partial(allure_commons.plugin_manager.unregister, plugin))
     _recorder = Recorder(lambda: listener.allure_logger.get_test(None), source, groups(tenants))

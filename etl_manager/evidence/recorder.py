@@ -6,7 +6,7 @@ import csv
 import hashlib
 import io
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Literal
 
 import allure_commons
@@ -22,18 +22,23 @@ from allure_commons.model2 import (
     TestResult,
     TestStepResult,
 )
-from allure_commons.utils import now, uuid4
+from allure_commons.utils import md5, now, uuid4
 from allure_pytest.utils import get_status
 
 from etl_manager.errors import NotApplicable, PhaseNotRun, ProvisioningError, SqlError, VerificationError
 from etl_manager.provenance import Source
 from etl_manager.redaction import redact
 from etl_manager.report import kinds
+from etl_manager.report.promised import Proof
+from etl_manager.report.results import PROOF
 
 Kind = Literal["text", "sql", "csv", "json"]
 
 LIMIT = 64 * 1024
 """The most bytes of an attachment that are kept."""
+
+EXAMPLE = "_pytest_bdd_example"
+"""The parameter by which pytest-bdd gives a test its row."""
 
 COMMAND = "SSM command of "
 """How the facts of an SSM command are named: a proof that fails later, on what it found, gets them too."""
@@ -69,14 +74,22 @@ class Recorder:
         self._current = current
         self._source = source
         self._groups = groups
+        self._proof = Proof("", "")
         self._step: TestStepResult | None = None
         self._command: tuple[str, str, TestResult] | None = None
 
-    def name(self, title: str, row: Mapping[str, str], place: tuple[str, int]) -> None:
-        """Give the running test its *title*, its *row* of the Examples table, and the *place* it is written at."""
-        result = self._current()
+    def name(self, title: str, proof: Proof, place: tuple[str, int]) -> None:
+        """Give the running test its *title*, what it is the *proof* of, and the *place* it is written at.
+
+        Allure makes file, name and parameters of the node id, in which a cell may look like a part of it.
+        """
+        result, row = self._current(), dict(proof.row)
+        self._proof = proof
         result.name = title
-        result.parameters = [Parameter(name=column, value=value) for column, value in row.items()]
+        result.titlePath = proof.file.split("/")
+        result.fullName = f"{proof.file.replace('/', '.')}#{proof.scenario}"
+        result.testCaseId = md5(result.fullName)
+        result.labels.append(Label(name=PROOF, value=proof.id))
         if "tenant" in row:
             tenant = row["tenant"]
             result.labels.append(Label(name="tenant", value=tenant))
@@ -86,6 +99,18 @@ class Recorder:
         note = f"Source: `{path}:{line}` at commit `{self._source}`"
         result.description = f"{result.description}\n\n{note}" if result.description else note
         self._link(path, line)
+
+    def settle_parameters(self, others: Collection[str]) -> None:
+        """Let the running test be known by its row and by *others*; what else was made a parameter is only shown."""
+        result, row = self._current(), dict(self._proof.row)
+        result.parameters = [
+            *(Parameter(name=column, value=value) for column, value in row.items()),
+            *(
+                attr.evolve(item, excluded=item.excluded or item.name not in others or None)
+                for item in result.parameters
+                if item.name not in {*row, EXAMPLE}
+            ),
+        ]
 
     def begin_step(self, title: str) -> None:
         """Open the step *title*; what is attached from now on belongs to it."""

@@ -25,7 +25,7 @@ class ResultWriter:
     @allure_commons.hookimpl
     def report_result(self, result: TestResult) -> None:
         """Write *result*."""
-        data = attr.asdict(result, filter=lambda _, value: value or value is False)
+        data = attr.asdict(result, filter=lambda _, value: value not in (None, []))  # an empty cell is a value
         text = json.dumps(redact_all(data), ensure_ascii=False)
         self._write(result.file_pattern.format(prefix=result.uuid), text.encode())
 

@@ -56,7 +56,7 @@ def sample_data(facts: Facts) -> Iterator[Finding]:
         found, wanted = facts.verification.counts.get(tenant), facts.config.users_per_tenant
         enough = found is not None and (found >= wanted if facts.config.accept_other_rows else found == wanted)
         if not enough and tenant not in named:
-            counted = "no users were counted" if found is None else f"{found} users were counted"
+            counted = "no users were counted" if found is None else f"users counted: {found}"
             yield Finding(f"{tenant}.users", f"{counted} of {wanted}", PROVISION)
 
 

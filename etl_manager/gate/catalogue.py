@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from etl_manager.errors import VerificationError
+from etl_manager.wording import number_of
 
 Name = tuple[str, str]
 """Schema and table."""
@@ -99,7 +100,9 @@ class Catalogue:
                 f"The inspection of the catalogue cannot be read: {error}", remedy="reports/run.log has its output."
             ) from error
         if end["tables"] != len(tables):
-            raise VerificationError(f"The inspection of the catalogue tells of {len(tables)} tables of {end['tables']}")
+            raise VerificationError(
+                f"The inspection of the catalogue tells of {len(tables)}, not {number_of(end['tables'], 'table')}"
+            )
         return cls(
             server_version=server["version"],
             settings=server["settings"],

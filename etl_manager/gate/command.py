@@ -9,6 +9,7 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 from etl_manager.gate import check, live
+from etl_manager.wording import number_of
 
 RELIABLE, UNRELIABLE = 0, 1
 ROOT = Path(__file__).parents[2]
@@ -60,7 +61,9 @@ def run(namespace: argparse.Namespace) -> int:
         sys.stderr.writelines(f"  - {objection}\n" for objection in objections)
         return UNRELIABLE
     place = f"{verdict.target}{', emulated' if verdict.emulated else ''}"
-    sys.stdout.write(f"ready for Phase 3: {verdict.database} with {len(verdict.tenants)} tenants on {place}\n")
+    sys.stdout.write(
+        f"ready for Phase 3: {verdict.database} with {number_of(len(verdict.tenants), 'tenant')} on {place}\n"
+    )
     if verdict.emulated:
         sys.stdout.write("[WARNING] It proves nothing about AWS; Phase 3 demands --target aws\n")
     return RELIABLE

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from etl_manager.config import Config
 from etl_manager.gate.catalogue import Catalogue, Name
 from etl_manager.gate.finding import Finding
+from etl_manager.wording import number_of
 from etl_manager.zero_etl import FilterError, Judgement, Pattern, compile_filter, judge_filter, parse
 from etl_manager.zero_etl.pattern import Keyword, Kind
 
@@ -115,7 +116,7 @@ def _excess(table: object, *, own: bool, patterns: int) -> Finding:
         return Finding(str(table), "the filter takes it, and it is no tenant's", _NARROW)
     return Finding(
         str(table),
-        f"no filter within AWS's limits was found that leaves it out; the closest has {patterns} patterns",
+        f"no filter within AWS's limits was found that leaves it out; the closest has {number_of(patterns, 'pattern')}",
         "move or rename that table, or give the tenants names that set them apart from it",
     )
 

@@ -10,6 +10,8 @@ from etl_manager.gate.facts import Facts
 from etl_manager.gate.prerequisites import PREREQUISITES, Prerequisite
 from etl_manager.gate.verdict import Proof, Shortcoming, Status
 
+PROVISION = "pytest features/"
+"""How remedies name a run."""
 MOST_SHOWN = 20
 """Findings in the detail of one prerequisite; the verdict holds them all."""
 
@@ -72,7 +74,8 @@ def _known(prerequisite_id: str) -> Prerequisite:
 
 
 def _judged(item: Prerequisite, facts: Facts) -> Proof:
-    findings = list(item.findings(facts))
+    command = f"{PROVISION} --target {facts.environment.target}"  # of the target that ran, not of the default one
+    findings = [finding._replace(remedy=finding.remedy.replace(PROVISION, command)) for finding in item.findings(facts)]
     if not findings:
         return _proof(item, "passed", item.evidence(facts))
     shown = [str(finding) for finding in findings[:MOST_SHOWN]]

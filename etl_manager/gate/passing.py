@@ -104,11 +104,6 @@ class Files:
         self._filter = folder / "zero-etl-data-filter.txt"
         self._page = folder / "phase3-gate.md"
 
-    def remove(self) -> None:
-        """Remove what an earlier run left; the verdict goes first."""
-        for path in (self._verdict, self._filter, self._page):
-            path.unlink(missing_ok=True)
-
     def write(self, verdict: Verdict) -> None:
         """Write them, each whole or not at all, and the verdict last; the filter only where it passed its proof."""
         self._folder.mkdir(parents=True, exist_ok=True)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from etl_manager.gate import built, cluster_rules, replication
 from etl_manager.gate.facts import Facts
 from etl_manager.gate.finding import Finding
+from etl_manager.wording import number_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,19 +31,19 @@ class Prerequisite:
 
 
 def _of(count: int, total: int, thing: str) -> str:
-    return f"{count} of {total} {thing}"
+    return f"{count} of {number_of(total, thing)}"
 
 
 def _tables(how: str) -> Callable[[Facts], str]:
-    return lambda facts: f"{_of(len(facts.filtered), len(facts.filtered), 'tables in the filter')} {how}"
+    return lambda facts: f"{_of(len(facts.filtered), len(facts.filtered), 'table')} in the filter {how}"
 
 
 def _sample_rows(facts: Facts) -> str:
     wanted, counts = facts.config.users_per_tenant, facts.verification.counts
-    told = f"{wanted} users in each of {len(counts)} tenants"
+    told = f"{number_of(wanted, 'user')} in each of {number_of(len(counts), 'tenant')}"
     if facts.config.accept_other_rows:
         others = sum(counts.values()) - wanted * len(counts)
-        told += f", and {others} other rows, which sampleData.otherRows accepts"
+        told += f", and {number_of(others, 'other row')}, which sampleData.otherRows accepts"
     return told
 
 
@@ -50,8 +51,8 @@ def _filter(facts: Facts) -> str:
     made, tables = facts.data_filter, len(facts.catalogue.tables)
     source = "the filter of config.json" if made.own else "compiled from the tenants"
     told = (
-        f"{source}, patterns: {made.patterns}. It takes the users tables of all {len(made.taken)} tenants, no other of"
-        f" the {tables} tables in {facts.config.database}, and names no other database"
+        f"{source}, patterns: {made.patterns}. It takes the users tables of {'all ' if len(made.taken) > 1 else ''}{number_of(len(made.taken), 'tenant')}, no other of"
+        f" the {number_of(tables, 'table')} in {facts.config.database}, and names no other database"
     )
     return "\n".join([told, *made.notes])
 
@@ -67,13 +68,13 @@ PREREQUISITES = (
         id="tenant-schemas-exist",
         title="Every tenant has its schema, and nobody else has one",
         findings=built.schemas,
-        evidence=lambda facts: _of(len(facts.verification.schemas), len(facts.config.tenants), "schemas"),
+        evidence=lambda facts: _of(len(facts.verification.schemas), len(facts.config.tenants), "schema"),
     ),
     Prerequisite(
         id="users-tables-exist",
         title="Every tenant has its users table, made as it should be",
         findings=built.tables,
-        evidence=lambda facts: _of(len(facts.verification.tables), len(facts.config.tenants), "tables"),
+        evidence=lambda facts: _of(len(facts.verification.tables), len(facts.config.tenants), "table"),
     ),
     Prerequisite(
         id="sample-data-complete",

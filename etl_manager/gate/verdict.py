@@ -12,6 +12,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from pydantic.config import JsonDict
 
 from etl_manager.gate.prerequisites import PREREQUISITES
+from etl_manager.wording import number_of
 
 Status = Literal["passed", "failed", "not-run", "not-applicable"]
 TargetName = Literal["local", "container", "aws"]
@@ -146,10 +147,10 @@ def shortcomings(
         yield "there is no data filter to give to Phase 3"
     accounted = scenarios.passed + scenarios.not_applicable
     if scenarios.failed:
-        yield f"{scenarios.failed} of {scenarios.promised} scenarios failed"
+        yield f"{scenarios.failed} of {number_of(scenarios.promised, 'scenario')} failed"
     if scenarios.promised == 0 or scenarios.not_run or accounted + scenarios.failed != scenarios.promised:
         missing = scenarios.promised - accounted - scenarios.failed
-        yield f"{missing} of {scenarios.promised} scenarios did not run: only a whole run is a proof"
+        yield f"{missing} of {number_of(scenarios.promised, 'scenario')} did not run: only a whole run is a proof"
 
 
 def schema() -> dict[str, Any]:

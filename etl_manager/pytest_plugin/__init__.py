@@ -7,6 +7,7 @@ from __future__ import annotations
 
 pytest_plugins = (
     "etl_manager.pytest_plugin.options",
+    "etl_manager.pytest_plugin.staging",
     "etl_manager.pytest_plugin.process",
     "etl_manager.pytest_plugin.collection",
     "etl_manager.pytest_plugin.ordering",

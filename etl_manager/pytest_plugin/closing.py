@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 from collections import Counter
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -15,31 +15,33 @@ from etl_manager.evidence.surroundings import write_environment
 from etl_manager.gate.binding import sql_digest
 from etl_manager.provenance import Source
 from etl_manager.provisioning import Run
-from etl_manager.pytest_plugin.collection import ROW, SCENARIO, project_config
+from etl_manager.pytest_plugin.collection import SCENARIO, project_config
 from etl_manager.pytest_plugin.options import SETTINGS
 from etl_manager.pytest_plugin.session import RUN
+from etl_manager.pytest_plugin.staging import STAGING
+from etl_manager.pytest_plugin.tally import proof
 from etl_manager.report import SUMMARY, VERDICT_PAGE, closing
 from etl_manager.report.assessment import Assessment
 from etl_manager.report.contents import headline
 from etl_manager.report.facts import facts
-from etl_manager.report.promised import Proof, promised, row
+from etl_manager.report.promised import promised
 from etl_manager.report.record import Changes, Record
+from etl_manager.wording import number_of
 
 
 class Closing:
-    """Closes the report of one run, whose results are written into *directory*."""
+    """Closes the report of one run, whose results are written into each of *directories*."""
 
-    def __init__(self, session: pytest.Session, directory: Path, made_from: Source) -> None:
-        """Begin: what an earlier run said of itself goes."""
-        self._directory = directory
-        self._reports = session.config.stash[SETTINGS].reports
+    def __init__(self, session: pytest.Session, directories: Sequence[Path], made_from: Source) -> None:
+        """Begin."""
+        self._directories = directories
+        self._staging = session.config.stash[STAGING]
         self._source, self._digest = made_from, sql_digest(session.config.rootpath)
         self._started = _now()
         self._promised = promised(session.config.rootpath, project_config(session.config))
-        selected = Counter(_proof(item) for item in session.items if SCENARIO in item.stash)
+        selected = Counter(proof(item) for item in session.items if SCENARIO in item.stash)
         self._left_out = tuple((Counter(self._promised) - selected).elements())
         self._closed: tuple[Assessment, str] | None = None
-        closing.begin(self._reports)
 
     @pytest.hookimpl(wrapper=True, trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None, object, object]:
@@ -54,7 +56,8 @@ class Closing:
             source=self._source,
             digest=self._digest,
         )
-        write_environment(self._directory, known)
+        for directory in self._directories:
+            write_environment(directory, known)
         record = Record(
             run_id=run.batches.bastion.run_id if run else secrets.token_hex(6),
             started=self._started,
@@ -66,7 +69,7 @@ class Closing:
             promised=tuple(self._promised),
             left_out=self._left_out,
         )
-        self._closed = closing.close(self._reports, record)
+        self._closed = closing.close(self._staging.folder, record)
         return result
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
@@ -74,23 +77,20 @@ class Closing:
         if self._closed is None:
             return
         assessment, digest = self._closed
-        folder = os.path.relpath(self._reports, config.invocation_params.dir)
+        folder = os.path.relpath(config.stash[SETTINGS].reports, config.invocation_params.dir)
         found = assessment.completeness
         terminalreporter.section("report")
+        if self._staging.refused:
+            terminalreporter.write_line(f"{folder}/ is left as it is: this run wrote no report and no log there.")
+            return
         terminalreporter.write_line(f"{headline(assessment)}: {folder}/{VERDICT_PAGE}, {folder}/{SUMMARY}")
-        terminalreporter.write_line(f"Results of {found.there} of {found.promised} promised scenarios.")
+        terminalreporter.write_line(f"Results of {found.there} of {number_of(found.promised, 'promised scenario')}.")
         terminalreporter.write_line(f"manifest sha256:{digest}")
 
 
-def begin(session: pytest.Session, directory: Path, made_from: Source) -> None:
-    """Have the report of this run, whose results go to *directory*, closed at its end."""
-    session.config.pluginmanager.register(Closing(session, directory, made_from))
-
-
-def _proof(item: pytest.Item) -> Proof:
-    file = item.path.relative_to(item.config.rootpath).as_posix()
-    name = item.originalname if isinstance(item, pytest.Function) else item.name
-    return Proof(file, name, row({str(key): str(value) for key, value in item.stash[ROW].items()}))
+def begin(session: pytest.Session, directories: Sequence[Path], made_from: Source) -> None:
+    """Have the report of this run, whose results go to *directories*, closed at its end."""
+    session.config.pluginmanager.register(Closing(session, directories, made_from))
 
 
 def _changes(run: Run | None) -> tuple[Changes, ...]:

@@ -1,6 +1,6 @@
 """The gate before Phase 3: every run with feature files ends in a verdict, and ``--require-gate`` makes it count.
 
-The verdict of an earlier run is removed as soon as a feature file is looked at: what is there is of this very run.
+What an earlier run left is gone by then: see `etl_manager.pytest_plugin.staging`.
 """
 
 from __future__ import annotations
@@ -20,8 +20,9 @@ from etl_manager.gate.passing import Circumstances, Files, passed
 from etl_manager.gate.verdict import ModeName, Source, TargetName, Verdict
 from etl_manager.provisioning import Run
 from etl_manager.pytest_plugin.collection import SCENARIO, FeatureFile, project_config
-from etl_manager.pytest_plugin.options import SETTINGS, Mode
+from etl_manager.pytest_plugin.options import SETTINGS
 from etl_manager.pytest_plugin.session import EMULATED, RUN
+from etl_manager.pytest_plugin.staging import STAGING, only_looks
 from etl_manager.pytest_plugin.tally import Tally
 from etl_manager.redaction import redact
 
@@ -43,12 +44,9 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_make_collect_report(collector: pytest.Collector) -> None:
-    """Remove the verdict of an earlier run when the first feature file is looked at, and see what this one is made from."""
-    config = collector.config
-    only_looking = config.option.collectonly or config.stash[SETTINGS].mode is Mode.PLAN
-    if isinstance(collector, FeatureFile) and not only_looking and _VERDICT not in config.stash:
-        config.stash[_VERDICT] = None
-        Files(config.stash[SETTINGS].reports).remove()
+    """Expect a verdict as soon as a feature file is looked at."""
+    if isinstance(collector, FeatureFile) and not only_looks(collector.config):
+        collector.config.stash[_VERDICT] = None
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -78,7 +76,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     config.stash[_VERDICT] = verdict
     required = config.stash[SETTINGS].require_gate
     if verdict is not None:
-        Files(config.stash[SETTINGS].reports).write(verdict)
+        Files(config.stash[STAGING].folder).write(verdict)
         _into_junit(config, verdict, required=required)
     if required and session.exitstatus == pytest.ExitCode.OK and not (verdict and verdict.ready):
         session.exitstatus = pytest.ExitCode.TESTS_FAILED

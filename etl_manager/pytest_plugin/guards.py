@@ -162,6 +162,7 @@ def _tables(scenario: Node, tags: frozenset[str], *, outline: bool) -> Iterator[
         empty = next(table for table in tables if not table["tableBody"])
         yield Problem(_line(empty), f"Examples without a row; only @{tenants.TAG} fills a table")
         return
+    yield from _repeated_rows(tables)
     if not (outline or tables):
         return
     columns = set.intersection(*map(set, headers)) if headers else set()
@@ -170,6 +171,18 @@ def _tables(scenario: Node, tags: frozenset[str], *, outline: bool) -> Iterator[
             if name not in columns:
                 lacking = "every Examples table" if tables else "any table"
                 yield Problem(line, f"<{name}> is no column of {lacking}; text in angle brackets goes into a column")
+
+
+def _repeated_rows(tables: list[Node]) -> Iterator[Problem]:
+    """Find rows that are there twice: their results could not be told apart, and prove one thing."""
+    first: dict[frozenset[tuple[str, str]], int] = {}
+    for table in tables:
+        columns = [cell["value"] for cell in table["tableHeader"]["cells"]]
+        for line in table["tableBody"]:
+            row = frozenset(zip(columns, (cell["value"] for cell in line["cells"]), strict=True))
+            if row in first:
+                yield Problem(_line(line), f"the same row of Examples as in line {first[row]}: it proves nothing more")
+            first.setdefault(row, _line(line))
 
 
 def _texts(scenario: Node) -> Iterator[tuple[int, str]]:

@@ -59,6 +59,6 @@ class RunLog:
             _log.error("%s", report.longreprtext)
 
     @pytest.hookimpl(trylast=True)
-    def pytest_sessionfinish(self, exitstatus: int) -> None:
-        """Log how the run ended."""
-        _log.info("exit status %d", exitstatus)
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """Log how the run ended; the gate may have made a failure of it meanwhile."""
+        _log.info("exit status %d", session.exitstatus)

@@ -5,18 +5,20 @@ from __future__ import annotations
 import csv
 import io
 import logging
+import shutil
 import sys
 from collections.abc import Generator
-from pathlib import Path
 
 import pytest
 from pytest_bdd.parser import Scenario, Step
 
 from etl_manager import evidence, provenance
 from etl_manager.pytest_plugin.closing import begin
-from etl_manager.pytest_plugin.collection import ROW, SCENARIO, has_scenarios, project_config
+from etl_manager.pytest_plugin.collection import SCENARIO, has_scenarios, project_config
 from etl_manager.pytest_plugin.logfile import RunLog
 from etl_manager.pytest_plugin.options import SETTINGS, Mode
+from etl_manager.pytest_plugin.staging import STAGING
+from etl_manager.pytest_plugin.tally import proof
 from etl_manager.pytest_plugin.writable import ALLURE_DIRECTORY, asked_directories, unwritable
 from etl_manager.report import LOG, RESULTS
 
@@ -41,13 +43,14 @@ def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, objec
     settings = config.stash[SETTINGS]
     if session.testsfailed or config.option.collectonly or settings.mode is Mode.PLAN:
         return (yield)
-    scenarios = has_scenarios(session)
-    if not scenarios:
-        _start_allure(session, None, None)
+    if not has_scenarios(session):
+        _start_allure(session, None)
         return (yield)
+    staging = config.stash[STAGING]
     try:
-        log = RunLog(settings.reports / LOG)
-        _start_allure(session, settings.reports / RESULTS, log)
+        log = RunLog(staging.folder / LOG)
+        staging.show_log()
+        _start_allure(session, log)
     except OSError as error:
         raise unwritable(settings.reports, str(error)) from None
     config.pluginmanager.register(log)
@@ -56,21 +59,33 @@ def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, objec
     return (yield)
 
 
-def _start_allure(session: pytest.Session, default: Path | None, log: RunLog | None) -> None:
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Say why there is no report where there is none."""
+    if STAGING in config.stash and ALLURE_DIRECTORY not in config.stash:
+        terminalreporter.section("report")
+        terminalreporter.write_line("There is no report: the plugin allure_pytest, which writes the results, is off.")
+
+
+def _start_allure(session: pytest.Session, log: RunLog | None) -> None:
+    """Have Allure's results written where ``--alluredir`` says, and those of a run with a *log* into its report too."""
     config = session.config
     if ALLURE_DIRECTORY not in config.stash:
         return
-    asked = asked_directories(config)
-    directory = asked[0] if asked else default
-    if directory is not None:
-        config.option.allure_report_dir = str(directory)
-        source = provenance.source(config.rootpath)
-        clean = config.option.clean_alluredir or not asked
-        tenants = project_config(config).tenants if log else ()
-        recorder = evidence.start(config, directory, clean=clean, source=source, tenants=tenants)
-        config.pluginmanager.register(Recording(recorder, log))
-        if directory == default:
-            begin(session, directory, source)
+    directories = [config.stash[STAGING].folder / RESULTS] if log else []
+    for asked in asked_directories(config):
+        if not (log and asked.resolve() == (config.stash[SETTINGS].reports / RESULTS).resolve()):
+            directories.append(asked)
+            if config.option.clean_alluredir:
+                shutil.rmtree(asked, ignore_errors=True)
+    if not directories:
+        return
+    config.option.allure_report_dir = str(directories[0])
+    source = provenance.source(config.rootpath)
+    tenants = project_config(config).tenants if log else ()
+    recorder = evidence.start(config, directories, source=source, tenants=tenants)
+    config.pluginmanager.register(Recording(recorder, log))
+    if log:
+        begin(session, directories, source)
 
 
 class Recording:
@@ -90,7 +105,7 @@ class Recording:
             if SCENARIO in item.stash:
                 self._begun = 0
                 path, line, title = item.location
-                self._recorder.name(title, item.stash[ROW], (path, (line or 0) + 1))
+                self._recorder.name(title, proof(item), (path, (line or 0) + 1))
 
     def pytest_bdd_before_step(self, step: Step) -> None:
         """Open the step."""
@@ -121,6 +136,8 @@ class Recording:
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         """Say whether the database or the environment is at fault: Allure only knows asserts."""
         report = yield
+        if call.when == "teardown" and SCENARIO in item.stash:
+            self._recorder.settle_parameters(item.callspec.params if hasattr(item, "callspec") else ())
         if call.excinfo and SCENARIO in item.stash and call.when != "teardown" and not hasattr(report, "wasxfail"):
             said = "" if report.skipped or self._log is None else self._log.of_scenario()
             self._recorder.judge(call.excinfo.value, report.longreprtext, said)

@@ -16,6 +16,7 @@ from etl_manager.opening import open_run
 from etl_manager.provisioning import LOG, Run
 from etl_manager.pytest_plugin.collection import project_config
 from etl_manager.pytest_plugin.options import SETTINGS, Mode
+from etl_manager.pytest_plugin.staging import STAGING
 from etl_manager.pytest_plugin.terminal import PROGRESS
 from etl_manager.redaction import redact
 from etl_manager.targets import TargetOptions, open_target
@@ -39,8 +40,12 @@ def opened(config: pytest.Config) -> Iterator[Run]:
     """Give a run on the target that the command line names; leave nothing running and nothing on the bastion.
 
     Raises:
-        ProvisioningError: When the target cannot be started, or the environment cannot be found.
+        ProvisioningError: When another run has the reports, the target cannot be started, or the environment cannot be
+            found.
     """
+    staging = config.stash.get(STAGING, None)
+    if staging is not None and staging.refused is not None:
+        raise staging.refused
     settings, project = config.stash[SETTINGS], project_config(config)
     progress = config.stash[PROGRESS]
 

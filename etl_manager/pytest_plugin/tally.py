@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from pathlib import Path
 
 import pytest
@@ -10,10 +10,18 @@ import pytest
 from etl_manager.config import Config
 from etl_manager.errors import NotApplicable
 from etl_manager.gate.verdict import Scenarios
-from etl_manager.report.promised import promised
+from etl_manager.pytest_plugin.collection import ROW
+from etl_manager.report.promised import Proof, promised, row
 
-Key = tuple[str, str]
-"""A feature file, relative to the project's folder, and the name of a scenario in it."""
+WORST_FIRST = ("failed", "skipped", "passed", "not-applicable")
+
+
+def proof(item: pytest.Item) -> Proof:
+    """Return what the scenario *item* is the proof of."""
+    inside = item.path.is_relative_to(item.config.rootpath)
+    file = item.path.relative_to(item.config.rootpath).as_posix() if inside else str(item.path)
+    name = item.originalname if isinstance(item, pytest.Function) else item.name
+    return Proof(file, name, row({str(key): str(value) for key, value in item.stash[ROW].items()}))
 
 
 class Tally:
@@ -22,10 +30,10 @@ class Tally:
     def __init__(self, root: Path) -> None:
         """Begin with none; *root* is the project's folder."""
         self._root = root
-        self._outcomes: dict[str, tuple[Key, str]] = {}
+        self._outcomes: dict[Proof, set[str]] = defaultdict(set)
 
     def note(self, item: pytest.Function, error: BaseException | None, report: pytest.TestReport) -> None:
-        """Remember how a part of the test *item* went; what went wrong once is not mended by a later part."""
+        """Remember how a part of the test *item* went; what went wrong once stays so, whatever a later part or try does."""
         if isinstance(error, NotApplicable):
             outcome = "not-applicable"
         elif report.failed:
@@ -36,19 +44,22 @@ class Tally:
             outcome = "passed"
         else:
             return
-        inside = item.path.is_relative_to(self._root)
-        file = item.path.relative_to(self._root).as_posix() if inside else str(item.path)
-        self._outcomes[item.nodeid] = (file, item.originalname), outcome
+        self._outcomes[proof(item)].add(outcome)
 
     def against(self, project: Config) -> Scenarios:
-        """Return the counts; a scenario that the features of *project* do not promise proves nothing of theirs."""
-        expected = Counter((proof.file, proof.scenario) for proof in promised(self._root, project))
-        counts = Counter(outcome for key, outcome in self._outcomes.values() if key in expected)
-        ran = Counter(key for key, outcome in self._outcomes.values() if outcome != "skipped")
+        """Return the counts; a scenario that the features of *project* do not promise proves nothing of theirs.
+
+        Where one ran several times, as plugins make it, the worst counts.
+        """
+        expected = promised(self._root, project)
+        counts = Counter(
+            next((outcome for outcome in WORST_FIRST if outcome in self._outcomes[proven]), "skipped")
+            for proven in expected
+        )
         return Scenarios(
-            promised=sum(expected.values()),
+            promised=len(expected),
             passed=counts["passed"],
             failed=counts["failed"],
-            not_run=sum((expected - ran).values()),
+            not_run=counts["skipped"],
             not_applicable=counts["not-applicable"],
         )

@@ -14,6 +14,7 @@ from etl_manager.report import GATE, RESULTS, history
 from etl_manager.report.promised import Proof
 from etl_manager.report.record import Record
 from etl_manager.report.results import BAD, Result, Results, read
+from etl_manager.wording import number_of
 
 State = Literal["ready", "not-ready", "none"]
 
@@ -36,6 +37,7 @@ class Completeness:
     lost: tuple[Proof, ...]
     left_out: tuple[Proof, ...]
     surplus: tuple[Proof, ...]
+    repeated: tuple[Proof, ...]
     unreadable: tuple[str, ...]
     missing_attachments: tuple[str, ...]
 
@@ -68,6 +70,7 @@ class Assessment:
     completeness: Completeness
     prerequisites: tuple[Prerequisite, ...]
     comparison: history.Comparison
+    data_filter: str
 
     @property
     def bad(self) -> tuple[Result, ...]:
@@ -86,7 +89,7 @@ def assess(reports: Path) -> Assessment:
         VerificationError: When there is no record of a run, or it cannot be read.
     """
     record = Record.read(reports)
-    results = read(reports / RESULTS)
+    results = read(reports / RESULTS, record.promised)
     completeness = _completeness(record, results)
     gate, trouble = _gate(reports, record)
     state, reasons = _state(gate, trouble, results.found, completeness)
@@ -99,6 +102,7 @@ def assess(reports: Path) -> Assessment:
         completeness=completeness,
         prerequisites=tuple(_prerequisites(gate, results.found)),
         comparison=history.compare(history.before(reports, record), results.found, whole=not record.left_out),
+        data_filter=str(gate.get("data_filter") or ""),
     )
 
 
@@ -110,7 +114,8 @@ def _completeness(record: Record, results: Results) -> Completeness:
         there=(promised & there).total(),
         lost=tuple((promised - left_out - there).elements()),
         left_out=record.left_out,
-        surplus=tuple((there - promised).elements()),
+        surplus=tuple(result.proof for result in results.found if result.proof not in promised),
+        repeated=tuple(proof for proof in promised if there[proof] > promised[proof]),
         unreadable=results.unreadable,
         missing_attachments=results.missing_attachments,
     )
@@ -155,11 +160,12 @@ def _state(
 def _contradictions(results: Sequence[Result], completeness: Completeness) -> Iterator[str]:
     bad = sum(result.status in BAD for result in results)
     if bad:
-        yield f"{bad} scenarios did not hold"
+        yield f"{number_of(bad, 'scenario')} did not hold"
     if completeness.lost or completeness.left_out:
-        yield f"{completeness.promised - completeness.there} of {completeness.promised} promised scenarios have no result"
+        missing = completeness.promised - completeness.there
+        yield f"{missing} of {number_of(completeness.promised, 'promised scenario')} {'has' if missing == 1 else 'have'} no result"
     if completeness.unreadable:
-        yield f"{len(completeness.unreadable)} results cannot be read"
+        yield f"{number_of(len(completeness.unreadable), 'result')} cannot be read"
 
 
 def _prerequisites(gate: Mapping[str, Any], results: Sequence[Result]) -> Iterator[Prerequisite]:

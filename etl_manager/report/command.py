@@ -11,6 +11,7 @@ from etl_manager.report import MANIFEST, manifest
 from etl_manager.report.assessment import assess
 from etl_manager.report.closing import pages
 from etl_manager.report.contents import counted, headline
+from etl_manager.wording import number_of
 
 SHOWN = 20
 
@@ -65,7 +66,7 @@ def check(reports: Path, told: str | None = None) -> str:
     assessment = assess(reports)
     files = len((reports / MANIFEST).read_text().splitlines())
     return (
-        f"{files} files are as run {assessment.record.run_id} left them; manifest sha256:{manifest.digest(reports)}\n"
+        f"As run {assessment.record.run_id} left it: {number_of(files, 'file')}; manifest sha256:{manifest.digest(reports)}\n"
         f"{headline(assessment)}: {counted(assessment)}"
     )
 
@@ -79,7 +80,7 @@ def _differences(reports: Path, told: str | None) -> Iterator[str]:
     if told is not None and told.removeprefix("sha256:").lower() != digest:
         yield f"{MANIFEST}: its digest is {digest}, and was to be {told.removeprefix('sha256:')}"
     yield from manifest.differences(reports)
-    for name, text in pages(assess(reports), digest):
+    for name, text in pages(reports, assess(reports), digest):
         path = reports / name
         if not path.is_file():
             yield f"{name}: missing"

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
-from etl_manager.report import kinds
+from etl_manager.report import kinds, overview
 from etl_manager.report.assessment import Assessment, Prerequisite
 from etl_manager.report.blocks import Banner, Block, Bullets, Heading, Line, Paragraph, Table, Text, listed, text
 from etl_manager.report.record import EXIT_STATUSES
 from etl_manager.report.results import BAD, STATUSES, Result
+from etl_manager.wording import number_of
 
 HEADLINES = {"ready": "Ready for Phase 3", "not-ready": "Not ready for Phase 3", "none": "No verdict"}
 IN_REHEARSAL = "Ready, in a rehearsal that was not on AWS"
@@ -30,9 +31,15 @@ def contents(assessment: Assessment, manifest: str) -> Iterator[Block]:
     yield Banner(assessment.state, headline(assessment), meaning)
     if assessment.emulated:
         yield Paragraph(text(REHEARSAL))
+    yield overview.place(assessment)
+    yield from overview.repairs(assessment)
     if assessment.reasons:
+        yield Paragraph(text("Why not:"))
         yield listed([text(_short(reason)) for reason in assessment.reasons], MOST)
+    if assessment.state != "ready":
+        yield Paragraph((Text("When that is mended, prove it again: "), Text(overview.command(assessment), code=True)))
     yield from _prerequisites(assessment)
+    yield from overview.data_filter(assessment)
     yield from _failures(assessment)
     yield from _changes(assessment)
     yield from _since(assessment)
@@ -76,7 +83,7 @@ def _evidence(item: Prerequisite) -> Line:
     ran = [result for result in item.evidence if result.status != "skipped"]
     held = sum(result.status == "passed" for result in ran)
     shown = next((result for result in ran if result.status in BAD), item.evidence[0])
-    return text(f"{held} of {len(ran)} scenarios held" if ran else "not run", report_id=shown.report_id)
+    return text(f"{held} of {number_of(len(ran), 'scenario')} held" if ran else "not run", report_id=shown.report_id)
 
 
 def _failures(assessment: Assessment) -> Iterator[Block]:
@@ -123,9 +130,6 @@ def _changes(assessment: Assessment) -> Iterator[Block]:
         lost = [text(f"lost {line}", mark="failed") for item in changes for line in item.lost]
         if lost:
             yield listed(lost, MOST)
-        repaired = [text(line, mark="repaired") for item in changes for line in item.repaired]
-        if repaired:
-            yield listed(repaired, MOST)
 
 
 def _since(assessment: Assessment) -> Iterator[Block]:
@@ -160,7 +164,7 @@ def _completeness(assessment: Assessment) -> Iterator[Block]:
         (
             Text("complete" if whole else "incomplete", mark="passed" if whole else "failed"),
             Text(
-                f": {found.there} of {found.promised} scenarios of the feature files have a result ({counted(assessment)})."
+                f": there is a result of {found.there} of {number_of(found.promised, 'scenario')} of the feature files ({counted(assessment)})."
             ),
         )
     )
@@ -169,6 +173,7 @@ def _completeness(assessment: Assessment) -> Iterator[Block]:
         *(text(f"cannot be read: {name}") for name in found.unreadable),
         *(text(f"attachment missing: {name}") for name in found.missing_attachments),
         *(text(f"not of the feature files: {proof}") for proof in found.surplus),
+        *(text(f"more than one result: {proof}") for proof in found.repeated),
         *(text(f"not selected for this run: {proof}") for proof in found.left_out),
     ]
     if lines:
@@ -180,13 +185,12 @@ def _facts(assessment: Assessment, manifest: str) -> Iterator[Block]:
     yield Heading("The run")
     told = {
         "run": f"{record.run_id}, {record.mode}",
-        "began": record.started,
-        "ended": record.finished,
         "pytest": f"exit status {record.exit_status}: {EXIT_STATUSES.get(record.exit_status, 'unknown')}",
         **record.facts,
         "manifest": f"sha256:{manifest}",
     }
-    cells = [(text(name), text(value, code=True)) for name, value in told.items()]
+    shown_above = {"target", "account", "region", "cluster", "database", "tenants"}
+    cells = [(text(name), text(value, code=True)) for name, value in told.items() if name not in shown_above]
     half = (len(cells) + 1) // 2
     beside = [*cells[half:], (text(""), text(""))]
     yield Table(

@@ -10,6 +10,7 @@ import re
 from html import escape
 
 from etl_manager.errors import VerificationError
+from etl_manager.wording import number_of
 
 _MAIN = re.compile(r'<script\s+src="data:text/javascript;base64,[A-Za-z0-9+/=]*"></script>\n?')
 _ANALYTICS = re.compile(
@@ -44,7 +45,7 @@ def mended(page: str, verdict: str, *, state: str, headline: str, style: str) ->
     main = _MAIN.findall(page)
     if len(main) != 1 or page.count(_END) != 1 or "googletagmanager" in page or "<head>" not in page:
         raise VerificationError(
-            f"Allure's page is built otherwise than it was: {len(main)} main scripts, {analytics} analytics scripts",
+            f"Allure's page is built otherwise than it was: {number_of(len(main), 'main script')}, {number_of(analytics, 'analytics script')}",
             remedy="etl_manager/report/allure/package.json pins the version that is known: install that one.",
         )
     page = page.replace(main[0], "")

@@ -5,8 +5,10 @@ Allure drops a result it cannot read without a word, and a report of nothing is 
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +30,14 @@ class Proof:
     file: str
     scenario: str
     row: Row = ()
+    id: str = field(default="", compare=False)
+    """By what a result is known as its own: made of the other three, and kept where one of them is masked."""
+
+    def __post_init__(self) -> None:
+        """Make the id, unless it is known."""
+        if not self.id:
+            named = json.dumps([self.file, self.scenario, self.row])
+            object.__setattr__(self, "id", hashlib.sha256(named.encode()).hexdigest()[:32])
 
     def __str__(self) -> str:
         """Return it as a reader finds it."""

@@ -114,15 +114,21 @@ class Record:
 
 def _folded(proofs: tuple[Proof, ...]) -> Iterator[dict[str, Any]]:
     """Yield an entry a scenario, so that a thousand rows of it name file and columns once."""
-    rows: dict[tuple[str, str, tuple[str, ...]], list[list[str]]] = defaultdict(list)
+    groups: dict[tuple[str, str, tuple[str, ...]], list[Proof]] = defaultdict(list)
     for proof in proofs:
-        rows[proof.file, proof.scenario, tuple(name for name, _ in proof.row)].append([value for _, value in proof.row])
-    for (file, scenario, columns), values in rows.items():
-        yield {"file": file, "scenario": scenario, "columns": columns, "rows": values}
+        groups[proof.file, proof.scenario, tuple(name for name, _ in proof.row)].append(proof)
+    for (file, scenario, columns), group in groups.items():
+        yield {
+            "file": file,
+            "scenario": scenario,
+            "columns": columns,
+            "rows": [[value for _, value in proof.row] for proof in group],
+            "ids": [proof.id for proof in group],
+        }
 
 
 def _unfolded(entries: list[dict[str, Any]]) -> Iterator[Proof]:
     for entry in entries:
-        for values in entry["rows"]:
+        for values, proof_id in zip(entry["rows"], entry["ids"], strict=True):
             row: Row = tuple(zip(entry["columns"], values, strict=True))
-            yield Proof(entry["file"], entry["scenario"], row)
+            yield Proof(entry["file"], entry["scenario"], row, proof_id)

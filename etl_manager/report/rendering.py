@@ -12,9 +12,11 @@ from pathlib import Path
 from etl_manager.errors import ConfigError, EnvironmentTrouble
 from etl_manager.report import HISTORY, RENDERED, RESULTS, history, manifest
 from etl_manager.report.assessment import assess
+from etl_manager.report.closing import pages
 from etl_manager.report.contents import contents, headline
 from etl_manager.report.mending import mended
 from etl_manager.report.page import STYLE, fragment
+from etl_manager.report.staging import take
 
 TOOL = Path(__file__).with_name("allure")
 """The folder with ``package.json``, ``allurerc.mjs`` and, once installed, ``node_modules``."""
@@ -29,10 +31,16 @@ def render(reports: Path) -> Path:
     """Make ``allure-report/index.html`` in the folder *reports* and return it.
 
     Raises:
+        TargetError: When a run goes on there, whose report this would be put beside.
         ConfigError: When Node or npm is missing or too old.
         VerificationError: When there are no results, or the page is not what is known of Allure's.
         EnvironmentTrouble: When Allure cannot be installed or does not render.
     """
+    with take(reports):
+        return _render(reports)
+
+
+def _render(reports: Path) -> Path:
     assessment = assess(reports)
     npm = _npm()
     allure = _allure(npm)
@@ -60,6 +68,8 @@ def render(reports: Path) -> Path:
         shutil.rmtree(output, ignore_errors=True)
         output.mkdir(parents=True)
         (output / "index.html").write_text(page, encoding="utf-8")
+        for name, content in pages(reports, assessment, manifest.digest(reports)):
+            (reports / name).write_text(content, encoding="utf-8")
     return output / "index.html"
 
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import md5
 from pathlib import Path
 from typing import Any
 
-from etl_manager.report.promised import Proof, row
+from etl_manager.report.promised import Proof
 
+PROOF = "scenario-id"
+"""The label that says which scenario, and which row of it, a result is of: Allure rewrites every name it shows."""
 BAD = ("failed", "broken")
 STATUSES = ("failed", "broken", "skipped", "passed")
 """How a scenario may end, the worst first."""
@@ -22,7 +24,8 @@ class Result:
 
     Attributes:
         file: The file it is in.
-        proof: The scenario of the feature file, or the row of it, that it is the result of.
+        proof: The scenario of the feature file, or the row of it, that it is the result of; of anything else, where
+            Allure says that it is.
         uuid: Allure's id of this result.
         title: The scenario's name, placeholders filled in.
         status: ``passed``, ``failed``, ``broken`` or ``skipped``.
@@ -33,6 +36,7 @@ class Result:
         labels: Name → value.
         steps: Their sentences with their statuses.
         attachments: Name and file of each, in order.
+        parameters: Name and value of those that tell it apart from other rows, in order.
         test_case: The id by which Allure's library knows the scenario, whatever the row.
     """
 
@@ -48,6 +52,7 @@ class Result:
     labels: Mapping[str, str]
     steps: tuple[tuple[str, str], ...]
     attachments: tuple[tuple[str, str], ...]
+    parameters: tuple[tuple[str, str], ...]
     test_case: str
 
     @property
@@ -58,7 +63,7 @@ class Result:
     @property
     def history_id(self) -> str:
         """The id by which Allure 3 knows it from run to run."""
-        parameters = ",".join(f"{name}:{value}" for name, value in self.proof.row)
+        parameters = ",".join(f"{name}:{value}" for name, value in self.parameters)
         return f"{_md5(self.test_case)}.{_md5(parameters)}"
 
 
@@ -71,12 +76,16 @@ class Results:
     missing_attachments: tuple[str, ...]
 
 
-def read(directory: Path) -> Results:
-    """Read the results in *directory*; a folder that is not there has none."""
+def read(directory: Path, promised: Iterable[Proof]) -> Results:
+    """Read the results in *directory*, each of one of the *promised* or of something else.
+
+    A folder that is not there has none.
+    """
+    known = {proof.id: proof for proof in promised}
     found, unreadable, missing = [], [], []
     for path in sorted(directory.glob("*-result.json")):
         try:
-            result = _result(path.name, json.loads(path.read_bytes()))
+            result = _result(path.name, json.loads(path.read_bytes()), known)
         except (ValueError, KeyError, TypeError, AttributeError, IndexError):
             unreadable.append(path.name)
             continue
@@ -88,16 +97,16 @@ def read(directory: Path) -> Results:
     return Results(tuple(found), tuple(unreadable), tuple(missing))
 
 
-def _result(file: str, data: Mapping[str, Any]) -> Result:
+def _result(file: str, data: Mapping[str, Any], known: Mapping[str, Proof]) -> Result:
     status = data["status"]
     if status not in STATUSES:
         raise ValueError(status)
     details = data.get("statusDetails", {})
-    values = {item["name"]: item["value"] for item in data.get("parameters", [])}
+    labels = {item["name"]: item["value"] for item in data.get("labels", [])}
     steps = list(_steps(data))
     return Result(
         file=file,
-        proof=Proof("/".join(data["titlePath"]), data["fullName"].split("#", 1)[1], row(values)),
+        proof=known.get(labels.get(PROOF, "")) or Proof("/".join(data["titlePath"]), data["name"]),
         uuid=data["uuid"],
         title=data["name"],
         status=status,
@@ -105,10 +114,13 @@ def _result(file: str, data: Mapping[str, Any]) -> Result:
         trace=details.get("trace", ""),
         start=data["start"],
         stop=data["stop"],
-        labels={item["name"]: item["value"] for item in data.get("labels", [])},
+        labels=labels,
         steps=tuple((step["name"], step["status"]) for step in steps),
         attachments=tuple(
             (item["name"], item["source"]) for node in [data, *steps] for item in node.get("attachments", [])
+        ),
+        parameters=tuple(
+            sorted((item["name"], item["value"]) for item in data.get("parameters", []) if not item.get("excluded"))
         ),
         test_case=data["testCaseId"],
     )

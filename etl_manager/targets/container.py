@@ -19,7 +19,7 @@ from etl_manager.targets.container_images import Images
 from etl_manager.targets.container_machines import ADDRESS, PORT, USER, Machines
 from etl_manager.targets.container_network import addresses
 from etl_manager.targets.container_postgres import password_of, wait_for
-from etl_manager.targets.state_lock import lock
+from etl_manager.targets.state_lock import lock_state
 
 
 class ContainerTarget:
@@ -56,7 +56,7 @@ class ContainerTarget:
         self.bastion: Any = None
         self._options = options
         state = (options.state / "container").absolute()
-        self._lock = lock(state)
+        self._lock = lock_state(state)
         self._engine: Engine | None = None
         self._machines: Machines | None = None
         self._keep = False  # until everything stands: half of it is of no use to anybody

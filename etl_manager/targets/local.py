@@ -17,7 +17,7 @@ from etl_manager.network import Separation
 from etl_manager.targets import DEFAULT_REGION, TargetOptions, front
 from etl_manager.targets.embedded_postgres import EmbeddedPostgres
 from etl_manager.targets.private_folder import private_folder, private_path
-from etl_manager.targets.state_lock import lock
+from etl_manager.targets.state_lock import lock_state
 
 
 class LocalTarget:
@@ -37,7 +37,7 @@ class LocalTarget:
         self.endpoint_url: str | None = None
         self.aws: EmulatedAws | None = None
         state = options.state.absolute()
-        self._lock = lock(state)
+        self._lock = lock_state(state)
         self.postgres = EmbeddedPostgres(state / "postgres", user=options.master_username)
         atexit.register(self.close)
         try:
@@ -96,7 +96,7 @@ def forget(state: Path) -> None:
     Raises:
         TargetError: When it is in use.
     """
-    with lock(state):
+    with lock_state(state):
         _clear(state.absolute(), EmbeddedPostgres(state / "postgres"))
         (state / "lock").unlink()
     with suppress(OSError):  # somebody's directory, which holds other things as well

@@ -113,6 +113,19 @@ def test_broken_thing_is_told_and_nothing_else_is(environment: Environment, brea
     assert [part for part in broken.told if part not in told] == [], told
 
 
+def test_remedy_is_the_command_for_the_target_that_ran(environment):
+    """What a run would mend names the target it was seen on: the default one would mend another database."""
+    environment.cloud.execute("DROP SCHEMA tenant_b CASCADE")
+    for found, target in (
+        (environment.prove(), environment.run.environment.target),
+        (environment.prove(environment.aws()), "aws"),
+    ):
+        for name in ("tenant-schemas-exist", "users-tables-exist", "data-filter-ready"):
+            assert {finding.remedy for finding in found[name].findings} == {
+                f"provision it: pytest features/ --target {target}"
+            }
+
+
 def test_missing_database_is_told_and_leaves_the_rest_unproven(environment):
     """Without the database its own prerequisite fails, and nothing else is proven."""
     environment.cloud.empty()

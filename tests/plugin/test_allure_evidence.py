@@ -255,16 +255,17 @@ def test_the_log_tells_the_run(evidence_project):
 
 
 def test_results_can_be_sent_elsewhere(evidence_project, results):
-    """--alluredir takes the place of the default, and is emptied only when --clean-alluredir says so."""
-    before = {path.name for path in evidence_project.path.glob("reports/allure-results/*")}
+    """--alluredir has the results written there as well, and is emptied only when --clean-alluredir says so."""
     evidence_project.write("kept/note.txt", "kept")
     evidence_project.run("features/", "-k", "Facts", "--alluredir", "kept")
-    names = [path.name for path in (evidence_project.path / "kept").iterdir()]
+    names = {path.name for path in (evidence_project.path / "kept").iterdir()} - {"note.txt"}
     assert len([name for name in names if name.endswith("-result.json")]) == 1
-    assert "note.txt" in names
+    assert (evidence_project.path / "kept/note.txt").exists()
+    assert {path.name for path in evidence_project.path.glob("reports/allure-results/*")} == names
     evidence_project.run("features/", "-k", "Facts", "--alluredir", "kept", "--clean-alluredir")
     assert not (evidence_project.path / "kept/note.txt").exists()
-    assert {path.name for path in evidence_project.path.glob("reports/allure-results/*")} == before
+    evidence_project.run("features/", "-k", "Facts", "--alluredir", "reports/allure-results")
+    assert len(evidence_project.results()) == 1, "the default by its name is the default: of one run"
 
 
 def test_a_run_without_allure_is_the_same_run(project):

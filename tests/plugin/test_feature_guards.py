@@ -78,6 +78,19 @@ def scenario(*lines: str) -> str:
         (scenario("Scenario: S", "When a", "Then b", "When c", "Then d"), 6, "a When after a Then"),
         (scenario("Scenario: S", "When a", "Then b", "And c", "When d"), 7, "a When after a Then"),
         (scenario("Scenario Outline: S", "Given <a>", "Examples:", "| a |"), 5, "Examples without a row"),
+        (
+            scenario("Scenario Outline: S", "Given <a>", "Examples:", "| a |", "| 1 |", "| 2 |", "| 1 |"),
+            9,
+            "the same row of Examples as in line 7",
+        ),
+        (
+            scenario(
+                *("Scenario Outline: S", "Given <a> <b>", "Examples:", "| a | b |", "| 1 | 2 |"),
+                *("Examples: again", "| b | a |", "| 2 | 1 |"),
+            ),
+            10,
+            "the same row of Examples as in line 7",
+        ),
         (scenario("Scenario Outline: S", "Given <a>", "Examples:"), 5, "Examples without a row"),
         (scenario("Scenario Outline: S", "Given <a>"), 4, "<a> is no column of any table"),
         (scenario("Scenario Outline: S", "Given a", "| <b> |", "Examples:", "| a |", "| 1 |"), 5, "<b> is no column"),

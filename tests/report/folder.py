@@ -12,6 +12,7 @@ from etl_manager.report import GATE, RESULTS, closing, kinds
 from etl_manager.report.assessment import Assessment
 from etl_manager.report.promised import Proof
 from etl_manager.report.record import Changes, Record
+from etl_manager.report.results import PROOF
 
 DATABASE = Proof("features/1-database.feature", "The database exists")
 ROWS = tuple(Proof("features/3-data.feature", "<tenant> has rows", (("tenant", f"t{number}"),)) for number in range(3))
@@ -56,7 +57,7 @@ class Folder:
             "fullName": f"{proof.file.replace('/', '.')}#{proof.scenario}",
             "titlePath": proof.file.split("/"),
             "parameters": [{"name": name, "value": value} for name, value in proof.row],
-            "labels": [{"name": "phase", "value": PHASES.get(proof.file, "gate")}]
+            "labels": [{"name": PROOF, "value": proof.id}, {"name": "phase", "value": PHASES.get(proof.file, "gate")}]
             + [{"name": "tenant", "value": value} for name, value in proof.row if name == "tenant"],
             **more,
         }

@@ -41,7 +41,7 @@ def picture(browser: Browser, name: str) -> None:
 def test_one_file(rendered):
     """Everything is in one file, and rendering changes none of the evidence."""
     assert [path.name for path in rendered.parent.iterdir()] == ["index.html"]
-    assert "files are as run" in check(rendered.parents[1])
+    assert "As run " in check(rendered.parents[1])
 
 
 def test_verdict_is_seen_first(browser, rendered):
@@ -54,7 +54,7 @@ def test_verdict_is_seen_first(browser, rendered):
         "rows of tenant_b.users: expected 5, found 4 (1 too few)",
         "newly broken",
         "not AWS",
-        "scenarios of the feature files have a result",
+        "scenarios of the feature files",
     ):
         assert words in text
     assert browser.evaluate("getComputedStyle(document.getElementById('app')).display") == "none"

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
-from etl_manager.report import GATE, SUMMARY, VERDICT_PAGE
+from etl_manager.report import GATE, SUMMARY, VERDICT_PAGE, manifest
+from etl_manager.report.closing import pages
+from etl_manager.report.command import check
+from tests.report.browser import CHROMIUM, Browser
 from tests.report.folder import DATABASE, FACTS, ROWS, Folder
 
 
@@ -30,8 +35,88 @@ def test_ready_is_what_the_gate_said_of_complete_results(folder):
     assert summary(folder).startswith("# ✅ Ready for Phase 3\n")
     assert "| Rows | ✅ passed | 5 rows each | 3 of 3 scenarios held |" in summary(folder)
     assert "rehearsal" not in summary(folder)
-    [link] = {result.report_id for result in assessment.results if result.proof == DATABASE}
-    assert f'<a href="allure-report/index.html#{link}">1 of 1 scenarios held</a>' in page(folder)
+    assert "1 of 1 scenario held" in page(folder)
+
+
+def test_where_and_when_stand_above_the_rest(folder):
+    """Target, account, cluster, database, time and what was repaired come before the prerequisites; then the filter."""
+    folder.results()
+    folder.gate(data_filter="include: analytics.t1.users")
+    cluster = "arn:aws:rds:eu-west-1:123456789012:cluster:c"
+    folder.close(facts=FACTS | {"account": "123456789012", "cluster": cluster, "tenants": "1"})
+    top, _, rest = summary(folder).partition("## Prerequisites")
+    for line in (
+        "| target | aws |",
+        "| account | 123456789012, eu-west-1 |",
+        f"| cluster | {cluster} |",
+        "| database | analytics, 1 tenant |",
+        "| time | 2026-03-01 01:00:00 to 2026-03-01 01:01:00 UTC |",
+        "1 repair by this run, before it proved anything:",
+        "- 🔧 t1.users: 4 → 5 rows",
+    ):
+        assert line in top.splitlines()
+    assert "\n## Data filter\n\n`include: analytics.t1.users`\n" in rest
+    assert "prove it again" not in summary(folder)
+
+
+def test_filter_that_is_long_is_cut_and_said_to_be(folder):
+    """A page is to be read: of a filter of thousands of characters the beginning is shown, and where the whole is."""
+    folder.results()
+    folder.gate(data_filter="include: a.b.c, " * 200)
+    folder.close()
+    assert "The whole of it, 3,200 characters, is in zero-etl-data-filter.txt." in summary(folder)
+    assert len(summary(folder)) < 5_000
+
+
+@pytest.mark.parametrize("target", ["local", "container", "aws"])
+def test_remedy_names_the_target_that_ran(folder, target):
+    """Who copies the command from the page proves what was not proven, and on no other target."""
+    folder.results("failed", "no")
+    folder.gate(ready=False)
+    folder.close(facts=FACTS | {"target": target})
+    assert f"`pytest features/ --target {target} --require-gate`" in summary(folder)
+    folder.close(facts=FACTS | {"target": target}, mode="verify-only")
+    assert f"`pytest features/ --target {target} --verify-only --require-gate`" in summary(folder)
+
+
+def test_links_only_lead_to_what_is_there(folder):
+    """Before it is rendered nothing leads into the report; then everything does, and the evidence is as it was left."""
+    folder.results("failed", "rows of t2.users: expected 5, found 4")
+    folder.gate(ready=False)
+    assessment = folder.close()
+    assert "<a " not in page(folder)
+    rendered = folder.path / "allure-report/index.html"
+    rendered.parent.mkdir()
+    rendered.write_text("")
+    for name, text in pages(folder.path, assessment, manifest.digest(folder.path)):
+        (folder.path / name).write_text(text)
+    addresses = re.findall(r'<a href="([^"#]*)#([0-9a-f]{32})">', page(folder))
+    assert len(addresses) == page(folder).count("<a ") > 0
+    assert {path for path, _ in addresses} == {"allure-report/index.html"}
+    assert {scenario for _, scenario in addresses} <= {result.report_id for result in assessment.results}
+    assert "As run run0001 left it" in check(folder.path)
+
+
+@pytest.mark.parametrize("width", [500, 1280])
+def test_page_is_read_without_scrolling_sideways(folder, tmp_path_factory, width):
+    """On a telephone and on a screen all of a line is seen, however long a cluster's name or a digest is."""
+    if CHROMIUM is None:
+        pytest.skip("Chromium is not installed: nobody can look at the page (Debian: apt-get install chromium)")
+    folder.results("failed", "rows of t2.users: expected 5, found 4")
+    folder.gate(ready=False, data_filter="include: " + "analytics." * 30)
+    folder.close(facts=FACTS | {"cluster": "arn:aws:rds:eu-west-1:123456789012:cluster:" + "c" * 63, "x": "y" * 71})
+    browser = Browser(tmp_path_factory.mktemp("profile"))
+    try:
+        browser.call("Emulation.setDeviceMetricsOverride", width=width, height=900, deviceScaleFactor=1, mobile=False)
+        browser.open((folder.path / VERDICT_PAGE).as_uri())
+        browser.wait_for("Not ready for Phase 3")
+        assert browser.evaluate("document.documentElement.scrollWidth") == width
+        assert (
+            browser.evaluate("Math.max(...[...document.querySelectorAll('td, p, li')].map(e => e.scrollWidth))")
+            <= width
+        )
+    finally:
+        browser.close()
 
 
 def test_rehearsal_is_never_just_ready(folder):
@@ -50,7 +135,8 @@ def test_not_ready_leads_with_the_reasons_and_the_difference(folder):
     assert folder.close().state == "not-ready"
     lines = summary(folder).splitlines()
     assert lines[0] == "# ❌ Not ready for Phase 3"
-    assert lines[4] == "- sample-data-complete failed: t2.users: expected 5, found 4"
+    reason = lines.index("- sample-data-complete failed: t2.users: expected 5, found 4")
+    assert reason < lines.index("## Prerequisites")
     assert "❌ failed The database is not as configured" in lines
     assert "- t2 has rows: rows of t2.users: expected 5, found 4 (1 too few)" in lines
     assert "| Rows | ❌ failed | 5 rows each | 2 of 3 scenarios held |" in lines
@@ -91,7 +177,7 @@ def test_results_outweigh_the_gate(folder):
     folder.gate()
     assessment = folder.close()
     assert assessment.state == "not-ready"
-    assert assessment.reasons == ("the gate says ready, but 1 scenarios did not hold",)
+    assert assessment.reasons == ("the gate says ready, but 1 scenario did not hold",)
 
 
 def test_truncated_result_is_counted(folder):
@@ -105,8 +191,8 @@ def test_truncated_result_is_counted(folder):
     folder.gate()
     assessment = folder.close()
     assert assessment.state == "not-ready"
-    assert "the gate says ready, but 1 of 4 promised scenarios have no result" in assessment.reasons
-    assert "❌ incomplete: 3 of 4 scenarios of the feature files have a result" in summary(folder)
+    assert "the gate says ready, but 1 of 4 promised scenarios has no result" in assessment.reasons
+    assert "❌ incomplete: there is a result of 3 of 4 scenarios of the feature files" in summary(folder)
     assert "- lost: features/1-database.feature: The database exists" in summary(folder)
     assert f"- cannot be read: {cut.name}" in summary(folder)
 
@@ -116,7 +202,7 @@ def test_no_result_at_all_is_not_green(folder):
     folder.gate()
     assessment = folder.close()
     assert assessment.state == "not-ready"
-    assert "0 of 4 scenarios of the feature files have a result (no result)" in summary(folder)
+    assert "there is a result of 0 of 4 scenarios of the feature files (no result)" in summary(folder)
 
 
 def test_one_tenant_too_few_is_told_by_its_name(folder):
@@ -128,7 +214,7 @@ def test_one_tenant_too_few_is_told_by_its_name(folder):
     assert "- lost: features/3-data.feature: <tenant> has rows [t1]".replace("<", "\\<").replace(">", "\\>").replace(
         "[", "\\["
     ).replace("]", "\\]") in summary(folder)
-    assert "not of the feature files: features/3-data.feature" in summary(folder)
+    assert "more than one result: features/3-data.feature" in summary(folder)
 
 
 def test_deselected_scenario_is_left_out_and_not_lost(folder):

@@ -1,0 +1,108 @@
+"""``reports/`` is of one run: a run writes into a folder of its own, which takes the place of the last run's at its end."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+from typing import IO
+
+from etl_manager.errors import TargetError
+from etl_manager.report import (
+    DATA_FILTER,
+    GATE,
+    GATE_PAGE,
+    HISTORY,
+    LOG,
+    MANIFEST,
+    RECORD,
+    RENDERED,
+    RESULTS,
+    SUMMARY,
+    VERDICT_PAGE,
+)
+from etl_manager.targets.state_lock import lock
+
+LOCK = ".lock"
+UNFINISHED = "unfinished"
+"""The folder inside ``reports/`` that a run writes into until its end."""
+OF_A_RUN = (GATE, VERDICT_PAGE, SUMMARY, GATE_PAGE, DATA_FILTER, RENDERED, MANIFEST, RECORD, RESULTS, LOG)
+"""All that is of one run, what others rely on first: it is removed in this order, and comes back in the opposite one."""
+
+
+def take(reports: Path) -> IO[str]:
+    """Return the lock of the folder *reports*, which goes with the process.
+
+    Raises:
+        TargetError: When another process has it.
+        OSError: When the folder cannot be written.
+    """
+    return lock(reports, LOCK, remedy="Wait for the run that goes on there, or end it")
+
+
+class Staging:
+    """Where a run writes until its end.
+
+    Attributes:
+        folder: What everything is written into.
+        refused: Why nothing of it will be kept: another run has ``reports/``; else None.
+    """
+
+    def __init__(self, reports: Path) -> None:
+        """Take the folder *reports*, and remove all that is of an earlier run; the history and what is not ours stay.
+
+        Where another run has it nothing is touched, and the run writes into a temporary folder.
+
+        Raises:
+            OSError: When it cannot be written.
+        """
+        self._reports, self._made = reports, not reports.exists()
+        self._lock: IO[str] | None = None
+        self.refused: TargetError | None = None
+        try:
+            self._lock = take(reports)
+        except TargetError as error:
+            self.refused = error
+            self.folder = Path(tempfile.mkdtemp(prefix="etl-manager-reports-"))
+            return
+        self.folder = reports / UNFINISHED
+        for name in (*OF_A_RUN, UNFINISHED):
+            _remove(reports / name)
+        self.folder.mkdir()
+        if (reports / HISTORY).is_file():
+            shutil.copy(reports / HISTORY, self.folder)
+
+    def show_log(self) -> None:
+        """Let the log be read at its usual place while it is written; after a kill it is still there."""
+        if self._lock:
+            with suppress(OSError):  # a file system without links: the log is in the unfinished folder
+                (self._reports / LOG).symlink_to(Path(UNFINISHED, LOG))
+
+    def swap_in(self) -> None:
+        """Put what was written into its place, unless another run has it."""
+        if self._lock is None:
+            return
+        for name in (HISTORY, *reversed(OF_A_RUN)):
+            made = self.folder / name
+            if made.exists():
+                _remove(self._reports / name)
+                made.rename(self._reports / name)
+
+    def close(self) -> None:
+        """Forget what was not swapped in, and let others have the folder."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+        if self._lock:
+            if (self._reports / LOG).is_symlink():
+                (self._reports / LOG).unlink()
+            if self._made and [path.name for path in self._reports.iterdir()] == [LOCK]:
+                shutil.rmtree(self._reports, ignore_errors=True)
+            self._lock.close()
+
+
+def _remove(path: Path) -> None:
+    """Remove a file or a folder, if it is there."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
