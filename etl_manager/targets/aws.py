@@ -7,7 +7,6 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from etl_manager.errors import TargetError
-from etl_manager.network import Separation
 from etl_manager.targets import TargetOptions
 from etl_manager.targets.calls import client_config
 
@@ -59,12 +58,6 @@ class AwsTarget:
         if key not in self._clients:
             self._clients[key] = self._session.client(service, config=client_config(attempts, service))
         return self._clients[key]
-
-    def separation(self) -> Separation:
-        """Return that nothing can be said: the suite did not make the VPC, and may run inside it."""
-        return Separation(
-            absent="who reaches the cluster is decided by its VPC, which the suite neither makes nor knows"
-        )
 
     def witness_conninfo(self, database: str) -> str | None:  # noqa: ARG002
         """Return None: the database is reached through the bastion only."""

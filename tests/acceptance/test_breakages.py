@@ -85,10 +85,6 @@ def test_missing_database_fails_every_proof_and_is_not_made(built, cloud):
     proof = built.run("features/", "--verify-only")
     assert proof.status == 1
     assert proof.counts.keys() == {"failed", "skipped"}
-    assert (
-        proof.terminal.count("SKIPPED [1] features/0-network.feature:6: who reaches the cluster is decided by its VPC")
-        == 1
-    )
     assert f"The database {DATABASE} does not exist" in proof.terminal
     assert "Run without --verify-only to build it" in proof.terminal
     assert DATABASE not in cloud.databases()
