@@ -66,7 +66,7 @@ format: setup-dev  ## let ruff format and mend what it can
 
 lock:  ## make both locks anew from pyproject.toml (needs uv)
 	@compile=(uv pip compile --quiet --universal --python-version 3.10 --generate-hashes --no-emit-index-url); \
-	"$${compile[@]}" pyproject.toml -o requirements.lock; \
+	"$${compile[@]}" --extra local --extra container pyproject.toml -o requirements.lock; \
 	"$${compile[@]}" --extra dev -c requirements.lock pyproject.toml -o requirements-dev.lock
 
 define FORGET

@@ -19,10 +19,9 @@ from etl_manager.console import Console
 from etl_manager.discovery import Found
 from etl_manager.errors import ConfigError, ProvisioningError
 from etl_manager.opening import open_bastion
+from etl_manager.project_files import root_of
 from etl_manager.targets import TargetOptions, open_target
 
-ROOT = Path(__file__).resolve().parents[1]
-"""The project's folder, which holds ``sql/`` and ``scripts/``."""
 NOT_TWICE = "Look at what it did before you run it again: it may not be safe to repeat."
 
 
@@ -56,7 +55,7 @@ def run(order: Order, console: Console) -> int:
         ConfigError: When order or configuration cannot be used; nothing was sent.
         ProvisioningError: When the command did not run to its end.
     """
-    config = load(order.config, ROOT)
+    config = load(order.config, root_of(order.config))
     upload = _script(order)
     _head(order, console)
     with _bastion(order, config, console) as (found, bastion):
@@ -88,7 +87,7 @@ def preview(order: Order, console: Console) -> int:
     Raises:
         ConfigError: When order or configuration cannot be used.
     """
-    config = load(order.config, ROOT)
+    config = load(order.config, root_of(order.config))
     upload = _script(order)
     archive = build(config)
     _head(order, console)
@@ -119,7 +118,7 @@ def _bastion(order: Order, config: Config, console: Console) -> Iterator[tuple[F
     options = TargetOptions(
         region=order.region or config.region or None,
         profile=order.profile,
-        state=ROOT / ".local",
+        state=config.root / ".local",
         master_username=config.master_username or "postgres",
         instance_id=config.instance_id,
     )

@@ -9,10 +9,9 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 from etl_manager.gate import check
+from etl_manager.project_files import root_of
 
 RELIABLE, UNRELIABLE = 0, 1
-ROOT = Path(__file__).parents[2]
-"""The project this is part of."""
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
@@ -50,7 +49,11 @@ def run(namespace: argparse.Namespace) -> int:
     verdict = check.read(namespace.file)
     objections = list(
         check.objections(
-            verdict, ROOT, now=datetime.now(timezone.utc), max_age=namespace.max_age, target=namespace.target
+            verdict,
+            root_of(Path("config.json")),
+            now=datetime.now(timezone.utc),
+            max_age=namespace.max_age,
+            target=namespace.target,
         )
     )
     if objections:
