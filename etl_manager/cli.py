@@ -25,6 +25,7 @@ COMMANDS = {
     "local": ("etl_manager.local_service", "run the local target in the foreground, as a service"),
     "gate": ("etl_manager.gate.command", "say whether a verdict of the gate before Phase 3 may still be relied on"),
     "report": ("etl_manager.report.command", "check the evidence of the last run, or render it"),
+    "init": ("etl_manager.init_project", "write a project that a team owns: features, steps, SQL, configuration"),
 }
 """Commands beside the orchestrator: the module that has their ``add_arguments`` and ``run``, and what they do."""
 

@@ -6,8 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from etl_manager.network import Separation
-
 ClientFor = Callable[[str], Any]
 """Gives the boto3 client of a service."""
 
@@ -26,7 +24,6 @@ class Environment:
         host: The cluster's endpoint.
         port: Its port.
         client: Gives the boto3 clients of the target.
-        separation: Tells what stands between the operator's machine and the database.
     """
 
     target: str
@@ -38,4 +35,3 @@ class Environment:
     host: str
     port: int
     client: ClientFor = field(repr=False, compare=False)
-    separation: Callable[[], Separation] = field(repr=False, compare=False)

@@ -10,12 +10,11 @@ from pathlib import Path
 from urllib.parse import quote
 
 from etl_manager.config import load
+from etl_manager.project_files import root_of
 from etl_manager.targets import TargetOptions
 from etl_manager.targets.aurora_cluster import ADMIN
 from etl_manager.targets.local import LocalTarget
 
-ROOT = Path(__file__).resolve().parents[1]
-"""The project's folder, which holds ``sql/`` and ``scripts/``."""
 HIGHEST_PORT = 65535
 
 
@@ -30,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--config-json",
         type=Path,
-        default=ROOT / "config.json",
+        default=root_of(Path("config.json")) / "config.json",
         metavar="FILE",
         help="what names the database that DATABASE_URL leads to (default: config.json)",
     )
@@ -61,7 +60,7 @@ def run(namespace: argparse.Namespace) -> int:
         TargetError: When it cannot be started or is in use.
         ConfigError: When the configuration cannot be used, or a fault is not known.
     """
-    database = load(namespace.config_json, ROOT).database
+    database = load(namespace.config_json, root_of(namespace.config_json)).database
     ended = threading.Event()
     for sign in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         if sign != signal.SIGHUP or signal.getsignal(sign) != signal.SIG_IGN:  # nohup keeps its meaning

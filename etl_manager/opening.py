@@ -65,7 +65,6 @@ def open_run(
         host=found.connection.host,
         port=found.connection.port,
         client=target.client,
-        separation=target.separation,
     )
     return Run(config, batches, verify_only, progress, target.witness_conninfo, environment)
 

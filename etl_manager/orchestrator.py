@@ -21,11 +21,10 @@ from etl_manager.console import Console
 from etl_manager.discovery import Found
 from etl_manager.errors import ConfigError, ProvisioningError
 from etl_manager.opening import open_bastion
+from etl_manager.project_files import root_of
 from etl_manager.targets import TargetOptions, open_target
 from etl_manager.wording import number_of
 
-ROOT = Path(__file__).resolve().parents[1]
-"""The project's folder, which holds ``sql/`` and ``scripts/``."""
 NOT_TWICE = "Look at what it did before you run it again: it may not be safe to repeat."
 
 
@@ -54,7 +53,7 @@ def run(order: Order, console: Console) -> int:
         ConfigError: When order or configuration cannot be used; nothing was sent.
         ProvisioningError: When the command did not run to its end.
     """
-    config = load(order.config, ROOT)
+    config = load(order.config, root_of(order.config))
     upload = _script(order)
     line = _interpreted(*upload) if upload else order.command or ""
     _head(order, console)
@@ -87,7 +86,7 @@ def preview(order: Order, console: Console) -> int:
     Raises:
         ConfigError: When order or configuration cannot be used.
     """
-    config = load(order.config, ROOT)
+    config = load(order.config, root_of(order.config))
     upload = _script(order)
     archive = build(config)
     _head(order, console)
@@ -118,7 +117,7 @@ def _bastion(order: Order, config: Config, console: Console) -> Iterator[tuple[F
     options = TargetOptions(
         region=order.region or config.region or None,
         profile=order.profile,
-        state=ROOT / ".local",
+        state=config.root / ".local",
         master_username=config.master_username or "postgres",
         instance_id=config.instance_id,
     )

@@ -9,11 +9,10 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 from etl_manager.gate import check, live
+from etl_manager.project_files import root_of
 from etl_manager.wording import number_of
 
 RELIABLE, UNRELIABLE = 0, 1
-ROOT = Path(__file__).parents[2]
-"""The project this is part of."""
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
@@ -48,14 +47,18 @@ def run(namespace: argparse.Namespace) -> int:
     Raises:
         VerificationError: When there is no verdict, or it does not fit the schema.
     """
-    verdict = check.read(namespace.file)
+    verdict, root = check.read(namespace.file), root_of(Path("config.json"))
     objections = list(
         check.objections(
-            verdict, ROOT, now=datetime.now(timezone.utc), max_age=namespace.max_age, target=namespace.target
+            verdict,
+            root,
+            now=datetime.now(timezone.utc),
+            max_age=namespace.max_age,
+            target=namespace.target,
         )
     )
     if not objections:  # the database is asked last: it takes seconds, and a verdict that is worth it
-        objections = list(live.newcomers(verdict, lambda: live.look(verdict, ROOT)))
+        objections = list(live.newcomers(verdict, lambda: live.look(verdict, root)))
     if objections:
         sys.stderr.write(f"[ERROR] {namespace.file} may not be relied on:\n")
         sys.stderr.writelines(f"  - {objection}\n" for objection in objections)

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from etl_manager.errors import TargetError
-from etl_manager.network import Separation
 from etl_manager.progress import Progress, Silence
 
 NAMES = ("local", "container", "aws")
@@ -42,9 +41,6 @@ class Target(Protocol):
             attempts: How often botocore sends a call at most; None is botocore's default. 1 is for calls that
                 must not be sent twice without a thought, as botocore sends again after a connection was lost.
         """
-
-    def separation(self) -> Separation:
-        """Return what stands between this machine and the database."""
 
     def witness_conninfo(self, database: str) -> str | None:
         """Return libpq's connection string for the second witness; None where the database is out of reach."""

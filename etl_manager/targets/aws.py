@@ -10,7 +10,6 @@ from urllib.parse import urlsplit
 
 from etl_manager.asking import LOG_IN
 from etl_manager.errors import TargetError
-from etl_manager.network import Separation
 from etl_manager.targets import TargetOptions
 from etl_manager.targets.calls import client_config
 from etl_manager.targets.partitions import is_aws
@@ -66,12 +65,6 @@ class AwsTarget:
                 _ = urlsplit(client.meta.endpoint_url).port  # a wrong one would be told at the first call only
                 self._clients[key] = client
         return self._clients[key]
-
-    def separation(self) -> Separation:
-        """Return that nothing can be said: the suite did not make the VPC, and may run inside it."""
-        return Separation(
-            absent="who reaches the cluster is decided by its VPC, which the suite neither makes nor knows"
-        )
 
     def witness_conninfo(self, database: str) -> str | None:  # noqa: ARG002
         """Return None: the database is reached through the bastion only."""

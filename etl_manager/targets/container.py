@@ -12,7 +12,6 @@ from etl_manager.emulator.container_host import ContainerHost
 from etl_manager.emulator.moto_account import CLUSTER
 from etl_manager.emulator.schedule import Schedule
 from etl_manager.errors import TargetError
-from etl_manager.network import Address, Separation
 from etl_manager.targets import DEFAULT_REGION, TargetOptions, front
 from etl_manager.targets.container_engine import Engine
 from etl_manager.targets.container_images import Images
@@ -72,11 +71,6 @@ class ContainerTarget:
         if self.aws is None:
             raise TargetError("the container target is closed")
         return front.client(self.aws, service, attempts)
-
-    def separation(self) -> Separation:
-        """Return the cluster's name and the database's address in every network it is in, as they are now."""
-        hosts = [self.host, *addresses(self.postgres).values()]
-        return Separation(addresses=tuple(Address(host, self.port) for host in hosts))
 
     def witness_conninfo(self, database: str) -> str | None:  # noqa: ARG002
         """Return None: the database is out of reach from here, which is what this target is for."""

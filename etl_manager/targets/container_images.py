@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable
-from pathlib import Path
 
 from etl_manager.errors import TargetError
+from etl_manager.project_files import PACKAGED
 from etl_manager.targets.container_engine import Engine, asking
 
 OFFICIAL_POSTGRES = "postgres:16"
@@ -19,7 +19,7 @@ LOCAL = "localhost/etl-manager/"
 VARIABLES = {"postgres": "PROVISION_POSTGRES_IMAGE", "bastion": "PROVISION_BASTION_IMAGE"}
 """These win over config.json: they tell of this machine."""
 
-_DOCKERFILE = Path(__file__).resolve().parents[2] / "containers" / "bastion" / "Dockerfile"
+_DOCKERFILE = PACKAGED / "containers/bastion/Dockerfile"
 _REMEDY = """\
 A site with its own registry names its image: container.images.{role} in config.json, or the variable {variable}.
 Where no registry can be reached, containers/base-images.sh builds the images from Debian's packages."""

@@ -13,7 +13,6 @@ from typing import Any
 from etl_manager.emulator import EmulatedAws, SandboxHost
 from etl_manager.emulator.schedule import Schedule
 from etl_manager.errors import TargetError
-from etl_manager.network import Separation
 from etl_manager.targets import DEFAULT_REGION, TargetOptions, front
 from etl_manager.targets.embedded_postgres import EmbeddedPostgres
 from etl_manager.targets.private_folder import private_folder, private_path
@@ -58,10 +57,6 @@ class LocalTarget:
         if self.aws is None:
             raise TargetError("the local target is closed")
         return front.client(self.aws, service, attempts)
-
-    def separation(self) -> Separation:
-        """Return that there is none: everything is on one machine."""
-        return Separation(absent="the local target's database listens on this machine itself, no network is between")
 
     def witness_conninfo(self, database: str) -> str | None:
         """Return the superuser's connection string for *database*."""

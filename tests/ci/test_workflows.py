@@ -68,14 +68,14 @@ def test_without_node_it_says_that_nothing_was_checked(tmp_path):
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
 def test_workflows_ask_for_no_more_than_they_need(path: Path) -> None:
-    """They read the repository; only the gate's job may ask for an OIDC token; every action has a version."""
+    """They read the repository; only the gate's job may ask for an OIDC token; every action is pinned by its commit."""
     workflow = read(path.name)
     assert workflow["permissions"] == {"contents": "read"}
     for job in workflow["jobs"].values():
         allowed = {"contents": "read"} | ({"id-token": "write"} if path.name == "gate.yml" else {})
         assert job.get("permissions", workflow["permissions"]) == allowed
         assert job["timeout-minutes"] <= 60
-        assert all(re.fullmatch(r"[\w-]+/[\w-]+@v\d+", step["uses"]) for step in job["steps"] if "uses" in step)
+        assert all(re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40}", step["uses"]) for step in job["steps"] if "uses" in step)
 
 
 def test_make_targets_of_the_workflows_exist():

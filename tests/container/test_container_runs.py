@@ -15,8 +15,6 @@ from docker.errors import APIError
 from etl_manager.targets.container_engine import Engine
 from tests.acceptance.rig import Outcome, Project
 
-NETWORK = "features/0-network.feature"
-
 
 def container(engine: Engine, names: list[str], role: str) -> Any:
     """Return the project's container for *role*."""
@@ -66,7 +64,7 @@ def kept(project: Project) -> Outcome:
 
 
 def test_everything_is_built_and_proven_on_containers(kept, project, left):
-    """All scenarios pass, the network's among them; what is kept is told, with how to look and to remove."""
+    """All scenarios pass; what is kept is told, with how to look and to remove."""
     assert kept.status == 0, kept.terminal
     skipped = re.findall(r"^SKIPPED (.*)$", kept.terminal, re.MULTILINE)
     assert all(
@@ -100,22 +98,6 @@ def test_kept_containers_are_proven_again_without_building(kept, project):
     proof = project.run("features/3-data.feature", "--verify-only", "--skip-copy", "--keep")
     assert proof.status == 0, proof.terminal
     assert "[WARNING]" not in proof.terminal
-
-
-def test_network_scenario_is_red_when_the_networks_are_joined(kept, project, left, engine):
-    """With the database in the operator's network too, the scenario fails and says at which address it answers."""
-    names = left(project.path)
-    [operator] = [engine.client.networks.get(name) for name in names if name.endswith("-operator")]
-    postgres = container(engine, names, "postgres")
-    operator.connect(postgres)
-    try:
-        joined = project.run(NETWORK, "--keep")
-    finally:
-        operator.disconnect(postgres)
-    assert joined.status == 1
-    assert joined.counts == {"failed": 1}
-    assert "addresses at which the database answers the operator's machine" in joined.terminal
-    assert project.run(NETWORK, "--keep").status == 0
 
 
 def slow(project: Project, statement: str) -> None:
@@ -199,6 +181,6 @@ def test_no_engine_is_one_clear_error(project):
 
 def test_keep_is_for_containers_only(project):
     """--keep on a target that has no containers is wrong use."""
-    wrong = project.run(NETWORK, "--keep", PROVISION_TARGET="local")
+    wrong = project.run("features/", "--keep", PROVISION_TARGET="local")
     assert wrong.status == 4
     assert "--keep leaves the container target's containers; the target is local" in wrong.terminal

@@ -49,6 +49,12 @@ def test_messages_are_the_same_in_both_languages():
     assert cells(section(JAPANESE, "トラブルシューティング")) == cells(section(ENGLISH, "Reading a red run"))
 
 
+def test_configuration_and_reports_are_the_same_in_both_languages():
+    """Both tell the same keys of config.json and the same files of reports/."""
+    assert cells(section(JAPANESE, "config.json")) == cells(section(ENGLISH, "config.json"))
+    assert cells(section(JAPANESE, "レポート")) == cells(section(ENGLISH, "Reports"))
+
+
 def test_phases_and_targets_are_the_same_in_both_languages():
     """Both tell the same four steps and the same targets."""
     assert cells(section(JAPANESE, "4 つのステップ")) == cells(section(ENGLISH, "The four phases"))

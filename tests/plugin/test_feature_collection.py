@@ -28,7 +28,7 @@ Feature: Schema
 
   Rule: Names are kept
 
-    @network
+    @verification
     Scenario: A name with [brackets], a / and "quotes"
       Given the schema x exists
 """
@@ -65,7 +65,7 @@ def test_scenarios_are_collected_in_order(features):
         (["features/2-schema.feature::<tenant> has a schema"], ALL[2:5]),
         (["features/", "-k", "tenant_b"], [SECOND_TENANT]),
         (["features/", "-m", "each-tenant and schema"], ALL[2:5]),
-        (["features/", "-m", "network"], [ODD_NAME]),
+        (["features/", "-m", "verification"], [ODD_NAME]),
     ],
     ids=["file", "row", "odd name", "all rows", "-k", "-m", "-m inside a rule"],
 )

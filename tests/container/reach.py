@@ -1,4 +1,4 @@
-"""How the database can be reached: the operator's machine must find no way but the one through the bastion."""
+"""From where a PostgreSQL server answers: the operator's machine must find no way but the one through the bastion."""
 
 from __future__ import annotations
 
@@ -23,20 +23,7 @@ class Address:
         return f"{self.host}:{self.port}"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Separation:
-    """What stands between the operator's machine and the database.
-
-    Attributes:
-        addresses: Everything by which that machine might try to reach the database.
-        absent: Why there is nothing to prove on this target; empty where there is.
-    """
-
-    addresses: tuple[Address, ...] = ()
-    absent: str = ""
-
-
-def reached(addresses: Iterable[Address], timeout: float = 3.0) -> list[Address]:
+def reachable(addresses: Iterable[Address], timeout: float = 3.0) -> list[Address]:
     """Return at which of *addresses* a PostgreSQL server answers this machine within *timeout* seconds each.
 
     An open port alone is no answer: on the way out of some networks a proxy takes every connection.
