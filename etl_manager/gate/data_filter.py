@@ -1,4 +1,4 @@
-"""The data filter Phase 3 is given: the user's own or the compiled one, judged against the live catalogue."""
+"""The data filter Phase 3 is given: the user's own or the compiled one, held against the live catalogue."""
 
 from __future__ import annotations
 
@@ -7,9 +7,7 @@ from dataclasses import dataclass
 from etl_manager.config import Config
 from etl_manager.gate.catalogue import Catalogue, Name
 from etl_manager.gate.finding import Finding
-from etl_manager.wording import number_of
-from etl_manager.zero_etl import FilterError, Judgement, Pattern, compile_filter, judge_filter, parse
-from etl_manager.zero_etl.pattern import Keyword, Kind
+from etl_manager.zero_etl import FilterComparison, FilterError, Pattern, compare_filter, compile_filter, parse
 
 SOURCE = "zeroEtl.dataFilter"
 LATER = (
@@ -21,13 +19,13 @@ _NARROW = f"correct {SOURCE} in config.json, or leave it out: it is then compile
 
 @dataclass(frozen=True, kw_only=True)
 class DataFilter:
-    """A data filter and how it was judged.
+    """A data filter and what it takes.
 
     Attributes:
         text: As ``--data-filter`` takes it; None where there is none to give.
         patterns: How many patterns it has.
         own: Whether it is the user's own.
-        taken: The tables of the tenants' database it takes, of those that exist.
+        taken: The tables of the tenants' database it takes, of those that exist; without a text, those it is to take.
         findings: What keeps it from being exact.
         notes: What is true of an exact filter and should be known.
     """
@@ -45,6 +43,7 @@ def examine(config: Config, catalogue: Catalogue) -> DataFilter:
     wanted = [(tenant, "users") for tenant in config.tenants]
     tables = catalogue.replicated(config.database)
     own = config.data_filter is not None
+    there = {(schema, table) for _, schema, table in tables}
     notes = []
     try:
         if config.data_filter is not None:
@@ -52,32 +51,32 @@ def examine(config: Config, catalogue: Catalogue) -> DataFilter:
         else:
             compiled = compile_filter(config.database, wanted, tables)
             text = compiled.text
-            notes = [_latent(compiled.latent)] if compiled.latent else []
-        judged = judge_filter(text, config.database, wanted, tables)
+            notes = [_open(compiled.open_schemas)] if compiled.open_schemas else []
+        comparison = compare_filter(text, config.database, wanted, tables)
         if takes_more_later(text):
             notes.append(LATER)
     except FilterError as error:
         remedy = error.remedy or _NARROW
         finding = Finding(SOURCE if own else "data filter", error.what, remedy)
-        return DataFilter(text=None, patterns=0, own=own, taken=(), findings=(finding,))
-    ambiguous = _ambiguous(judged)
-    if judged.exact:  # both readings take the same tables: it can only matter to tables that are yet to come
+        taken = tuple(sorted(there.intersection(wanted)))
+        return DataFilter(text=None, patterns=0, own=own, taken=taken, findings=(finding,))
+    ambiguous = _ambiguous(comparison)
+    if comparison.exact:  # both semantics take the same tables: it can only matter to tables that are yet to come
         notes += [f"{finding.subject}: {finding.problem}" for finding in ambiguous]
         ambiguous = []
-    there = {(schema, table) for _, schema, table in tables}
-    missed = {(table.schema, table.table) for table in judged.missing}
-    excess = {(table.schema, table.table) for table in judged.excess}
+    missed = {(table.schema, table.table) for table in comparison.missing}
+    excess = {(table.schema, table.table) for table in comparison.excess}
     return DataFilter(
         text=text,
-        patterns=len(judged.patterns),
+        patterns=len(comparison.patterns),
         own=own,
         taken=tuple(sorted((there & set(wanted) - missed) | (there & excess))),
         findings=(
             *(_absent(config, table) for table in wanted if table not in there),
-            *(_missed(table) for table in judged.missing),
-            *(_excess(table, own=own, patterns=len(judged.patterns)) for table in judged.excess),
+            *(_missed(table) for table in comparison.missing),
+            *(_excess(table) for table in comparison.excess),
             *ambiguous,
-            *(_elsewhere(pattern, config.database) for pattern in _of_others(judged.patterns, config.database)),
+            *(_elsewhere(pattern, config.database) for pattern in _of_others(comparison.patterns, config.database)),
         ),
         notes=tuple(notes),
     )
@@ -90,14 +89,14 @@ def takes_more_later(text: str) -> bool:
         FilterError: When it is none.
     """
     return any(
-        Kind.NAME is not part.kind
+        part == "*" or part.startswith("/")
         for pattern in parse(text)
-        if pattern.keyword is Keyword.INCLUDE
+        if pattern.include
         for part in (pattern.schema, pattern.table)
     )
 
 
-def _latent(schemas: tuple[str, ...]) -> str:
+def _open(schemas: tuple[str, ...]) -> str:
     shown = ", ".join(schemas[:5]) + (f" and {len(schemas) - 5} more" if len(schemas) > 5 else "")
     return f"it would take a users table in these schemas too, were one made there: {shown}"
 
@@ -111,30 +110,24 @@ def _missed(table: object) -> Finding:
     return Finding(str(table), "the filter does not take it", _NARROW)
 
 
-def _excess(table: object, *, own: bool, patterns: int) -> Finding:
-    if own:
-        return Finding(str(table), "the filter takes it, and it is no tenant's", _NARROW)
-    return Finding(
-        str(table),
-        f"no filter within AWS's limits was found that leaves it out; the closest has {number_of(patterns, 'pattern')}",
-        "move or rename that table, or give the tenants names that set them apart from it",
-    )
+def _excess(table: object) -> Finding:
+    return Finding(str(table), "the filter takes it, and it is no tenant's", _NARROW)
 
 
-def _ambiguous(judged: Judgement) -> list[Finding]:
+def _ambiguous(comparison: FilterComparison) -> list[Finding]:
     return [
         Finding(
             f"pattern {found.number} ({found.pattern})",
             f"found in, but not the whole of: {', '.join(found.names[:10])}; AWS does not say which of the two counts",
             "write the expression so that both readings agree, for instance with .* at its ends",
         )
-        for found in judged.ambiguous
+        for found in comparison.ambiguous
     ]
 
 
 def _of_others(patterns: tuple[Pattern, ...], database: str) -> list[Pattern]:
     """Return the patterns that include tables of another database: the catalogue does not show what they take."""
-    return [pattern for pattern in patterns if pattern.database != database and pattern.keyword.value == "include"]
+    return [pattern for pattern in patterns if pattern.database != database and pattern.include]
 
 
 def _elsewhere(pattern: Pattern, database: str) -> Finding:

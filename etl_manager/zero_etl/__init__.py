@@ -1,4 +1,4 @@
-"""The data filter of a zero-ETL integration: compiled from wanted tables, evaluated, judged.
+"""The data filter of a zero-ETL integration: its grammar, what it takes of a catalogue, and the filter of wanted tables.
 
 Pure: it knows names and the grammar of the filter, neither AWS nor a database.
 """
@@ -6,22 +6,20 @@ Pure: it knows names and the grammar of the filter, neither AWS nor a database.
 from __future__ import annotations
 
 from etl_manager.zero_etl.compile import CompiledFilter, compile_filter
-from etl_manager.zero_etl.evaluate import Ambiguity, Catalogue, Reading, Table
-from etl_manager.zero_etl.grammar import parse, render
-from etl_manager.zero_etl.judge import Judgement, judge_filter
-from etl_manager.zero_etl.pattern import FilterError, Pattern
+from etl_manager.zero_etl.evaluate import Ambiguity, Catalogue, FilterComparison, RegexSemantics, Table, compare_filter
+from etl_manager.zero_etl.filter import FilterError, Pattern, parse, render
 
 __all__ = [
     "Ambiguity",
     "Catalogue",
     "CompiledFilter",
+    "FilterComparison",
     "FilterError",
-    "Judgement",
     "Pattern",
-    "Reading",
+    "RegexSemantics",
     "Table",
+    "compare_filter",
     "compile_filter",
-    "judge_filter",
     "parse",
     "render",
 ]

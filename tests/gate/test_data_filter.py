@@ -8,7 +8,7 @@ from typing import cast
 
 import pytest
 
-from etl_manager.gate.catalogue import Catalogue
+from etl_manager.gate.catalogue import Catalogue, Shape
 from etl_manager.gate.data_filter import LATER, examine
 from tests.gate.conftest import Environment, unmet
 
@@ -74,3 +74,19 @@ def test_foreign_tables_do_not_change_the_compiled_filter(environment):
     found = environment.prove()
     assert found["data-filter-ready"].status == "passed"
     assert "no other of the 5 tables" in found["data-filter-ready"].detail
+
+
+def test_tenants_that_no_filter_can_tell_from_others_are_told(environment):
+    """Where no exact filter is found there is none to give; the tables in the way are named, the tenants' still held to the rules."""
+    names = [f"tenant_{number:03d}" for number in range(1000)]
+    tenants = tuple(name for number, name in enumerate(names) if number % 7)
+    table = Shape(relkind="r", persistence="p", primary_key=("user_id",), columns=())
+    tables = {(name, "users"): table for name in names}
+    catalogue = Catalogue(server_version="16", settings={}, encodings={}, tables=tables, partitions={})
+    found = examine(replace(environment.run.config, tenants=tenants), catalogue)
+    assert found.text is None
+    assert {schema for schema, _ in found.taken} == set(tenants)
+    [finding] = found.findings
+    assert finding.subject == "data filter"
+    assert "and leaves out multitenant_analytics.tenant_0" in finding.problem
+    assert "Move or rename those tables" in finding.remedy

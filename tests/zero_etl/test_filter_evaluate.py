@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from etl_manager.zero_etl import Catalogue, Reading, Table, parse
+from etl_manager.zero_etl import Catalogue, RegexSemantics, Table, parse
 
 BOOKS = [
     ("books", "mystery", "stephen_king"),
@@ -92,7 +92,7 @@ def test_the_last_pattern_that_matches_wins():
 def test_names_are_matched_whole_and_in_their_case():
     """A name matches neither a longer name nor the same one in another case."""
     catalogue = Catalogue([("d", "tenant", "t"), ("d", "tenant_a", "t"), ("d", "Tenant", "t")])
-    for reading in Reading:
+    for reading in RegexSemantics:
         assert names(catalogue.taken(parse("include: d.tenant.t"), reading)) == {"d.tenant.t"}
 
 
@@ -100,8 +100,8 @@ def test_readings_differ_on_a_name_that_only_contains_the_expression():
     """Whole-name match leaves mytenant_a out, unanchored find takes it, and the pattern is flagged with that name."""
     catalogue = Catalogue([("d", "tenant_a", "users"), ("d", "mytenant_a", "users"), ("e", "mytenant_b", "users")])
     patterns = parse("include: d.tenant_a.users, include: d./tenant_.*/.users")
-    assert names(catalogue.taken(patterns, Reading.WHOLE)) == {"d.tenant_a.users"}
-    assert names(catalogue.taken(patterns, Reading.FIND)) == {"d.tenant_a.users", "d.mytenant_a.users"}
+    assert names(catalogue.taken(patterns, RegexSemantics.FULL_MATCH)) == {"d.tenant_a.users"}
+    assert names(catalogue.taken(patterns, RegexSemantics.SEARCH)) == {"d.tenant_a.users", "d.mytenant_a.users"}
     (ambiguity,) = catalogue.ambiguities(patterns)
     assert (ambiguity.number, ambiguity.names) == (2, ("mytenant_a",))
 
@@ -126,7 +126,7 @@ def test_no_flag_where_the_catalogue_shows_no_difference(expression):
 def test_a_dot_is_no_line_terminator(name):
     r"""As in Java, a dot matches none of the five; ``\W`` does."""
     catalogue = Catalogue([("d", name, "t")])
-    assert catalogue.taken(parse("include: d./a.b/.t"), Reading.FIND) == set()
+    assert catalogue.taken(parse("include: d./a.b/.t"), RegexSemantics.SEARCH) == set()
     assert catalogue.taken(parse(r"include: d./a\Wb/.t")) == {Table("d", name, "t")}
 
 
