@@ -13,7 +13,7 @@ from etl_manager.gate.verdict import Verdict
 from etl_manager.opening import open_run
 from etl_manager.progress import Silence
 from etl_manager.targets import TargetOptions, open_target
-from etl_manager.zero_etl import judge_filter
+from etl_manager.zero_etl import compare_filter
 
 _SHOWN = 10
 
@@ -28,7 +28,7 @@ def newcomers(verdict: Verdict, look: Callable[[], Catalogue]) -> Iterator[str]:
         yield f"whether its filter takes schemas that were made since cannot be seen: {error.what.splitlines()[0]}"
         return
     wanted = [(tenant, "users") for tenant in verdict.tenants]
-    judged = judge_filter(verdict.data_filter, verdict.database, wanted, tables)
+    judged = compare_filter(verdict.data_filter, verdict.database, wanted, tables)
     if judged.excess:
         more = f" and {len(judged.excess) - _SHOWN} more" if len(judged.excess) > _SHOWN else ""
         named = ", ".join(f"{table.schema}.{table.table}" for table in judged.excess[:_SHOWN])
