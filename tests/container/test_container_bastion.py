@@ -8,7 +8,8 @@ from contextlib import contextmanager
 import pytest
 
 from etl_manager.errors import EnvironmentTrouble, WorkspaceError
-from etl_manager.network import Address, reached
+from etl_manager.targets.container_network import addresses
+from tests.container.reach import Address, reachable
 from tests.container.rig import Bastion
 
 
@@ -110,18 +111,24 @@ def test_the_operators_network_alone_is_no_way_in(bastion):
     assert "password" not in status["StandardErrorContent"]
 
 
+def every_address(bastion: Bastion) -> list[Address]:
+    """The cluster's name, and the database's address in every network it is in, as they are now."""
+    target = bastion.target
+    return [Address(host, target.port) for host in (target.host, *addresses(target.postgres).values())]
+
+
 def test_operator_reaches_no_address_of_the_database_until_the_networks_are_joined(bastion):
     """Neither name nor number answers this machine; put into the operator's network, the database answers there."""
     target = bastion.target
-    closed = target.separation().addresses
+    closed = every_address(bastion)
     assert Address(target.host, 5432) in closed
     assert len(closed) == 2
-    assert reached(closed) == []
+    assert reachable(closed) == []
     operator = target._engine.client.networks.get(target._machines.name("operator"))
     operator.connect(target.postgres)
     try:
-        joined = target.separation().addresses
-        assert reached(joined) == [address for address in joined if address not in closed]
+        joined = every_address(bastion)
+        assert reachable(joined) == [address for address in joined if address not in closed]
     finally:
         operator.disconnect(target.postgres)
 

@@ -19,7 +19,6 @@ from etl_manager.bastion.calls import Waiting
 from etl_manager.config import Config
 from etl_manager.emulator import EmulatedAws, SandboxHost
 from etl_manager.errors import ProvisioningError
-from etl_manager.network import Separation
 from etl_manager.opening import open_run
 from etl_manager.provisioning import Run
 from etl_manager.targets import TargetOptions, front
@@ -65,10 +64,6 @@ class Account:
     def witness_conninfo(self, database: str) -> str | None:
         """Return how the second witness connects."""
         return self.postgres.conninfo(database)
-
-    def separation(self) -> Separation:
-        """Return that nothing is between."""
-        return Separation(absent="these tests")
 
     def close(self) -> None:
         """Stop it."""
