@@ -3,38 +3,21 @@
 from __future__ import annotations
 
 import argparse
-import shlex
-import signal
-import threading
 from pathlib import Path
 from urllib.parse import quote
 
 from etl_manager.targets import TargetOptions
 from etl_manager.targets.local import LocalTarget
+from ssm_emulator import cli
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the service's options to *parser*."""
-    from etl_manager.emulator.schedule import known
-
-    parser.add_argument("--port", type=int, default=0, help="where the emulated AWS listens (default: a free port)")
+    cli.add_arguments(parser)
     parser.add_argument(
         "--state", type=Path, default=Path(".local"), metavar="DIR", help="where state is kept (default: .local)"
     )
-    parser.add_argument("--region", default="us-east-1", help="the region it plays (default: %(default)s)")
-    parser.add_argument(
-        "--latency", type=float, default=0.0, metavar="SECONDS", help="delivery delay of each SSM command"
-    )
-    parser.add_argument(
-        "--fault",
-        action="append",
-        default=[],
-        metavar="NAME[=VALUE][@N]",
-        help="what is to go wrong, repeatable; @N only at the Nth command or call",
-    )
     parser.add_argument("--reset-local", action="store_true", help="forget the state first")
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.epilog = "faults:\n" + "\n".join(f"  {name:20}{what}" for name, what in known().items())
 
 
 def run(namespace: argparse.Namespace) -> int:
@@ -44,10 +27,7 @@ def run(namespace: argparse.Namespace) -> int:
         TargetError: When it cannot be started or is in use.
         ConfigError: When a fault is not known.
     """
-    ended = threading.Event()
-    for sign in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        if sign != signal.SIGHUP or signal.getsignal(sign) != signal.SIG_IGN:  # nohup keeps its meaning
-            signal.signal(sign, lambda *_: ended.set())
+    ended = cli.end_signal()
     target = LocalTarget(
         TargetOptions(
             region=namespace.region,
@@ -59,27 +39,19 @@ def run(namespace: argparse.Namespace) -> int:
         )
     )
     try:
-        for line in [*exports(target), "ready"]:
-            print(line, flush=True)  # noqa: T201  # the interface of this command
+        cli.announce(variables(target))
         ended.wait()
     finally:
         target.close()
     return 0
 
 
-def exports(target: LocalTarget) -> list[str]:
-    """Return the lines that point the AWS tools and psql at *target*; they hold its secrets."""
+def variables(target: LocalTarget) -> dict[str, str]:
+    """Return what points the AWS tools and psql at *target*; it holds its secrets."""
     aws, postgres = target.aws, target.postgres
     assert aws is not None, "an open target"  # noqa: S101
     url = (
         f"postgresql://{quote(postgres.user, safe='')}:{quote(postgres.password, safe='')}"
         f"@{postgres.host}:{postgres.port}/postgres"
     )
-    values = {
-        "AWS_ENDPOINT_URL": aws.endpoint_url,
-        "AWS_ACCESS_KEY_ID": aws.access_key_id,
-        "AWS_SECRET_ACCESS_KEY": aws.secret_access_key,
-        "AWS_DEFAULT_REGION": aws.region,
-        "DATABASE_URL": url,
-    }
-    return [f"export {name}={shlex.quote(value)}" for name, value in values.items()]
+    return {**aws.environment, "DATABASE_URL": url}
