@@ -51,6 +51,7 @@ class SsmEmulator:
         port: Where to listen on 127.0.0.1; 0 takes a free one.
         latency: Seconds from SendCommand to the start of the command.
         faults: What is to go wrong, see `ssm_emulator.faults`.
+        tags: By instance id, what EC2 shows for them.
 
     Attributes:
         instance_id: The id of the first host, which often is the only one.
@@ -72,6 +73,7 @@ class SsmEmulator:
         port: int = 0,
         latency: float = 0.0,
         faults: Iterable[str | CallFault] = (),
+        tags: Mapping[str, Mapping[str, str]] | None = None,
     ) -> None:
         self.region = region
         self.account = str(next(_accounts))
@@ -81,6 +83,7 @@ class SsmEmulator:
         self.agents = {each: Agent(host, region=region, latency=latency) for each, host in hosts.items()}
         self.instance_id = next(iter(self.agents), "")
         self._port = port
+        self._tags = tags or {}
         self._run_command = RunCommandApi(self.agents, account=self.account, faults=FaultInjector())
         self.set_faults(faults)
         self._instances_lock = threading.Lock()
@@ -216,7 +219,7 @@ class SsmEmulator:
         with self._instances_lock:
             if not self._instances_added:
                 for instance_id in self.agents:
-                    compat.add_instance(self.account, self.region, instance_id)
+                    compat.add_instance(self.account, self.region, instance_id, self._tags.get(instance_id, {}))
                 self._instances_added = True
 
 

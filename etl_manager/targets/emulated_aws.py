@@ -58,8 +58,10 @@ def start(bastion: Host, cluster: Cluster, options: TargetOptions) -> SsmEmulato
     Raises:
         TargetError: When the port is taken.
     """
+    instance_id = options.instance_id or DEFAULT_INSTANCE
     aws = SsmEmulator(
-        {options.instance_id or DEFAULT_INSTANCE: bastion},
+        {instance_id: bastion},
+        tags={instance_id: {"Name": INSTANCE_NAME}},
         region=options.region or DEFAULT_REGION,
         port=options.port,
         latency=options.latency,
@@ -83,10 +85,12 @@ def client(aws: SsmEmulator, service: str, attempts: int | None) -> Any:
 
 
 def seed(aws: SsmEmulator, cluster: Cluster) -> None:
-    """Put into the account what Phase 1 leaves: cluster, secret, the bastion's name, and the two stacks.
+    """Put into the account what Phase 1 leaves beside the bastion: cluster, secret, and the two stacks.
 
     The stacks hold outputs only: moto's CloudFormation cannot make a cluster or a secret, so they are made beside it.
     """
+    from ssm_emulator.compat import backend
+
     secret = {
         "username": cluster.user,
         "password": cluster.password,
@@ -96,17 +100,22 @@ def seed(aws: SsmEmulator, cluster: Cluster) -> None:
         "dbClusterIdentifier": CLUSTER,
     }  # the attached form (AWS: reference_secret_json_structure)
     aws.client("secretsmanager").create_secret(Name=SECRET, SecretString=json.dumps(secret))
-    made = aws.client("rds").create_db_cluster(
-        DBClusterIdentifier=CLUSTER,
-        Engine="aurora-postgresql",
-        EngineVersion="16.6",
-        Port=cluster.port,
-        MasterUsername=cluster.user,
-        MasterUserPassword=cluster.password,
+    made = backend("rds", aws.account, aws.region).create_db_cluster(
+        {
+            "db_cluster_identifier": CLUSTER,
+            "engine": "aurora-postgresql",
+            "engine_version": "16.6",
+            "port": cluster.port,
+            "master_username": cluster.user,
+            "master_user_password": cluster.password,
+        }
     )
-    aws.client("ec2").create_tags(Resources=[aws.instance_id], Tags=[{"Key": "Name", "Value": INSTANCE_NAME}])
-    endpoint, arn = f"{cluster.host}:{cluster.port}", made["DBCluster"]["DBClusterArn"]
-    add_stack(aws, CLUSTER_STACK, {"DBClusterEndpoint": endpoint, "DBSecretName": SECRET, "DBClusterArn": arn})
+    outputs = {
+        "DBClusterEndpoint": f"{cluster.host}:{cluster.port}",
+        "DBSecretName": SECRET,
+        "DBClusterArn": made.db_cluster_arn,
+    }
+    add_stack(aws, CLUSTER_STACK, outputs)
     add_stack(aws, HOST_STACK, {INSTANCE_OUTPUT: aws.instance_id})
 
 

@@ -54,7 +54,7 @@ def fleets(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., F
     def start(*faults: str) -> Fleet:
         root = tmp_path_factory.mktemp("fleet")
         hosts = {each: SandboxHost(root / each) for each in (ONE, TWO)}
-        started.append(SsmEmulator(hosts, faults=faults).start())
+        started.append(SsmEmulator(hosts, faults=faults, tags={ONE: {"Name": "bastion"}}).start())
         return Fleet(started[-1], root)
 
     yield start
@@ -160,7 +160,7 @@ def test_faults_may_change_while_it_runs(fleets):
 
 
 def test_ec2_knows_the_instances(fleet):
-    """DescribeInstances has them by their own ids, running; tags can be put on them and looked for."""
+    """DescribeInstances has them by their own ids, running, with their tags; more can be put on them."""
     ec2 = fleet.client("ec2")
     ec2.create_tags(Resources=[TWO], Tags=[{"Key": "Name", "Value": "worker"}])
 
@@ -170,6 +170,7 @@ def test_ec2_knows_the_instances(fleet):
 
     assert ids({"Name": "instance-state-name", "Values": ["running"]}) == {ONE, TWO}
     assert ids({"Name": "tag:Name", "Values": ["worker"]}) == {TWO}
+    assert ids({"Name": "tag:Name", "Values": ["bastion"]}) == {ONE}
 
 
 def test_scripts_that_start_at_the_same_moment(tmp_path):

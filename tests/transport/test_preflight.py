@@ -108,6 +108,7 @@ def test_secret_that_may_not_be_read_is_told_beside_the_rest(account):
 def test_known_message_comes_first_where_several_things_are_missing(account):
     """In another region there is neither stack nor bastion."""
     bastion = account()
+    bastion.client("ec2").describe_instances()  # the instance is in the region it was started in
     other = dataclasses.replace(bastion, region="eu-west-3")
     other.aws.region = "eu-west-3"
     error, shown = found(other)

@@ -158,7 +158,8 @@ def depot(account):
 
 
 def objects(account: Account) -> int:
-    """Return how many objects the bucket holds."""
+    """Return how many objects the bucket holds, once no fault meets who asks."""
+    account.aws.set_faults([])
     return account.client("s3").list_objects_v2(Bucket=bucket(account))["KeyCount"]
 
 
