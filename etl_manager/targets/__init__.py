@@ -66,7 +66,7 @@ class TargetOptions:
         progress: Told what takes long, and what was left.
         port: Where the emulated AWS listens; 0 takes a free one.
         latency: Seconds from SendCommand to the start of the command, emulated.
-        faults: What is to go wrong, emulated: see `etl_manager.emulator.schedule`.
+        faults: What is to go wrong, emulated: see `ssm_emulator.faults`.
     """
 
     region: str | None = None

@@ -7,18 +7,16 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from etl_manager.emulator import EmulatedAws
-from etl_manager.emulator.container_host import ContainerHost
-from etl_manager.emulator.moto_account import CLUSTER
-from etl_manager.emulator.schedule import Schedule
 from etl_manager.errors import TargetError
-from etl_manager.targets import DEFAULT_REGION, TargetOptions, front
+from etl_manager.targets import DEFAULT_REGION, TargetOptions, emulated_aws
 from etl_manager.targets.container_engine import Engine
 from etl_manager.targets.container_images import Images
 from etl_manager.targets.container_machines import ADDRESS, PORT, USER, Machines
 from etl_manager.targets.container_network import addresses
 from etl_manager.targets.container_postgres import password_of, wait_for
+from etl_manager.targets.emulated_aws import CLUSTER
 from etl_manager.targets.state_lock import lock_state
+from ssm_emulator import ContainerHost, SsmEmulator
 
 
 class ContainerTarget:
@@ -44,13 +42,13 @@ class ContainerTarget:
     port = PORT
 
     def __init__(self, options: TargetOptions) -> None:
-        Schedule(options.faults)  # a wrong one is told before anything starts
+        emulated_aws.check_faults(options.faults)
         self.region = options.region or DEFAULT_REGION
         self.host = f"{CLUSTER}.cluster-emulated.{self.region}.internal"
         self.user = options.master_username
         self.password = ""
         self.endpoint_url: str | None = None
-        self.aws: EmulatedAws | None = None
+        self.aws: SsmEmulator | None = None
         self.postgres: Any = None
         self.bastion: Any = None
         self._options = options
@@ -70,7 +68,7 @@ class ContainerTarget:
         """Return a boto3 client of *service* that talks to this target only, whatever the environment says."""
         if self.aws is None:
             raise TargetError("the container target is closed")
-        return front.client(self.aws, service, attempts)
+        return emulated_aws.client(self.aws, service, attempts)
 
     def witness_conninfo(self, database: str) -> str | None:  # noqa: ARG002
         """Return None: the database is out of reach from here, which is what this target is for."""
@@ -96,7 +94,7 @@ class ContainerTarget:
             atexit.unregister(self.close)
 
     def _start(self, state: Path) -> None:
-        loading = front.load()  # while the containers start
+        loading = emulated_aws.load()  # while the containers start
         status = self._options.progress.status
         self._engine = engine = Engine.find()
         images = Images(engine, status)
@@ -109,7 +107,7 @@ class ContainerTarget:
         self.password = password_of(self.postgres)
         wait_for(self.postgres)
         loading.join()
-        self.aws = front.start(ContainerHost(engine.client, self.bastion.id), self, self._options)
+        self.aws = emulated_aws.start(ContainerHost(engine.client, self.bastion.id), self, self._options)
         self.endpoint_url = self.aws.endpoint_url
         self._keep = self._options.keep
 

@@ -10,13 +10,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from etl_manager.emulator import EmulatedAws, SandboxHost
-from etl_manager.emulator.schedule import Schedule
 from etl_manager.errors import TargetError
-from etl_manager.targets import DEFAULT_REGION, TargetOptions, front
+from etl_manager.targets import DEFAULT_REGION, TargetOptions, emulated_aws
 from etl_manager.targets.embedded_postgres import EmbeddedPostgres
 from etl_manager.targets.private_folder import private_folder, private_path
 from etl_manager.targets.state_lock import lock_state
+from ssm_emulator import SandboxHost, SsmEmulator
 
 
 class LocalTarget:
@@ -31,10 +30,10 @@ class LocalTarget:
     emulated = True
 
     def __init__(self, options: TargetOptions) -> None:
-        Schedule(options.faults)  # a wrong one is told before anything starts
+        emulated_aws.check_faults(options.faults)
         self.region = options.region or DEFAULT_REGION
         self.endpoint_url: str | None = None
-        self.aws: EmulatedAws | None = None
+        self.aws: SsmEmulator | None = None
         state = options.state.absolute()
         self._lock = lock_state(state)
         self.postgres = EmbeddedPostgres(state / "postgres", user=options.master_username)
@@ -56,7 +55,7 @@ class LocalTarget:
         """Return a boto3 client of *service* that talks to this target only, whatever the environment says."""
         if self.aws is None:
             raise TargetError("the local target is closed")
-        return front.client(self.aws, service, attempts)
+        return emulated_aws.client(self.aws, service, attempts)
 
     def witness_conninfo(self, database: str) -> str | None:
         """Return the superuser's connection string for *database*."""
@@ -72,16 +71,16 @@ class LocalTarget:
         atexit.unregister(self.close)
 
     def _start(self, state: Path, options: TargetOptions) -> None:
-        loading = front.load()  # while the server starts
+        loading = emulated_aws.load()  # while the server starts
         # In a thread, so that Ctrl-C does not come between the server's start and our knowing of it.
         with ThreadPoolExecutor(1) as thread:
             thread.submit(self.postgres.start).result()
         root = state / "bastion"
         if not re.fullmatch(r"[\w./-]+", str(root)):
             root = private_folder(root, "bastion")
-        bastion = SandboxHost(root, self.postgres.bin_dir)
+        bastion = SandboxHost(root, [self.postgres.bin_dir / "psql"])
         loading.join()
-        self.aws = front.start(bastion, self.postgres, options)
+        self.aws = emulated_aws.start(bastion, self.postgres, options)
         self.endpoint_url = self.aws.endpoint_url
 
 

@@ -29,7 +29,9 @@ _XML_FIELD = re.compile(r"<(SecretAccessKey|SessionToken)>([^<]+)</")
 
 
 def watch(session: Any) -> Any:
-    """Return the botocore *session* with its secrets registered for redaction, and those of every client it makes.
+    """Return the botocore *session*, or a client's events, with its secrets registered for redaction.
+
+    A session hands that on to every client it makes.
 
     That holds for the clients too that botocore makes for itself, to renew credentials by STS or IAM Identity Center.
     """

@@ -20,6 +20,7 @@ from psycopg import sql
 
 from etl_manager.targets.embedded_postgres import EmbeddedPostgres
 from etl_manager.targets.local import LocalTarget
+from ssm_emulator import SandboxHost
 
 ROOT = Path(__file__).parents[2]
 DATABASE = "multitenant_analytics"
@@ -133,7 +134,7 @@ class Project:
             shutil.copytree(ROOT / name, self.path / name)
         for name in ("config.json", "conftest.py", "pytest.ini"):
             shutil.copy(ROOT / name, self.path / name)
-        for name in ("etl_manager", "steps"):
+        for name in ("etl_manager", "ssm_emulator", "steps"):
             (self.path / name).symlink_to(ROOT / name)
 
     @property
@@ -230,7 +231,9 @@ class Cloud(Cluster):
     def tmp(self) -> Path:
         """What stands for /tmp on the bastion."""
         assert self.target.aws is not None
-        return Path(self.target.aws._agent.host._tmp)
+        host = self.target.aws.agents[self.target.aws.instance_id].host
+        assert isinstance(host, SandboxHost)
+        return host.path("/tmp")
 
     def commands(self) -> list[dict[str, Any]]:
         """Return every command AWS was ever sent, the oldest first."""

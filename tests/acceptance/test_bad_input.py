@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from etl_manager.emulator.moto_account import SECRET
+from etl_manager.targets.emulated_aws import SECRET
 from tests.acceptance.rig import Cloud, Outcome, Project
 
 

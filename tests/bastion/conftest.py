@@ -15,9 +15,10 @@ from etl_manager.bastion.archive import Archive, build
 from etl_manager.bastion.handover import Credentials
 from etl_manager.bastion.host import Bastion, Connection
 from etl_manager.bastion.ssm import RunCommand
-from etl_manager.emulator import EmulatedAws, SandboxHost
 from etl_manager.targets.calls import client_config
+from etl_manager.targets.emulated_aws import DEFAULT_INSTANCE
 from etl_manager.targets.postgres_binaries import programs
+from ssm_emulator import SandboxHost, SsmEmulator
 
 REGION = "eu-west-1"
 PHASES = ("database", "schema", "data", "verification")
@@ -66,7 +67,7 @@ def project(tmp_path: Path) -> Project:
 class Host:
     """The emulated AWS with its one bastion, from both sides."""
 
-    aws: EmulatedAws
+    aws: SsmEmulator
     root: Path
     client: Any
     told: list[str] = field(default_factory=list)
@@ -99,16 +100,16 @@ class Host:
 
 
 @pytest.fixture(scope="module")
-def _aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[EmulatedAws, Path]]:
+def _aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[SsmEmulator, Path]]:
     root = tmp_path_factory.mktemp("bastion")
-    aws = EmulatedAws(SandboxHost(root, programs(16, None)), region=REGION)
+    aws = SsmEmulator({DEFAULT_INSTANCE: SandboxHost(root, [programs(16, None) / "psql"])}, region=REGION)
     aws.start()
     yield aws, root
     aws.stop()
 
 
 @pytest.fixture
-def host(_aws: tuple[EmulatedAws, Path]) -> Iterator[Host]:
+def host(_aws: tuple[SsmEmulator, Path]) -> Iterator[Host]:
     """A bastion on which nothing is left of another test."""
     import boto3
 

@@ -97,7 +97,7 @@ def make_project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[
 
     def make() -> Path:
         project = tmp_path_factory.mktemp("project") / "a clone"
-        for name in ("etl_manager", "scripts", "sql"):
+        for name in ("etl_manager", "ssm_emulator", "scripts", "sql"):
             shutil.copytree(ROOT / name, project / name, ignore=shutil.ignore_patterns("__pycache__"))
         for name in ("2-etl-manager.sh", "config.json"):
             shutil.copy2(ROOT / name, project / name)

@@ -15,14 +15,14 @@ import pytest
 from etl_manager import config
 from etl_manager.config import Config
 from etl_manager.discovery import Found, Preflight, discover
-from etl_manager.emulator import EmulatedAws, SandboxHost
 from etl_manager.errors import DiscoveryError, ProvisioningError
 from etl_manager.opening import open_bastion
 from etl_manager.progress import Silence
 from etl_manager.redaction import redact
 from etl_manager.targets import Target
 from etl_manager.targets.calls import client_config
-from etl_manager.targets.postgres_binaries import programs
+from etl_manager.targets.emulated_aws import DEFAULT_INSTANCE
+from ssm_emulator import SandboxHost, SsmEmulator
 
 ROOT = Path(__file__).parents[2]
 REGION = "us-east-1"
@@ -34,7 +34,7 @@ NO_ENDPOINT = "[ERROR] Could not retrieve Aurora endpoint from CloudFormation"
 class Account:
     """An account that holds nothing but a bastion whose agent is online."""
 
-    aws: EmulatedAws
+    aws: SsmEmulator
     config: Config
 
     def client(self, service: str, **_: object) -> Any:
@@ -85,7 +85,7 @@ class Account:
 
 @pytest.fixture
 def account(tmp_path: Path) -> Iterator[Account]:
-    aws = EmulatedAws(SandboxHost(tmp_path / "bastion", programs(16, None)), region=REGION)
+    aws = SsmEmulator({DEFAULT_INSTANCE: SandboxHost(tmp_path / "bastion")}, region=REGION)
     aws.start()
     yield Account(aws, config.load(ROOT / "config.json", ROOT))
     aws.stop()
@@ -425,7 +425,7 @@ def test_configured_secret_decides_between_two_of_the_stack(account):
 def test_agent_that_is_not_connected_is_told_before_anything_is_sent(account):
     """ConnectionLost is told with the instance and what its role needs."""
     account.usual()
-    account.aws._agent.online = False
+    account.aws.agents[account.aws.instance_id].online = False
     told = account.trouble()
     for part in (
         "The SSM agent of the bastion is not online: ConnectionLost",

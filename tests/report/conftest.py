@@ -18,7 +18,6 @@ from urllib.parse import quote
 import pytest
 
 from etl_manager.bastion.script import RUNTIME_PREFIX
-from etl_manager.emulator.schedule import Schedule
 from etl_manager.report.rendering import render
 from etl_manager.targets import TargetOptions
 from etl_manager.targets.local import LocalTarget
@@ -147,13 +146,13 @@ def troubles(
     folder = tmp_path_factory.mktemp("troubles")
     kept = {}
 
-    aws._agent.online = False
+    aws.agents[aws.instance_id].online = False
     kept["agent offline"] = run(suite, folder / "offline", "-l", "--tb=long")
-    aws._agent.online = True
+    aws.agents[aws.instance_id].online = True
 
-    aws._ssm._faults = Schedule(["undeliverable@2"])
+    aws.set_faults(["undeliverable@2"])
     kept["command never delivered"] = run(suite, folder / "undelivered")
-    aws._ssm._faults = Schedule()
+    aws.set_faults([])
 
     secrets = cloud.target.client("secretsmanager")
     [name] = [item["Name"] for item in secrets.list_secrets()["SecretList"]]

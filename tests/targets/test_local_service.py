@@ -12,7 +12,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from etl_manager.emulator.server import DEFAULT_INSTANCE
+from etl_manager.targets.emulated_aws import DEFAULT_INSTANCE
 
 
 def state_of(service) -> Path:

@@ -26,12 +26,13 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from etl_manager.emulator import EmulatedAws, SandboxHost, moto_account
+from etl_manager.targets import emulated_aws
 from etl_manager.targets.postgres_binaries import server_account
+from ssm_emulator import SandboxHost, SsmEmulator
 
 ROOT = Path(__file__).parents[2]
 REGION = "eu-central-1"
-RIGHT_STACK, WRONG_STACK = moto_account.CLUSTER_STACK, "ByAddress"
+RIGHT_STACK, WRONG_STACK = emulated_aws.CLUSTER_STACK, "ByAddress"
 """One stack names the cluster as its certificate does, the other by an address that is not in it."""
 
 
@@ -92,6 +93,8 @@ class Cluster:
     port: int
     password: str
     ca: Path
+    host: str = "localhost"
+    user: str = "postgres"
 
     def connect(self, database: str = "postgres", **words: Any) -> psycopg.Connection[tuple[Any, ...]]:
         """Open a superuser's connection."""
@@ -163,7 +166,7 @@ class Environment:
     """A project, and an AWS that knows the cluster."""
 
     project: Path
-    aws: EmulatedAws
+    aws: SsmEmulator
     cluster: Cluster
     root: Path
 
@@ -225,31 +228,17 @@ def environment(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> I
     """The suite, its bastion with Debian's psql, and the cluster in CloudFormation by name and by address."""
     root = tmp_path_factory.mktemp("bastion")
     project = tmp_path_factory.mktemp("project")
-    for name in ("etl_manager", "scripts", "sql", "steps", "features"):
+    for name in ("etl_manager", "ssm_emulator", "scripts", "sql", "steps", "features"):
         shutil.copytree(ROOT / name, project / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("conftest.py", "pytest.ini"):
         shutil.copy2(ROOT / name, project)
-    aws = EmulatedAws(SandboxHost(root, cluster.bin_dir), region=REGION)
+    aws = SsmEmulator({emulated_aws.DEFAULT_INSTANCE: SandboxHost(root, [cluster.bin_dir / "psql"])}, region=REGION)
     aws.start()
     found = Environment(project, aws, cluster, root)
     try:
-        moto_account.furnish(
-            account=aws.account,
-            region=REGION,
-            instance_id=aws.instance_id,
-            host="localhost",
-            port=cluster.port,
-            username="postgres",
-            password=cluster.password,
-        )
-        body = {
-            "Resources": {"Topic": {"Type": "AWS::SNS::Topic"}},
-            "Outputs": {
-                "DBClusterEndpoint": {"Value": f"127.0.0.1:{cluster.port}"},
-                "DBSecretName": {"Value": moto_account.SECRET},
-            },
-        }
-        found.client("cloudformation").create_stack(StackName=WRONG_STACK, TemplateBody=json.dumps(body))
+        emulated_aws.seed(aws, cluster)
+        address = {"DBClusterEndpoint": f"127.0.0.1:{cluster.port}", "DBSecretName": emulated_aws.SECRET}
+        emulated_aws.add_stack(aws, WRONG_STACK, address)
         yield found
     finally:
         aws.stop()

@@ -17,12 +17,12 @@ from psycopg import sql
 from etl_manager import config as configuration
 from etl_manager.bastion.calls import Waiting
 from etl_manager.config import Config
-from etl_manager.emulator import EmulatedAws, SandboxHost
 from etl_manager.errors import ProvisioningError
 from etl_manager.opening import open_run
 from etl_manager.provisioning import Run
-from etl_manager.targets import TargetOptions, front
+from etl_manager.targets import TargetOptions, emulated_aws
 from etl_manager.targets.embedded_postgres import EmbeddedPostgres
+from ssm_emulator import SandboxHost, SsmEmulator
 
 ROOT = Path(__file__).parents[2]
 REGION = "us-east-1"
@@ -39,7 +39,7 @@ BRIEF = Waiting(
 class Account:
     """An emulated account with a bastion of its own, as the target ``aws`` sees one."""
 
-    aws: EmulatedAws
+    aws: SsmEmulator
     host: SandboxHost
     postgres: EmbeddedPostgres
     name: str = "aws"
@@ -54,7 +54,7 @@ class Account:
 
     def client(self, service: str, *, attempts: int | None = None) -> Any:
         """Return a client that notes down what it calls."""
-        client = front.client(self.aws, service, attempts)
+        client = emulated_aws.client(self.aws, service, attempts)
         client.meta.events.register("before-call", self._note)
         return client
 
@@ -72,7 +72,7 @@ class Account:
     @property
     def tmp(self) -> Path:
         """What stands for the bastion's /tmp."""
-        return Path(self.host.mapped("/tmp"))
+        return self.host.path("/tmp")
 
     def left(self) -> list[str]:
         """Return what is in the bastion's /tmp, without the parts of names that are different each time."""
@@ -80,11 +80,11 @@ class Account:
 
     def commands(self) -> list[dict[str, Any]]:
         """Return the commands SSM was given, the oldest first; no fault meets whoever asks here."""
-        return [command.summary() for command in self.aws._ssm._commands.values()]
+        return self.aws.sent_commands()
 
     def idle(self) -> bool:
         """Say whether no command is under way."""
-        return not any(thread.is_alive() for thread in self.aws._agent._threads)
+        return self.aws.agents[self.aws.instance_id].idle
 
 
 def as_aws(account: Account) -> Account:
@@ -229,9 +229,9 @@ def accounts(folder: Path, postgres: EmbeddedPostgres) -> Iterator[Callable[...,
     opened: list[Account] = []
 
     def open_(*faults: str, root: Path | None = None, latency: float = 0.0) -> Account:
-        host = SandboxHost(root or folder / f"bastion{len(opened)}", postgres.bin_dir)
+        host = SandboxHost(root or folder / f"bastion{len(opened)}", [postgres.bin_dir / "psql"])
         options = TargetOptions(region=REGION, faults=tuple(faults), latency=latency)
-        opened.append(Account(front.start(host, postgres, options), host, postgres))
+        opened.append(Account(emulated_aws.start(host, postgres, options), host, postgres))
         return opened[-1]
 
     try:

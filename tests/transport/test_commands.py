@@ -183,7 +183,7 @@ def test_agent_that_is_away_is_told_and_one_that_comes_back_is_waited_for(channe
     """The status says that the agent is lost; when it is back in time the command has its result."""
     made = channel(waiting=Waiting(pauses=BRIEF.pauses, agent=3.0))
     seen: list[str] = []
-    agent = calm.aws._agent
+    agent = calm.aws.agents[calm.aws.instance_id]
 
     def on_status(status: str, waited: float) -> None:
         seen.append(status)

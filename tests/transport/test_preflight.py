@@ -10,12 +10,10 @@ from typing import Any
 import pytest
 
 from etl_manager.discovery import Preflight, discover
-from etl_manager.emulator import moto_account
-from etl_manager.emulator.faults import CallFault
-from etl_manager.emulator.wire import AwsError
 from etl_manager.errors import DiscoveryError, ProvisioningError, WorkspaceError
-from etl_manager.targets import TargetOptions
+from etl_manager.targets import TargetOptions, emulated_aws
 from etl_manager.targets.aws import AwsTarget
+from ssm_emulator import AwsError, CallFault
 from tests.transport import rig
 from tests.transport.rig import Account, full_run, project
 
@@ -52,7 +50,7 @@ def found(account: Account, **changes: Any) -> tuple[Any, dict[str, str]]:
 
 def stack(account: Account, name: str, **outputs: str) -> None:
     """Make another stack."""
-    moto_account._stack(account.aws.account, account.region, name, outputs)
+    emulated_aws.add_stack(account.aws, name, outputs)
 
 
 def test_table_shows_all_a_run_stands_on_and_costs_no_command(account, database):
@@ -105,8 +103,8 @@ def test_tmp_of_the_bastion_may_be_mounted_noexec(account, database, noexec):
 
 def test_secret_that_may_not_be_read_is_told_beside_the_rest(account):
     """An unreadable secret and an offline agent are two rows of the table and one error, each with what to do."""
-    bastion = account("offline")
-    bastion.aws._faults._calls.append(Refused("GetSecretValue"))
+    bastion = account()
+    bastion.aws.set_faults(["offline", Refused("GetSecretValue")])
     error, shown = found(bastion)
     assert shown["secret"].startswith("MISSING: Secrets Manager refused: AccessDeniedException")
     assert shown["bastion"] == "MISSING: The SSM agent of the bastion is not online: ConnectionLost"
@@ -119,6 +117,7 @@ def test_secret_that_may_not_be_read_is_told_beside_the_rest(account):
 def test_known_message_comes_first_where_several_things_are_missing(account):
     """In another region there is neither stack nor bastion."""
     bastion = account()
+    bastion.client("ec2").describe_instances()  # the instance is in the region it was started in
     other = dataclasses.replace(bastion, region="eu-west-3")
     other.aws.region = "eu-west-3"
     error, shown = found(other)
@@ -133,7 +132,7 @@ def test_engine_is_told_by_rds_where_aws_itself_answers(account):
     """Version, engine and status; what the policy does not allow to ask is no trouble."""
     bastion = rig.as_aws(account())
     assert found(bastion)[1]["PostgreSQL"] == "16.6 (aurora-postgresql, available)"
-    bastion.aws._faults._calls.append(Refused("DescribeDBClusters"))
+    bastion.aws.set_faults([Refused("DescribeDBClusters")])
     result, shown = found(bastion)
     assert shown["PostgreSQL"].startswith("known after the first connection (RDS refused")
     assert not isinstance(result, ProvisioningError)
@@ -142,10 +141,10 @@ def test_engine_is_told_by_rds_where_aws_itself_answers(account):
 def test_cluster_that_is_stopped_stops_the_run(account):
     """With the line that starts it."""
     bastion = rig.as_aws(account())
-    bastion.client("rds").stop_db_cluster(DBClusterIdentifier=moto_account.CLUSTER)
+    bastion.client("rds").stop_db_cluster(DBClusterIdentifier=emulated_aws.CLUSTER)
     error, shown = found(bastion)
     assert "takes no connections: it is stopped" in shown["PostgreSQL"]
-    assert f"aws rds start-db-cluster --db-cluster-identifier {moto_account.CLUSTER}" in str(error)
+    assert f"aws rds start-db-cluster --db-cluster-identifier {emulated_aws.CLUSTER}" in str(error)
 
 
 @pytest.mark.parametrize("fault", ["expired-credentials=1", "expired-credentials=3"])
@@ -213,7 +212,7 @@ def test_secret_that_rds_manages_is_used(account):
     arn = secret(bastion, "rds!cluster-0badcafe", username="owner", password="p-of-the-tests")
     endpoint, cluster = (
         "cluster.example:5433",
-        f"arn:aws:rds:us-east-1:{bastion.aws.account}:cluster:{moto_account.CLUSTER}",
+        f"arn:aws:rds:us-east-1:{bastion.aws.account}:cluster:{emulated_aws.CLUSTER}",
     )
     stack(bastion, "Named", DBClusterEndpoint=endpoint, DBSecretName="rds!cluster-0badcafe")
     result, _ = found(bastion, aurora_stack="Named")

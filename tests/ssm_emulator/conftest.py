@@ -1,27 +1,27 @@
-"""An emulated AWS on a sandbox, without a database: what Run Command's own tests need."""
+"""An emulator on a sandbox: what Run Command's own tests need."""
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
 from botocore.config import Config
 
-from etl_manager.emulator import EmulatedAws, SandboxHost
-from etl_manager.targets.postgres_binaries import programs
+from ssm_emulator import SandboxHost, SsmEmulator
 from tests.commands import Commands
 
+INSTANCE = "i-0123456789abcdef0"
 REGION = "eu-west-1"
 
 
 class Bastion(Commands):
-    """An emulated AWS and a client of its SSM."""
+    """An emulator with one instance, and a client of its SSM."""
 
-    def __init__(self, aws: EmulatedAws, root: Path) -> None:
+    def __init__(self, aws: SsmEmulator, root: Path) -> None:
         self.aws = aws
         self.root = root
         self.instance_id = aws.instance_id
@@ -29,14 +29,7 @@ class Bastion(Commands):
 
     def client(self, service: str, **config: Any) -> Any:
         """Return a boto3 client that sends every call once."""
-        return boto3.client(
-            service,
-            endpoint_url=self.aws.endpoint_url,
-            region_name=REGION,
-            aws_access_key_id=self.aws.access_key_id,
-            aws_secret_access_key=self.aws.secret_access_key,
-            config=Config(retries={"total_max_attempts": 1}, proxies={}, **config),
-        )
+        return self.aws.client(service, config=Config(retries={"total_max_attempts": 1}, **config))
 
     @staticmethod
     def alive(pid: str) -> bool:
@@ -65,18 +58,15 @@ class Bastion(Commands):
 @pytest.fixture(scope="session")
 def emulate(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Bastion]]:
     """Start emulated AWSs; all are stopped at the end."""
-    started: list[EmulatedAws] = []
+    with contextlib.ExitStack() as started:
 
-    def start(*faults: str, latency: float = 0.0) -> Bastion:
-        root = tmp_path_factory.mktemp("bastion")
-        aws = EmulatedAws(SandboxHost(root, programs(16, None)), region=REGION, latency=latency, faults=faults)
-        started.append(aws)
-        aws.start()
-        return Bastion(aws, root)
+        def start(*faults: str, latency: float = 0.0) -> Bastion:
+            root = tmp_path_factory.mktemp("bastion")
+            host = SandboxHost(root)
+            emulator = SsmEmulator({INSTANCE: host}, region=REGION, latency=latency, faults=faults)
+            return Bastion(started.enter_context(emulator), root)
 
-    yield start
-    for aws in started:
-        aws.stop()
+        yield start
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""What runs a script: the seam behind which a sandbox or a container stands."""
+"""What runs a script: the interface of a sandbox, a container, or a host of your own."""
 
 from __future__ import annotations
 
@@ -6,30 +6,30 @@ from collections.abc import Mapping
 from typing import IO, Protocol
 
 
-class MachineGoneError(OSError):
+class HostUnavailableError(OSError):
     """The machine itself is gone: nothing runs on it any more, and nothing can be started."""
 
 
-class Running(Protocol):
+class RunningProcess(Protocol):
     """A script that was started, with everything it started in its process group."""
 
     def wait(self, timeout: float) -> int | None:
         """Return its exit status, negative for a signal; None when it still runs after *timeout* seconds.
 
         Raises:
-            MachineGoneError: When the machine went away under it.
+            HostUnavailableError: When the machine went away under it.
         """
 
     def kill(self) -> None:
         """Kill the whole process group at once; harmless when it is over."""
 
 
-class BastionHost(Protocol):
+class Host(Protocol):
     """A machine that runs scripts as the SSM agent does: one file, run by ``sh``, no stdin, a process group."""
 
     def start(
         self, script: str, working_directory: str, environment: Mapping[str, str], stdout: IO[bytes], stderr: IO[bytes]
-    ) -> Running:
+    ) -> RunningProcess:
         """Start *script* with the agent's variables in *environment*.
 
         Args:
@@ -40,7 +40,7 @@ class BastionHost(Protocol):
             stderr: The same for errors.
 
         Raises:
-            MachineGoneError: When the machine is gone.
+            HostUnavailableError: When the machine is gone.
             OSError: When it cannot be started.
         """
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 from botocore.exceptions import ClientError, ConnectionClosedError
 
-from etl_manager.emulator.schedule import Schedule, known
-from etl_manager.errors import ConfigError
+from ssm_emulator.faults import FaultError, FaultInjector, fault_descriptions
 
 
 def code_of(failed) -> str:
@@ -67,11 +66,11 @@ def test_throttle_by_chance_can_be_repeated():
     """The same seed throttles the same calls, another seed others."""
 
     def course(seed: str) -> list[bool]:
-        schedule = Schedule([f"throttle=0.5/{seed}"])
+        injector = FaultInjector([f"throttle=0.5/{seed}"])
         met = []
         for _ in range(64):
             try:
-                schedule.before("SendCommand")
+                injector.before("SendCommand")
             except Exception:  # noqa: BLE001  # whichever it is
                 met.append(True)
             else:
@@ -217,9 +216,9 @@ def test_faults_add_up(emulate):
 
 def test_unknown_fault():
     """An unknown fault is one error that lists the known ones."""
-    with pytest.raises(ConfigError, match="no fault 'thunder'") as failed:
-        Schedule(["thunder=1"])
-    assert all(name in str(failed.value) for name in known())
+    with pytest.raises(FaultError, match="no fault 'thunder'") as failed:
+        FaultInjector(["thunder=1"])
+    assert all(name in str(failed.value) for name in fault_descriptions())
 
 
 @pytest.mark.parametrize(
@@ -231,6 +230,6 @@ def test_unknown_fault():
 def test_unusable_value(text):
     """A value that means nothing is an error that says what the fault does."""
     name = text.partition("=")[0].partition("@")[0]
-    with pytest.raises(ConfigError) as failed:
-        Schedule([text])
-    assert known()[name] in str(failed.value)
+    with pytest.raises(FaultError) as failed:
+        FaultInjector([text])
+    assert fault_descriptions()[name] in str(failed.value)

@@ -5,14 +5,13 @@ from __future__ import annotations
 import re
 import threading
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
-from etl_manager.emulator.agent import Agent
-from etl_manager.emulator.command import DOCUMENT, PLUGIN, Command, now
-from etl_manager.emulator.fate import Fate
-from etl_manager.emulator.schedule import Schedule
-from etl_manager.emulator.wire import AwsError
+from ssm_emulator.agent import Agent
+from ssm_emulator.command import DOCUMENT, PLUGIN, Command, Invocation, now
+from ssm_emulator.faults import CommandBehaviour, FaultInjector
+from ssm_emulator.protocol import AwsError
 
 Request = dict[str, Any]
 Answer = dict[str, Any]
@@ -24,21 +23,19 @@ _AGENT_SECONDS = range(5, 172_801)  # AGENT: anything else silently means the de
 _DOCUMENT_BYTES = 65_536  # AWS: the documented size of a document; none is documented for its parameters
 
 
-class RunCommand:
-    """Answers SSM's actions for one instance.
+class RunCommandApi:
+    """Answers SSM's actions for the instances of one account.
 
     Args:
-        agent: Who runs the commands.
-        instance_id: The bastion.
+        agents: By instance id, who runs the commands.
         account: The account's number, for AWS's error texts.
         faults: What is to go wrong.
     """
 
-    def __init__(self, agent: Agent, *, instance_id: str, account: str, faults: Schedule) -> None:
-        self._agent = agent
-        self._instance_id = instance_id
+    def __init__(self, agents: Mapping[str, Agent], *, account: str, faults: FaultInjector) -> None:
+        self.faults = faults
+        self._agents = agents
         self._account = account
-        self._faults = faults
         self._commands: dict[str, Command] = {}
         self._lock = threading.Lock()
         self.actions: dict[str, Callable[[Request], Answer]] = {
@@ -50,74 +47,107 @@ class RunCommand:
             "DescribeInstanceInformation": self.describe_instance_information,
         }
 
+    @property
+    def commands(self) -> list[Command]:
+        """Every command that was taken, the oldest first."""
+        with self._lock:
+            return list(self._commands.values())
+
     def send_command(self, request: Request) -> Answer:
         """Take a command and answer at once, as AWS does; it runs later."""
         if request.get("DocumentName") != DOCUMENT:
             raise AwsError("InvalidDocument", f"the emulated SSM has one document, {DOCUMENT}")
-        self._check_instances(request)
+        instance_ids = self._instances(request)
         parameters = _parameters(request.get("Parameters", {}))
         delivery = int(request.get("TimeoutSeconds", _DEFAULT_SECONDS))
-        asked = int("".join(parameters.get("executionTimeout", [])) or _DEFAULT_SECONDS)
-        execution = asked if asked in _AGENT_SECONDS else _DEFAULT_SECONDS
+        limit = int("".join(parameters.get("executionTimeout", [])) or _DEFAULT_SECONDS)
+        execution = limit if limit in _AGENT_SECONDS else _DEFAULT_SECONDS
         command = Command(
             command_id=str(uuid.uuid4()),
-            instance_id=self._instance_id,
             parameters=parameters,
-            comment=request.get("Comment", ""),
             delivery_seconds=delivery,
-            execution_seconds=asked,
+            execution_seconds=limit,
             requested=now(),
             request=request,
-            fate=self._faults.fate(Fate(delivery=delivery, execution=execution)),
+            behaviour=self.faults.apply(CommandBehaviour(delivery=delivery, execution=execution)),
         )
+        command.invocations.update({each: Invocation(command=command, instance_id=each) for each in instance_ids})
         with self._lock:
             self._commands[command.command_id] = command
         answer = command.summary()
-        self._agent.take(command)
+        for invocation in command.invocations.values():
+            self._agents[invocation.instance_id].take(invocation)
         return {"Command": answer}
 
     def get_command_invocation(self, request: Request) -> Answer:
-        """Return how the command stands; right after SendCommand it is not known yet."""
+        """Return how the command stands on an instance; right after SendCommand it is not known yet."""
         command = self._commands.get(request["CommandId"])
-        if command is None or not command.visible or request["InstanceId"] != command.instance_id:
+        if command is None or not command.visible or request["InstanceId"] not in command.invocations:
             raise AwsError("InvocationDoesNotExist")
         if request.get("PluginName", PLUGIN) != PLUGIN:
             raise AwsError("InvalidPluginName")
-        return command.invocation()
+        return command.invocations[request["InstanceId"]].answer()
 
     def list_commands(self, request: Request) -> Answer:
         """Return the commands, newest first, with their parameters in clear."""
-        commands, token = _page(self._matching(request), request)
+        instance, status = request.get("InstanceId"), _filters(request).get("Status")
+        matching = [
+            command
+            for command in self._newest_first(request)
+            if (instance is None or instance in command.invocations) and status in (None, command.state()[0])
+        ]
+        commands, token = _page(matching, request)
         return {"Commands": [command.summary() for command in commands], **token}
 
     def list_command_invocations(self, request: Request) -> Answer:
         """Return the invocations, newest first; one that is not known yet is not among them."""
-        visible = [command for command in self._matching(request) if command.visible]
-        commands, token = _page(visible, request)
+        instance, status = request.get("InstanceId"), _filters(request).get("Status")
+        matching = [
+            invocation
+            for command in self._newest_first(request)
+            if command.visible
+            for invocation in command.invocations.values()
+            if instance in (None, invocation.instance_id) and status in (None, invocation.status)
+        ]
+        invocations, token = _page(matching, request)
         details = bool(request.get("Details", False))
-        return {"CommandInvocations": [command.listed(details=details) for command in commands], **token}
+        return {"CommandInvocations": [each.listed(details=details) for each in invocations], **token}
 
     def cancel_command(self, request: Request) -> Answer:
-        """Cancel a command, as well as that goes (AWS: best effort)."""
+        """Cancel a command, as well as that goes (AWS: best effort); on some of its instances, or on all."""
         command = self._commands.get(request["CommandId"])
         if command is None:
             raise AwsError("InvalidCommandId")
-        if set(request.get("InstanceIds", [])) - {command.instance_id}:
+        instance_ids = request.get("InstanceIds") or list(command.invocations)
+        if set(instance_ids) - command.invocations.keys():
             raise AwsError("InvalidInstanceId")
-        command.cancel()
+        for each in instance_ids:
+            command.invocations[each].cancel()
         return {}
 
     def describe_instance_information(self, request: Request) -> Answer:
-        """Return the bastion, when it matches the filters."""
+        """Return the instances that match the filters."""
         wanted = {each["Key"]: each["Values"] for each in request.get("Filters", [])}
         legacy = {each["key"]: each["valueSet"] for each in request.get("InstanceInformationFilterList", [])}
         if wanted and legacy:
             raise AwsError("ValidationException", "Filters and InstanceInformationFilterList exclude each other")
-        if self._instance_id not in legacy.get("InstanceIds", [self._instance_id]):
+        if set(legacy.get("InstanceIds", [])) - self._agents.keys():
             raise AwsError("InvalidInstanceId")
-        node = {
-            "InstanceId": self._instance_id,
-            "PingStatus": "Online" if self._agent.online else "ConnectionLost",
+        filters = {"InstanceIds": "InstanceId", "PingStatus": "PingStatus", "PlatformTypes": "PlatformType"}
+        if unknown := (wanted | legacy).keys() - filters.keys():
+            raise AwsError("InvalidInstanceInformationFilterValue", f"the emulated SSM filters by {sorted(filters)}, not {sorted(unknown)}")  # fmt: skip
+        matching = [
+            node
+            for node in map(self._node, self._agents)
+            if all(node[filters[key]] in values for key, values in (wanted | legacy).items())
+        ]
+        nodes, token = _page(matching, request)
+        return {"InstanceInformationList": nodes, **token}
+
+    def _node(self, instance_id: str) -> Answer:
+        return {
+            "InstanceId": instance_id,
+            "PingStatus": "Online" if self._agents[instance_id].online else "ConnectionLost",
             "LastPingDateTime": now().timestamp(),
             "AgentVersion": "3.3.859.0",
             "IsLatestVersion": True,
@@ -126,42 +156,37 @@ class RunCommand:
             "PlatformVersion": "2023",
             "ResourceType": "EC2Instance",
             "IPAddress": "127.0.0.1",
-            "ComputerName": "bastion.emulated",
+            "ComputerName": f"{instance_id}.emulated",
         }
-        have = {"InstanceIds": node["InstanceId"], "PingStatus": node["PingStatus"], "PlatformTypes": "Linux"}
-        if unknown := (wanted | legacy).keys() - have.keys():
-            raise AwsError("InvalidInstanceInformationFilterValue", f"the emulated SSM filters by {sorted(have)}, not {sorted(unknown)}")  # fmt: skip
-        shown = all(have[key] in values for key, values in (wanted | legacy).items())
-        return {"InstanceInformationList": [node] if shown else []}
 
-    def _check_instances(self, request: Request) -> None:
+    def _instances(self, request: Request) -> list[str]:
+        """Return the instances a command is for, when all of them can take one."""
         targets = request.get("Targets", [])
-        ids = request.get("InstanceIds", []) + [
-            v for each in targets if each["Key"] == "InstanceIds" for v in each["Values"]
-        ]
         if any(each["Key"] != "InstanceIds" for each in targets):
             raise AwsError("InvalidTarget", "the emulated SSM knows targets by InstanceIds only")
+        ids: list[str] = [*request.get("InstanceIds", []), *(value for each in targets for value in each["Values"])]
         if len(ids) != len(set(ids)):
             raise AwsError("DuplicateInstanceId")
-        unknown = sorted(set(ids) - {self._instance_id})
-        if unknown or not ids or self._faults.offline:
+        unknown = sorted(set(ids) - self._agents.keys())
+        if unknown or not ids or self.faults.offline:
             text = f"Instances [[{', '.join(unknown or ids)}]] not in a valid state for account {self._account}"
             raise AwsError("InvalidInstanceId", text)
+        return ids
 
-    def _matching(self, request: Request) -> list[Command]:
-        wanted = {each["key"]: each["value"] for each in request.get("Filters", [])}
-        if wanted.keys() - {"Status", "DocumentName"}:
-            raise AwsError("InvalidFilterKey")
-        with self._lock:
-            commands = list(reversed(self._commands.values()))
-        return [
-            command
-            for command in commands
-            if request.get("CommandId") in (None, command.command_id)
-            and request.get("InstanceId") in (None, command.instance_id)
-            and wanted.get("Status") in (None, command.status)
-            and wanted.get("DocumentName") in (None, DOCUMENT)
-        ]
+    def _newest_first(self, request: Request) -> Iterator[Command]:
+        """Yield the commands, or the one that is asked for."""
+        if _filters(request).get("DocumentName", DOCUMENT) != DOCUMENT:
+            return
+        for command in reversed(self.commands):
+            if request.get("CommandId") in (None, command.command_id):
+                yield command
+
+
+def _filters(request: Request) -> dict[str, str]:
+    filters = {each["key"]: each["value"] for each in request.get("Filters", [])}
+    if filters.keys() - {"Status", "DocumentName"}:
+        raise AwsError("InvalidFilterKey")
+    return filters
 
 
 def _parameters(given: dict[str, list[str]]) -> dict[str, list[str]]:

@@ -168,7 +168,7 @@ def test_five_at_once(bastion):
 
 def test_execution_timeout_kills_the_whole_group(bastion, monkeypatch):
     """After executionTimeout the process group is dead: TimedOut / ExecutionTimedOut / 137, with empty outputs."""
-    monkeypatch.setattr("etl_manager.emulator.ssm._AGENT_SECONDS", range(1, 10))
+    monkeypatch.setattr("ssm_emulator.run_command._AGENT_SECONDS", range(1, 10))
     seen = bastion.run("sleep 300 & echo $! > /tmp/child; wait", executionTimeout="1")
     assert (seen["Status"], seen["StatusDetails"], seen["ResponseCode"]) == ("TimedOut", "ExecutionTimedOut", 137)
     assert (seen["StandardOutputContent"], seen["StandardErrorContent"]) == ("", "")
@@ -190,7 +190,7 @@ def test_delivery_timeout(emulate):
         "Parameters": {"commands": ["touch /tmp/ran"]},
         "TimeoutSeconds": 1,
     }
-    seen = slow.wait(slow.aws._ssm.send_command(request)["Command"]["CommandId"])
+    seen = slow.wait(slow.aws._run_command.send_command(request)["Command"]["CommandId"])
     assert (seen["Status"], seen["StatusDetails"], seen["ResponseCode"]) == ("TimedOut", "DeliveryTimedOut", -1)
     assert not (slow.root / "tmp/ran").exists()
 
@@ -209,9 +209,9 @@ def test_stop_leaves_nothing_running(emulate):
 
 def test_new_sandbox_ends_what_a_killed_run_left(emulate):
     """A sandbox that starts kills what an earlier one of the same directory left running."""
-    from etl_manager.emulator import SandboxHost
+    from ssm_emulator import SandboxHost
 
     earlier = emulate()
     left = earlier.run("sleep 300 >/dev/null 2>&1 & echo $!")["StandardOutputContent"]
-    SandboxHost(earlier.root, earlier.root / "usr/bin")
+    SandboxHost(earlier.root)
     assert earlier.eventually(lambda: not earlier.alive(left))

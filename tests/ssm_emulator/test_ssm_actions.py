@@ -122,7 +122,7 @@ def test_lists_come_in_pages(emulate):
 @pytest.mark.parametrize(
     ("request_", "code"),
     [
-        ({"InstanceIds": ["i-0123456789abcdef0"]}, "InvalidInstanceId"),
+        ({"InstanceIds": ["i-0badc0de0badc0de0"]}, "InvalidInstanceId"),
         ({"InstanceIds": []}, "InvalidInstanceId"),
         ({"DocumentName": "AWS-RunPowerShellScript"}, "InvalidDocument"),
         ({"Parameters": {}}, "InvalidParameters"),
@@ -185,13 +185,13 @@ def test_instance_information(bastion):
         Filters=[{"Key": "InstanceIds", "Values": [bastion.instance_id]}]
     )["InstanceInformationList"]
     assert [(each["InstanceId"], each["PingStatus"]) for each in listed] == [(bastion.instance_id, "Online")]
-    other = [{"Key": "InstanceIds", "Values": ["i-0123456789abcdef0"]}]
+    other = [{"Key": "InstanceIds", "Values": ["i-0badc0de0badc0de0"]}]
     assert bastion.ssm.describe_instance_information(Filters=other)["InstanceInformationList"] == []
 
 
 def test_legacy_filter_refuses_an_unknown_instance(bastion):
     """The older filter answers an unknown id with an error."""
-    legacy = [{"key": "InstanceIds", "valueSet": ["i-0123456789abcdef0"]}]
+    legacy = [{"key": "InstanceIds", "valueSet": ["i-0badc0de0badc0de0"]}]
     with pytest.raises(ClientError) as failed:
         bastion.ssm.describe_instance_information(InstanceInformationFilterList=legacy)
     assert code_of(failed) == "InvalidInstanceId"

@@ -1,9 +1,8 @@
-"""The bastion of the local target: a directory of this machine, with real bash and psql.
+"""A folder of this machine as the instance, with the machine's real programs.
 
-What is emulated about it: scripts run as the operator and not as root, the operating system is the
-operator's, and ``/tmp`` is a folder of the sandbox, as are the other places where a bastion may keep a workspace.
-For that, such a path at the start of a word of a script is rewritten before it runs; what a script prints is not
-rewritten back.
+What differs from EC2: scripts run as you and not as root, on your operating system, and ``/tmp`` is a folder of the
+sandbox, as are ``/home``, ``/opt``, ``/srv`` and ``/data``. Such a path at the start of a word of a script is
+rewritten before it runs; what a script prints is not rewritten back.
 """
 
 from __future__ import annotations
@@ -13,45 +12,50 @@ import re
 import shutil
 import signal
 import subprocess
+import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import IO
-
-from etl_manager.errors import TargetError
 
 # A word that begins with one of these: not a part of another path, nor of base64 text.
 _OWN = re.compile(r"(?:(?<![\w./~+\])}-])(?<!\$)|(?<=:-))/(?:tmp|home|opt|srv|data)(?![\w.+-])")
 _REBOOT_SECONDS = 5
 _PLAIN = re.compile(r"[\w./-]+")
+# A script whose file another thread's new process still holds open for writing is "busy" and cannot be run.
+_starting = threading.Lock()
 _ORCHESTRATION = "var/lib/amazon/ssm/{instance}/document/orchestration/{command}/awsrunShellScript"
 
 
 class SandboxHost:
-    """Runs scripts inside *root*, in their own session, without anything of the operator's environment.
+    """Runs scripts inside *root*, in their own session, with nothing of your environment.
 
     Args:
         root: The sandbox, made when it is missing; it stands unquoted in scripts, so only plain characters.
-        bin_dir: Where psql is.
+        programs: Files that scripts find first on their PATH, each by its own name.
+
+    Raises:
+        ValueError: When *root* holds characters that mean something to a shell.
     """
 
-    def __init__(self, root: Path, bin_dir: Path) -> None:
+    def __init__(self, root: Path, programs: Iterable[Path] = ()) -> None:
         self.root = root.absolute()
         if not _PLAIN.fullmatch(str(self.root)):
-            raise TargetError(f"the sandbox {self.root} has characters in its path that mean something to a shell")
+            raise ValueError(f"the sandbox {self.root} has characters in its path that mean something to a shell")
         self._programs = self.root / "usr/bin"
         self._tmp = str(self.root / "tmp")
         for folder in (self._programs, Path(self._tmp)):
             folder.mkdir(parents=True, exist_ok=True)
-        self._link("psql", bin_dir / "psql")
+        for program in programs:
+            self._link(program.name, program)
         # Amazon Linux's sh is bash in POSIX mode; Debian's is another shell.
         self._link("sh", Path(shutil.which("bash") or "/bin/bash"))
         self.reboot()  # what a killed run left behind
 
     def start(
         self, script: str, working_directory: str, environment: Mapping[str, str], stdout: IO[bytes], stderr: IO[bytes]
-    ) -> _Group:
+    ) -> _ProcessGroup:
         """Write the script where the agent writes it, and run it as the agent does (AWS: amazon-ssm-agent)."""
         folder = self.root / _ORCHESTRATION.format(
             instance=environment["AWS_SSM_INSTANCE_ID"], command=environment["SSM_COMMAND_ID"]
@@ -59,12 +63,12 @@ class SandboxHost:
         file = folder / "0.awsrunShellScript" / "_script.sh"
         file.parent.mkdir(parents=True, exist_ok=True)
         file.touch(mode=0o700)
-        file.write_bytes(self.mapped(script).encode())
-        return _Group(
-            subprocess.Popen(
+        with _starting:
+            file.write_bytes(self.map_paths(script).encode())
+            process = subprocess.Popen(
                 ["sh", "-c", str(file)],
                 executable=self._programs / "sh",
-                cwd=self.mapped(working_directory) or "/usr/bin",
+                cwd=self.map_paths(working_directory) or "/usr/bin",
                 env={**self._environment(), **environment},
                 stdin=subprocess.DEVNULL,
                 stdout=stdout,
@@ -72,21 +76,25 @@ class SandboxHost:
                 start_new_session=True,
                 umask=0o022,
             )
-        )
+        return _ProcessGroup(process)
 
     def reboot(self) -> None:
-        """Kill what scripts of this sandbox left running, until it is gone.
+        """Kill what scripts of this sandbox left running, and wait until it is gone.
 
-        Only where /proc tells whose a process is (Linux).
+        Only on Linux, where /proc says whose a process is.
         """
         deadline = time.monotonic() + _REBOOT_SECONDS
-        while (strays := list(self._strays())) and time.monotonic() < deadline:
-            for pid in strays:
+        while (leftovers := list(self._leftovers())) and time.monotonic() < deadline:
+            for pid in leftovers:
                 with suppress(ProcessLookupError, PermissionError):
                     os.kill(pid, signal.SIGKILL)
             time.sleep(0.01)
 
-    def mapped(self, text: str) -> str:
+    def path(self, name: str) -> Path:
+        """Return where the file that scripts call *name*, such as ``/tmp/result``, really is."""
+        return Path(self.map_paths(name))
+
+    def map_paths(self, text: str) -> str:
         """Return *text* with ``/tmp`` and the like pointing into the sandbox."""
         return _OWN.sub(lambda found: f"{self.root}{found[0]}", text)
 
@@ -98,7 +106,7 @@ class SandboxHost:
             "LANG": "C.UTF-8",
         }
 
-    def _strays(self) -> Iterator[int]:
+    def _leftovers(self) -> Iterator[int]:
         mark = f"TMPDIR={self._tmp}".encode()
         for folder in Path("/proc").glob("[0-9]*"):
             with suppress(OSError):
@@ -112,7 +120,7 @@ class SandboxHost:
         link.symlink_to(program)
 
 
-class _Group:
+class _ProcessGroup:
     """A started script and its process group."""
 
     def __init__(self, process: subprocess.Popen[bytes]) -> None:

@@ -1,4 +1,4 @@
-"""The bastion of the container target: a container, in which scripts run as root, with its own ``sh``, as on EC2."""
+"""A container as the instance: scripts run in it as root, with its own ``sh``, as on EC2."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import IO, Any
 
-from etl_manager.emulator.host import MachineGoneError
+from ssm_emulator.hosts.base import HostUnavailableError
 
 _FOLDER = "var/lib/amazon/ssm/{instance}/document/orchestration/{command}/awsrunShellScript/0.awsrunShellScript"
 # What the agent's service has on Amazon Linux 2023; HOME is not set.
@@ -53,14 +53,14 @@ class ContainerHost:
 
     def reboot(self) -> None:
         """Kill everything but the container's first process; files stay."""
-        with suppress(MachineGoneError):
+        with suppress(HostUnavailableError):
             self.run(_KILL_ALL)
 
     def run(self, script: str, *words: str) -> None:
         """Run a line of shell of our own, and wait for its end.
 
         Raises:
-            MachineGoneError: When the container is not running.
+            HostUnavailableError: When the container is not running.
         """
         with _present():
             exec_id = self._client.api.exec_create(self._container, ["sh", "-c", script, "agent", *words], user="root")
@@ -70,13 +70,13 @@ class ContainerHost:
         """Return the exit status of an exec that has ended.
 
         Raises:
-            MachineGoneError: When the container, and so what ran in it, was ended from outside.
+            HostUnavailableError: When the container, and so what ran in it, was ended from outside.
         """
         with _present():
             status = self._client.api.exec_inspect(exec_id)["ExitCode"]
             gone = status is None or (status == _KILLED and not self._lives())
         if gone:
-            raise MachineGoneError(errno.EHOSTDOWN, os.strerror(errno.EHOSTDOWN), "bastion container")
+            raise HostUnavailableError(errno.EHOSTDOWN, os.strerror(errno.EHOSTDOWN), "container")
         return int(status)
 
     def _lives(self) -> bool:
@@ -108,7 +108,7 @@ class _Exec:
         return self._host.exit_code(self._id)
 
     def kill(self) -> None:
-        with suppress(MachineGoneError):
+        with suppress(HostUnavailableError):
             self._host.run(_KILL, self._folder)
 
 
@@ -121,7 +121,7 @@ def _present() -> Iterator[None]:
     try:
         yield
     except (docker.errors.APIError, requests.RequestException) as error:
-        raise MachineGoneError(errno.EHOSTDOWN, os.strerror(errno.EHOSTDOWN), "bastion container") from error
+        raise HostUnavailableError(errno.EHOSTDOWN, os.strerror(errno.EHOSTDOWN), "container") from error
 
 
 def _pour(stream: Any, sinks: list[int]) -> None:

@@ -1,4 +1,4 @@
-"""AWS's answers on the wire: JSON for most services, XML for those of the query protocol."""
+"""Requests read and answers written as AWS does: JSON for most services, XML for those of the query protocol."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 import uuid
 from collections.abc import Iterable
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import parse_qs, unquote
 from xml.sax.saxutils import escape
 
 Environ = dict[str, Any]
@@ -36,9 +36,30 @@ _QUERY_CODES = {
 }
 
 
-def action(environ: Environ) -> str:
-    """Return the service and action a JSON request is for, such as ``AmazonSSM.SendCommand``; else nothing."""
-    return str(environ.get("HTTP_X_AMZ_TARGET", ""))
+_OBJECT_ACTIONS = {"PUT": "PutObject", "GET": "GetObject", "DELETE": "DeleteObject"}
+
+
+def action_of(environ: Environ, content: bytes) -> str:
+    """Return the action's name: of a JSON request, of one of the query protocol, or what S3's method stands for."""
+    if target := environ.get("HTTP_X_AMZ_TARGET", ""):
+        return str(target).rpartition(".")[2]
+    if is_s3(environ):
+        return _OBJECT_ACTIONS.get(environ["REQUEST_METHOD"], "")
+    return parse_qs(content.decode(errors="replace")).get("Action", [""])[0]
+
+
+def access_keys(environ: Environ) -> list[str]:
+    """Return the access keys a request names, in its header or in a presigned URL; the signature is not checked."""
+    query = parse_qs(environ.get("QUERY_STRING", ""))
+    presigned = [*query.get("X-Amz-Credential", []), *query.get("AWSAccessKeyId", [])]
+    signed = environ.get("HTTP_AUTHORIZATION", "").partition("Credential=")[2]
+    return [each.partition("/")[0] for each in (signed, *presigned)]
+
+
+def service_of(environ: Environ) -> str:
+    """Return the service that a signed request is for, such as ``ec2``; nothing when that is not said."""
+    scope = environ.get("HTTP_AUTHORIZATION", "").partition("Credential=")[2].partition(",")[0].split("/")
+    return str(scope[3]) if len(scope) > 3 else ""
 
 
 def is_s3(environ: Environ) -> bool:
@@ -59,14 +80,14 @@ def json_answer(start_response: Any, content: dict[str, Any], status: int = 200)
 
 def error_answer(environ: Environ, start_response: Any, error: AwsError) -> Iterable[bytes]:
     """Answer with *error*, in the protocol of the request."""
-    if action(environ):
+    if environ.get("HTTP_X_AMZ_TARGET"):
         content = {"__type": error.code, "message": error.message}
         return json_answer(start_response, content, error.status)
     code = escape(_QUERY_CODES.get(error.code, error.code))
     inner = f"<Error><Type>Sender</Type><Code>{code}</Code><Message>{escape(error.message)}</Message></Error>"
     if is_s3(environ):
         xml = f"<Error><Code>{code}</Code><Message>{escape(error.message)}</Message></Error>"
-    elif "/ec2/aws4_request" in environ.get("HTTP_AUTHORIZATION", ""):
+    elif service_of(environ) == "ec2":
         xml = f"<Response><Errors>{inner}</Errors><RequestID>{uuid.uuid4()}</RequestID></Response>"
     else:
         xml = f"<ErrorResponse>{inner}<RequestId>{uuid.uuid4()}</RequestId></ErrorResponse>"

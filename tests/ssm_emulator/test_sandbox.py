@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from etl_manager.emulator import SandboxHost
-from etl_manager.errors import TargetError
+from ssm_emulator import SandboxHost, SsmEmulator
+from tests.ssm_emulator.conftest import INSTANCE, Bastion
 
 
 @pytest.mark.parametrize(
@@ -26,18 +26,27 @@ from etl_manager.errors import TargetError
 )
 def test_tmp_is_mapped(tmp_path, text, mapped):
     """A word that begins with /tmp is mapped; other paths and base64 text are left alone."""
-    host = SandboxHost(tmp_path, tmp_path)
-    assert host.mapped(text) == mapped.replace("@", str(tmp_path))
+    host = SandboxHost(tmp_path)
+    assert host.map_paths(text) == mapped.replace("@", str(tmp_path))
 
 
-def test_psql_of_the_wheel_comes_first(bastion):
-    """Psql on the bastion is the one given to the sandbox, whatever else the machine has."""
-    assert bastion.run("command -v psql; psql --version")["StandardOutputContent"].startswith(
-        f"{bastion.root}/usr/bin/psql\npsql (PostgreSQL) 16."
-    )
+def test_programs_come_first(tmp_path):
+    """A program that was given is found before the machine's own of that name."""
+    program = tmp_path / "uname"
+    program.write_text("#!/bin/sh\necho given\n")
+    program.chmod(0o755)
+    with SsmEmulator({INSTANCE: SandboxHost(tmp_path / "instance", [program])}) as emulator:
+        done = Bastion(emulator, tmp_path / "instance").run("uname")
+    assert done["StandardOutputContent"] == "given\n"
+
+
+def test_files_are_found_by_the_name_scripts_use(bastion):
+    """A test looks at a file of the instance by the path that the script wrote."""
+    bastion.run("mkdir -p /opt/app && echo v1 > /opt/app/version")
+    assert bastion.aws.agents[bastion.instance_id].host.path("/opt/app/version").read_text() == "v1\n"
 
 
 def test_a_path_that_bites_is_refused(tmp_path):
     """The sandbox's path stands unquoted in scripts."""
-    with pytest.raises(TargetError, match="mean something to a shell"):
-        SandboxHost(tmp_path / "a b", tmp_path)
+    with pytest.raises(ValueError, match="mean something to a shell"):
+        SandboxHost(tmp_path / "a b")

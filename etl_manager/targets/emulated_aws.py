@@ -1,0 +1,128 @@
+"""The emulated AWS in front of a bastion that a target made, holding what Phase 1 leaves."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterable
+from typing import Any, Protocol
+
+from etl_manager.errors import ConfigError, TargetError
+from etl_manager.targets import DEFAULT_REGION, TargetOptions
+from etl_manager.targets.calls import client_config
+from etl_manager.targets.sessions import watch
+from ssm_emulator import FaultError, Host, SsmEmulator
+from ssm_emulator.faults import FaultInjector
+
+CLUSTER_STACK = "AuroraPostgresStack"  # AWS: aws-samples/zero-etl-architecture-patterns, as the two below
+HOST_STACK = "AuroraPostgresClientHostStack"
+INSTANCE_OUTPUT = "AuroraPostgresClientHostStackEC2InstanceId"
+INSTANCE_NAME = "AuroraPostgresClientHost"
+SECRET = "AuroraPostgresSecret"  # noqa: S105  # its name
+CLUSTER = "aurora-postgres-cluster"
+DEFAULT_INSTANCE = "i-0e5ca1ab1e0ba5710"
+
+
+class Cluster(Protocol):
+    """What the emulated account says of the cluster."""
+
+    host: str
+    port: int
+    user: str
+    password: str
+
+
+def load() -> threading.Thread:
+    """Import moto in the background, about a second's work; join the thread before `start`."""
+    from ssm_emulator.compat import preload
+
+    thread = threading.Thread(target=preload, daemon=True)
+    thread.start()
+    return thread
+
+
+def check_faults(faults: Iterable[str]) -> None:
+    """Refuse *faults* that do not exist before anything is started.
+
+    Raises:
+        ConfigError: When one is not known, or its value cannot be used.
+    """
+    try:
+        FaultInjector(faults)
+    except FaultError as error:
+        raise ConfigError(error.problem, remedy=error.hint) from error
+
+
+def start(bastion: Host, cluster: Cluster, options: TargetOptions) -> SsmEmulator:
+    """Return an emulated AWS that listens, with stacks and secret of *cluster* and the instance *bastion*.
+
+    Raises:
+        TargetError: When the port is taken.
+    """
+    instance_id = options.instance_id or DEFAULT_INSTANCE
+    aws = SsmEmulator(
+        {instance_id: bastion},
+        tags={instance_id: {"Name": INSTANCE_NAME}},
+        region=options.region or DEFAULT_REGION,
+        port=options.port,
+        latency=options.latency,
+    )
+    try:
+        aws.start()
+    except OSError as error:
+        raise TargetError(f"port {options.port} is taken", remedy="Take another, or 0 for a free one") from error
+    try:
+        seed(aws, cluster)
+        aws.set_faults(options.faults)
+    except BaseException:
+        aws.stop()
+        raise
+    return aws
+
+
+def client(aws: SsmEmulator, service: str, attempts: int | None) -> Any:
+    """Return a boto3 client of *service* that talks to *aws* only, whatever the environment says."""
+    made = aws.client(service, config=client_config(attempts, service))
+    watch(made.meta.events)
+    return made
+
+
+def seed(aws: SsmEmulator, cluster: Cluster) -> None:
+    """Put into the account what Phase 1 leaves beside the bastion: cluster, secret, and the two stacks.
+
+    The stacks hold outputs only: moto's CloudFormation cannot make a cluster or a secret, so they are made beside it.
+    """
+    from ssm_emulator.compat import backend
+
+    secret = {
+        "username": cluster.user,
+        "password": cluster.password,
+        "engine": "postgres",
+        "host": cluster.host,
+        "port": cluster.port,
+        "dbClusterIdentifier": CLUSTER,
+    }  # the attached form (AWS: reference_secret_json_structure)
+    aws.client("secretsmanager").create_secret(Name=SECRET, SecretString=json.dumps(secret))
+    made = backend("rds", aws.account, aws.region).create_db_cluster(
+        {
+            "db_cluster_identifier": CLUSTER,
+            "engine": "aurora-postgresql",
+            "engine_version": "16.6",
+            "port": cluster.port,
+            "master_username": cluster.user,
+            "master_user_password": cluster.password,
+        }
+    )
+    outputs = {
+        "DBClusterEndpoint": f"{cluster.host}:{cluster.port}",
+        "DBSecretName": SECRET,
+        "DBClusterArn": made.db_cluster_arn,
+    }
+    add_stack(aws, CLUSTER_STACK, outputs)
+    add_stack(aws, HOST_STACK, {INSTANCE_OUTPUT: aws.instance_id})
+
+
+def add_stack(aws: SsmEmulator, name: str, outputs: dict[str, str]) -> None:
+    """Make the stack *name*, which has *outputs* and no resources."""
+    template = {"Resources": {}, "Outputs": {key: {"Value": value} for key, value in outputs.items()}}
+    aws.client("cloudformation").create_stack(StackName=name, TemplateBody=json.dumps(template))
