@@ -101,7 +101,7 @@ def test_missing_stack_is_told_as_its_users_know_it(built, cloud):
     assert "Phase 1 may not be complete, or the cluster not running" in outcome.terminal
     assert outcome.counts["failed"] == 1
     assert "passed" not in outcome.counts
-    assert "features/0-network.feature:6: not run because the environment could not be opened" in outcome.terminal
+    assert "features/1-database.feature:6: not run because the environment could not be opened" in outcome.terminal
     assert '"name": "The run could not start"' in outcome.evidence
     junit = (built.path / "junit.xml").read_text()
     assert 'failures="1"' in junit
@@ -177,8 +177,6 @@ def test_sql_syntax_error_shows_file_and_line_and_builds_nothing_more(built, clo
 
 OBSTACLES = {
     "reports is a file": ("reports", 4, "the run cannot write its reports"),
-    "run.log is a folder": ("reports/run.log/", 4, "the run cannot write its reports"),
-    "allure-results is a file": ("reports/allure-results", 4, "the run cannot write its reports"),
     ".local is a file": (".local", 1, "cannot hold the target's state"),
 }
 
