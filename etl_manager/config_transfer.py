@@ -36,9 +36,10 @@ def needed(root: Path, names: Iterable[str]) -> list[str]:
 
 
 def problems(parsed: ConfigFile, root: Path) -> Iterator[str]:
-    """Yield what is named and not there, and the patterns that would leave behind what a phase runs."""
+    """Yield what the file names and is not there, and the patterns that would leave behind what a phase runs."""
     key, transfer = section(parsed)
-    for index, directory in enumerate(transfer.directories):
+    named = "directories" in transfer.model_fields_set
+    for index, directory in enumerate(transfer.directories if named else ()):
         if not (root / directory).is_dir():
             yield f"{key}.directories[{index}]: no such folder: {directory}"
     for index, name in enumerate(transfer.files):

@@ -76,9 +76,17 @@ class _Part:
     kind: Kind | None
 
 
-def compare(phase: str, before: Look, after: Look, first: Look) -> PhaseReport:
-    """Return what *phase* did between two looks; *first* is the look from before anything was done in this run."""
-    parts = list(_parts(phase, before, after, first))
+def compare(phase: str, before: Look, after: Look, first: Look, *, own_rows: bool = True) -> PhaseReport:
+    """Return what *phase* did between two looks.
+
+    Args:
+        phase: Its name.
+        before: The look from before it.
+        after: The look from after it.
+        first: The look from before anything was done in this run.
+        own_rows: Whether tenants may have rows beside the sample: then new ones are the tenant's own affair.
+    """
+    parts = list(_parts(phase, before, after, first, own_rows=own_rows))
     changes = [
         Change(part.kind, part.subject, part.before, part.after) for part in parts if part.kind and not part.same
     ]
@@ -145,7 +153,7 @@ def _tenant_losses(tenant: str, was: TenantState, now: TenantState, owner: str) 
         yield Change("lost", f"{tenant}.users sample rows", str(was.sample_rows), str(now.sample_rows))
 
 
-def _parts(phase: str, before: Look, after: Look, first: Look) -> Iterator[_Part]:
+def _parts(phase: str, before: Look, after: Look, first: Look, *, own_rows: bool) -> Iterator[_Part]:
     if phase == "database":
         yield _there(f"database {after.database}", before.exists, after.exists, "created")
     for tenant, now in after.tenants.items():
@@ -153,7 +161,7 @@ def _parts(phase: str, before: Look, after: Look, first: Look) -> Iterator[_Part
         if phase == "schema":
             yield from _structure(tenant, was, now, after.user)
         elif phase == "data":
-            yield from _data(tenant, was, now, first)
+            yield from _data(tenant, was, now, first, own_rows=own_rows)
 
 
 def _structure(tenant: str, was: TenantState, now: TenantState, user: str) -> Iterator[_Part]:
@@ -167,7 +175,7 @@ def _structure(tenant: str, was: TenantState, now: TenantState, user: str) -> It
     yield _set(f"{table} primary key", _key(was), _key(now), "user_id" if was.table_exists else None)
 
 
-def _data(tenant: str, was: TenantState, now: TenantState, first: Look) -> Iterator[_Part]:
+def _data(tenant: str, was: TenantState, now: TenantState, first: Look, *, own_rows: bool) -> Iterator[_Part]:
     """Yield the rows, where all of them could be seen before and after: rows of the tenant's own are no sample."""
     before, after = _rows(was), _rows(now)
     if before is None or after is None:
@@ -175,6 +183,8 @@ def _data(tenant: str, was: TenantState, now: TenantState, first: Look) -> Itera
     known = was.sample_rows is not None and now.sample_rows is not None
     added = (now.sample_rows or 0) > (was.sample_rows or 0) if known else after > before
     kind = _rows_kind(tenant, before, first) if added else None
+    if kind is None and after > before and not own_rows:
+        kind = "created"  # somebody's rows, which this run saw arrive
     yield _Part(f"{tenant}.users", str(before), number_of(after, "row"), before == after, kind)
 
 

@@ -15,6 +15,10 @@ class Failures:
         """Begin with none."""
         self._ended: dict[str, BaseException] = {}
 
+    def __contains__(self, part: str) -> bool:
+        """Return whether *part* was ended."""
+        return part in self._ended
+
     @contextmanager
     def once(self, part: str) -> Iterator[None]:
         """Do *part*, which a failure ends for the whole run: whoever comes later is told, and nothing is sent again.

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-_INSTALLED = Path(__file__).with_name("project")
+_INSTALLED = Path(__file__).resolve().with_name("project")
 """Where a wheel has them; in a checkout they are the checkout itself."""
-PACKAGED = _INSTALLED if _INSTALLED.is_dir() else Path(__file__).parents[1]
+PACKAGED = _INSTALLED if _INSTALLED.is_dir() else Path(__file__).resolve().parents[1]
 """The folder with features, steps, SQL, the engine and the images' files as the package brings them."""
 
 

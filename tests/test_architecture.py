@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-MOST_LINES = 260
+MOST_LINES = 280
 """A module that is longer holds more than one idea."""
 
 LIBRARIES = {

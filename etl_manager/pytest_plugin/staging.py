@@ -12,6 +12,7 @@ import pytest
 
 from etl_manager.pytest_plugin.collection import FeatureFile
 from etl_manager.pytest_plugin.options import SETTINGS
+from etl_manager.pytest_plugin.writable import unwritable
 from etl_manager.report.staging import Staging
 
 STAGING = pytest.StashKey[Staging]()
@@ -67,10 +68,7 @@ def _begin(config: pytest.Config) -> None:
     try:
         staging = config.stash[STAGING] = Staging(reports)
     except OSError as error:
-        raise pytest.UsageError(
-            f"the run cannot write its reports: {error.filename or reports}: {error.strerror}\n"
-            f"  next:  Make {reports} a folder that this user may write, with all that is in it, or remove it."
-        ) from error
+        raise unwritable(reports, f"{error.filename or reports}: {error.strerror}") from error
     config.add_cleanup(staging.close)
 
 

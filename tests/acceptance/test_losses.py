@@ -51,7 +51,9 @@ def test_loss_in_the_repeat_is_named_too(built, cloud):
         "CREATE SEQUENCE public.calls",
         TIDY.format("DELETE FROM tenant_b.users WHERE user_id = 3 AND nextval('public.calls') > 1"),
     )
-    outcome, verdict = run_with_tidy(built)
+    built.write("sql/aurora/data/zz-tidy.sql", "SELECT public.tidy();\n")
+    outcome = built.run()
+    verdict = json.loads((built.path / "reports/phase3-gate.json").read_text())
     assert outcome.status == 1
     assert "lost tenant_b.users: 5 → 4 rows" in outcome.failures()["Provisioning again changes nothing"]
     assert "lost tenant_b.users: 5 → 4 rows" in outcome.terminal.partition("= provisioning =")[2]

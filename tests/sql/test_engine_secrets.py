@@ -214,13 +214,16 @@ def test_secret_is_in_no_process(built, sealed):
 def test_secret_is_for_its_owner_only(built, sealed, silent_server):
     """Until psql is let in, the password lies in one file, in a folder of its own; both are their owner's alone."""
     engine = built.start_engine(built.SCHEMA, AURORA_PORT=str(silent_server.getsockname()[1]), **sealed)
-    silent_server.accept()
-    (folder,) = built.runtime.iterdir()
-    assert {stat.S_IMODE(path.stat().st_mode) for path in (folder, *folder.iterdir())} == {0o700, 0o600}
-    line = pgpass(built.server.user, built.server.password)
-    assert [path.name for path in folder.iterdir() if line in path.read_text()] == ["pgpass"]
-    for member in processes(engine.pid):
-        assert built.server.password.encode() not in (member / "cmdline").read_bytes()
+    connection, _ = silent_server.accept()
+    with connection:  # Closed, it would end psql and the engine.
+        (folder,) = built.runtime.iterdir()
+        assert {stat.S_IMODE(path.stat().st_mode) for path in (folder, *folder.iterdir())} == {0o700, 0o600}
+        line = pgpass(built.server.user, built.server.password)
+        assert [path.name for path in folder.iterdir() if line in path.read_text()] == ["pgpass"]
+        members = processes(engine.pid)
+        assert {(member / "comm").read_text().strip() for member in members} >= {"psql"}
+        for member in members:
+            assert built.server.password.encode() not in (member / "cmdline").read_bytes()
 
 
 def test_psql_knows_no_secret(built, sealed):
@@ -277,9 +280,10 @@ def test_nothing_stays_behind_after_a_signal(built, sealed, sign):
 def test_nothing_stays_behind_when_interrupted_while_connecting(built, sealed, silent_server):
     """A signal while the server does not answer ends everything, and removes the password."""
     engine = built.start_engine(built.SCHEMA, AURORA_PORT=str(silent_server.getsockname()[1]), **sealed)
-    silent_server.accept()
-    engine.send_signal(signal.SIGTERM)
-    engine.communicate(timeout=30)
+    connection, _ = silent_server.accept()
+    with connection:
+        engine.send_signal(signal.SIGTERM)
+        engine.communicate(timeout=30)
     assert engine.returncode == 143
     assert list(built.runtime.iterdir()) == []
     assert processes(engine.pid) == []

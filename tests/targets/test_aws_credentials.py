@@ -9,6 +9,8 @@ import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
+from botocore.credentials import SSOProvider
+from botocore.tokens import SSOTokenProvider
 
 from etl_manager import record_redaction, redaction
 from etl_manager.asking import asking
@@ -34,6 +36,8 @@ def home(monkeypatch, tmp_path):
     (tmp_path / "two-lines.json").write_text(printed.read_text() + "\nUpdated the profile\n")
     cache = tmp_path / ".aws/sso/cache" / f"{hashlib.sha1(b'cut').hexdigest()}.json"  # noqa: S324 - botocore's name for it
     cache.parent.mkdir(parents=True)
+    for provider in (SSOTokenProvider, SSOProvider):  # botocore looks for the home once, when it is imported
+        monkeypatch.setattr(provider, "_SSO_TOKEN_CACHE_DIR", str(cache.parent))
     cache.write_text(json.dumps({"accessToken": TOKEN, "expiresAt": "2099-01-01T00:00:00Z"})[:60])
     (tmp_path / "config").write_text(f"""
 [profile process]
