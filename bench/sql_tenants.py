@@ -19,7 +19,7 @@ from pathlib import Path
 
 import psycopg
 
-from etl_manager.targets.embedded_postgres import EmbeddedPostgres
+from etl_manager.targets.postgres import EmbeddedPostgres
 
 ROOT = Path(__file__).parents[1]
 PHASES = [

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sys
 
-from etl_manager import record_redaction
-from etl_manager.cli import main
+from etl_manager import redaction
+from etl_manager.cli.main import main
 
 if __name__ == "__main__":
-    record_redaction.install()
+    redaction.install()
     sys.exit(main())

@@ -1,12 +1,11 @@
-"""The errors a user may meet: what failed, where, and what to do next.
-
-Every error the suite raises on purpose derives from `ProvisioningError`, so that a caller can tell
-"the suite knows what went wrong" from a defect of the suite itself, which keeps its traceback.
-"""
+"""What the suite raises: what failed, where, what to do next, and whose fault it is."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
 
 
 class ProvisioningError(Exception):
@@ -38,23 +37,23 @@ class ConfigError(ProvisioningError):
     """The configuration, an option or an argument cannot be used; nothing was started."""
 
 
-class EnvironmentTrouble(ProvisioningError):
+class InfrastructureError(ProvisioningError):
     """What the suite stands on is not there: AWS, the bastion, the network, credentials or a target."""
 
 
-class DiscoveryError(EnvironmentTrouble):
+class DiscoveryError(InfrastructureError):
     """The stack, the secret or the bastion could not be found or read."""
 
 
-class TargetError(EnvironmentTrouble):
+class TargetError(InfrastructureError):
     """A target could not be started or is in use."""
 
 
-class CommandError(EnvironmentTrouble):
+class CommandError(InfrastructureError):
     """An SSM command did not run to its end, or its whole output could not be had."""
 
 
-class WorkspaceError(EnvironmentTrouble):
+class WorkspaceError(InfrastructureError):
     """The workspace on the bastion is missing, not ours, or could not be filled."""
 
 
@@ -130,7 +129,7 @@ class TenantsMissing(VerificationError):
         )
 
 
-class PhaseNotRun(ProvisioningError):
+class PhaseSkipped(ProvisioningError):
     """Something was not run because a part of the run that it depends on did not come to its end.
 
     Args:
@@ -144,7 +143,7 @@ class PhaseNotRun(ProvisioningError):
         super().__init__(f"not run because {part} {how}" + (f": {reason}" if reason else ""))
 
 
-class EnvironmentNotOpened(PhaseNotRun):
+class SetupFailed(PhaseSkipped):
     """Nothing was run because target, cluster or bastion could not be had; the run's own failure says why.
 
     Args:
@@ -158,3 +157,99 @@ class EnvironmentNotOpened(PhaseNotRun):
 
 class NotApplicable(ProvisioningError):
     """What a scenario proves does not exist on this kind of target or in this kind of run: no proof, and no failure."""
+
+
+DEFECT = "A defect of the suite itself"
+DIFFERS = "The database is not as configured"
+NOT_RUN = "Not run, since something before it failed"
+LEFT_OUT = "Not run on this target or in this mode"
+
+_BY_ERROR: tuple[tuple[type[BaseException], str], ...] = (
+    (PhaseSkipped, NOT_RUN),
+    (NotApplicable, LEFT_OUT),
+    (SqlError, "PostgreSQL refused a statement"),
+    (VerificationError, "The verification did not hold"),
+    (DiscoveryError, "AWS, credentials or discovery"),
+    (TargetError, "The target could not be started"),
+    (CommandError, "SSM, or the bastion's agent"),
+    (WorkspaceError, "The bastion's workspace or programs"),
+    (ConfigError, "The configuration"),
+    (InfrastructureError, "The connection to the database"),
+)
+"""The first that fits counts: the database's own faults, then what the suite stands on."""
+
+_NOT_BROKEN = {PhaseSkipped, NotApplicable, SqlError, VerificationError}
+_MARK = "  kind:  "
+
+
+def kind_of(error: BaseException, *, failed: bool) -> str:
+    """Return what kind of failure *error* is; *failed* says that a proof failed, as opposed to anything else."""
+    for error_type, kind in _BY_ERROR:
+        if isinstance(error, error_type):
+            return kind
+    return DIFFERS if failed else DEFECT
+
+
+def marked(trace: str, kind: str) -> str:
+    """Return *trace* with the *kind* at its end, by which reports group failures."""
+    return f"{trace}\n{_MARK}{kind}"
+
+
+def read(trace: str) -> str:
+    """Return the kind that `marked` put into *trace*, or an empty string."""
+    return trace.rpartition(_MARK)[2].strip() if _MARK in trace else ""
+
+
+def categories() -> list[dict[str, Any]]:
+    """Return the kinds as Allure's categories: one file serves Allure 2 and Allure 3."""
+    broken = [kind for error_type, kind in _BY_ERROR if error_type not in _NOT_BROKEN]
+    failed = [DIFFERS, *(kind for error_type, kind in _BY_ERROR if error_type in {SqlError, VerificationError})]
+    return [
+        *(_category(kind, "failed") for kind in failed),
+        *(_category(kind, "broken") for kind in [*broken, DEFECT]),
+        {"name": NOT_RUN, "matchedStatuses": ["skipped"], "messageRegex": ".*not run because.*"},
+        {"name": LEFT_OUT, "matchedStatuses": ["skipped"]},
+    ]
+
+
+def _category(kind: str, status: str) -> dict[str, Any]:
+    return {"name": kind, "matchedStatuses": [status], "traceRegex": f".*{_MARK.strip()} +{re.escape(kind)}.*"}
+
+
+class Failures:
+    """The parts of one run that did not come to their end, each with what ended it."""
+
+    def __init__(self) -> None:
+        """Begin with none."""
+        self._ended: dict[str, BaseException] = {}
+
+    def __contains__(self, part: str) -> bool:
+        """Return whether *part* was ended."""
+        return part in self._ended
+
+    @contextmanager
+    def once(self, part: str) -> Iterator[None]:
+        """Do *part*, which a failure ends for the whole run: whoever comes later is told, and nothing is sent again.
+
+        An interrupt counts as well (a plugin's timeout is one): what it left half done may not be repeated unseen.
+
+        Raises:
+            PhaseNotRun: When *part* was ended before; its cause is what ended it.
+        """
+        if part in self._ended:
+            error = self._ended[part]
+            how = "failed" if isinstance(error, Exception) else "was interrupted"
+            raise PhaseSkipped(part, reason(error), how=how) from error
+        try:
+            yield
+        except BaseException as error:
+            self._ended[part] = error
+            raise
+
+
+def reason(error: BaseException) -> str:
+    """Return the first line of what *error* says; one that the suite does not know is named by its type."""
+    if isinstance(error, ProvisioningError):
+        return error.what.splitlines()[0]
+    first = next(iter(str(error).splitlines()), "")
+    return f"{type(error).__name__}: {first}" if isinstance(error, Exception) else first

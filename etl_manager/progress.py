@@ -15,7 +15,7 @@ class Progress(Protocol):
         """Show what is going on right now; the next call replaces it."""
 
 
-class Silence:
+class NullProgress:
     """A `Progress` that shows nothing."""
 
     def say(self, line: str) -> None:

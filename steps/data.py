@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from pytest_bdd import given, parsers, then
 
-from etl_manager.look import Look, Unreadable
-from etl_manager.provisioning import Run
+from etl_manager.database.snapshot import DatabaseSnapshot, Unreadable
+from etl_manager.provisioning.run import ProvisioningRun
 from steps.judging import judge
 
 
 @given("the sample data is there", target_fixture="look")
-def sample_data_is_there(run: Run) -> Look:
+def sample_data_is_there(run: ProvisioningRun) -> DatabaseSnapshot:
     """Insert what is missing; verifying only, look."""
     return run.ensure("data")
 
 
 @given(parsers.re(r"the sample data of (?P<tenant>\w+) is there"), target_fixture="look")
-def sample_data_of_tenant_is_there(run: Run, tenant: str) -> Look:
+def sample_data_of_tenant_is_there(run: ProvisioningRun, tenant: str) -> DatabaseSnapshot:
     """Insert what is missing; verifying only, prove that the tenant has a table to hold it."""
     look = run.ensure("data")
     state = look.tenants.get(tenant)
@@ -26,7 +26,7 @@ def sample_data_of_tenant_is_there(run: Run, tenant: str) -> Look:
 
 
 @then(parsers.re(r"(?P<schema>\w+)\.(?P<table>\w+) has (?P<count>\d+) rows?"))
-def table_has_rows(run: Run, schema: str, table: str, count: str) -> None:
+def table_has_rows(run: ProvisioningRun, schema: str, table: str, count: str) -> None:
     """Count the rows of any table, once everything is built.
 
     A tenant's own rows in its users table are not counted where ``sampleData.otherRows`` accepts them.
@@ -37,7 +37,7 @@ def table_has_rows(run: Run, schema: str, table: str, count: str) -> None:
 
 
 @then(parsers.re(r"the (?P<count>\d+) sample users of (?P<tenant>\w+) are unaltered"))
-def sample_users_are_unaltered(look: Look, tenant: str, count: str) -> None:
+def sample_users_are_unaltered(look: DatabaseSnapshot, tenant: str, count: str) -> None:
     """Sample rows have known content: one that was edited is no longer the one to compare with."""
     unreadable = look.unreadable(tenant)
     found: object = str(unreadable) if unreadable else look.tenants[tenant].sample_rows or 0

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from pytest_bdd import given, parsers, then
 
-from etl_manager.look import Look
-from etl_manager.provisioning import Run
+from etl_manager.database.snapshot import DatabaseSnapshot
+from etl_manager.provisioning.run import ProvisioningRun
 from steps.judging import judge
 
 
 @given("the database exists", target_fixture="look")
-def database_exists(run: Run) -> Look:
+def database_exists(run: ProvisioningRun) -> DatabaseSnapshot:
     """Create the database where it is missing; verifying only, prove that it exists."""
     return run.ensure("database")
 
 
 @then(parsers.parse("the database is encoded in {encoding}"))
-def database_is_encoded_in(look: Look, encoding: str) -> None:
+def database_is_encoded_in(look: DatabaseSnapshot, encoding: str) -> None:
     """Compare the database's encoding."""
     judge(f"encoding of {look.database}", expected=encoding, found=look.encoding)

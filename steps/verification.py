@@ -5,15 +5,15 @@ from __future__ import annotations
 from pytest_bdd import given, parsers, then, when
 
 from etl_manager.config import Config
-from etl_manager.drift import PhaseReport
+from etl_manager.database.drift import PhaseDiff
+from etl_manager.database.verification import UNCOUNTED, Verification
 from etl_manager.errors import NotApplicable
-from etl_manager.provisioning import Run
-from etl_manager.verification import UNCOUNTED, Verification
+from etl_manager.provisioning.run import ProvisioningRun
 from steps.judging import judge, judge_none, judge_same_set
 
 
 @when("everything is provisioned again", target_fixture="reports")
-def provisioned_again(run: Run) -> list[PhaseReport]:
+def provisioned_again(run: ProvisioningRun) -> list[PhaseDiff]:
     """Run every phase once more."""
     if run.verify_only:
         raise NotApplicable("--verify-only changes nothing, and so repeats nothing")
@@ -21,13 +21,13 @@ def provisioned_again(run: Run) -> list[PhaseReport]:
 
 
 @then("nothing was created or repaired")
-def nothing_was_changed(reports: list[PhaseReport]) -> None:
+def nothing_was_changed(reports: list[PhaseDiff]) -> None:
     """Each phase says itself that it changed nothing."""
     judge_none("changes by the second run", [change for report in reports for change in report.changes])
 
 
 @given("the environment is verified", target_fixture="verification")
-def environment_is_verified(run: Run) -> Verification:
+def environment_is_verified(run: ProvisioningRun) -> Verification:
     """Build what is missing, then have the verification print what is there, and the second witness read it again."""
     return run.verification()
 

@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
-from etl_manager.bastion import script
-from etl_manager.bastion.archive import Archive
-from etl_manager.bastion.bucket import Bucket
-from etl_manager.bastion.channel import Channel, Ran
-from etl_manager.bastion.handover import seal_text
-from etl_manager.bastion.workspace import BastionFacts, Parts
+from botocore.exceptions import BotoCoreError, ClientError
+
+from etl_manager import redaction
+from etl_manager.aws.errors import aws_errors
+from etl_manager.bastion.credentials import seal_text
+from etl_manager.bastion.workspace import Archive, ArchiveChunks, BastionState
 from etl_manager.errors import WorkspaceError
+from etl_manager.ssm import script
+from etl_manager.ssm.script import ScriptResult, ScriptRunner
 
 STATUS = {
     71: "a folder of the run on the bastion belongs to somebody else",
@@ -33,37 +36,37 @@ MANY_PARTS = 20
 
 
 @dataclass(frozen=True)
-class Load:
+class CommandPayload:
     """What a command carries: *templates* and *values*, and the lines of its *body*."""
 
     templates: tuple[str, ...]
     body: list[str]
     values: dict[str, str]
 
-    def before(self, other: Load) -> Load:
+    def before(self, other: CommandPayload) -> CommandPayload:
         """Return one load of both."""
         templates = (*self.templates, *(name for name in other.templates if name not in self.templates))
-        return Load(templates, [*self.body, *other.body], self.values | other.values)
+        return CommandPayload(templates, [*self.body, *other.body], self.values | other.values)
 
 
 @dataclass
 class Transfer:
     """Brings *archive* to the bastion; *warn* is told what its users should know."""
 
-    channel: Channel
+    channel: ScriptRunner
     archive: Archive
     bucket: Bucket | None
     warn: Callable[[str], None]
 
     @contextmanager
-    def ahead_of(self, load: Load, found: BastionFacts) -> Iterator[Load]:
+    def ahead_of(self, load: CommandPayload, found: BastionState) -> Iterator[CommandPayload]:
         """Give what to run in place of *load*: with the last of the transfer before it, where both fit.
 
         Raises:
             WorkspaceError: When a part that went ahead could not be taken in.
             CommandError: When its command did not run to its end.
         """
-        parts = Parts.cut(self.archive, self._room())
+        parts = ArchiveChunks.cut(self.archive, self._room())
         if self.bucket is not None and len(parts.pieces) > 1:
             _check_curl(found)
             with self.bucket.offered(
@@ -78,8 +81,8 @@ class Transfer:
                 "bastion.autoTransfer.bucket in config.json would take it in one"
             )
         for number in missing[:-1]:
-            self._send(Load(("transfer.sh",), [parts.receive(number)], parts.values()), _part(parts, number))
-        last = Load(("transfer.sh",), [*map(parts.receive, missing[-1:]), "unpack || return"], parts.values())
+            self._send(CommandPayload(("transfer.sh",), [parts.receive(number)], parts.values()), _part(parts, number))
+        last = CommandPayload(("transfer.sh",), [*map(parts.receive, missing[-1:]), "unpack || return"], parts.values())
         yield self._riding(last, load, _part(parts, *missing[-1:]))
 
     def read(self, head: str) -> None:
@@ -87,7 +90,7 @@ class Transfer:
         for kept in script.facts(head).get("kept", []):
             self.warn(f"[WARNING] What was in {self.channel.workspace} was not made by a run; it is kept in {kept}")
 
-    def failed(self, ran: Ran) -> WorkspaceError:
+    def failed(self, ran: ScriptResult) -> WorkspaceError:
         """Return the error of a command that could not make the workspace."""
         reason = STATUS.get(ran.status, f"exit status {ran.status}")
         return WorkspaceError(
@@ -108,7 +111,7 @@ class Transfer:
             ),
         )
 
-    def _riding(self, last: Load, load: Load, comment: str) -> Load:
+    def _riding(self, last: CommandPayload, load: CommandPayload, comment: str) -> CommandPayload:
         """Return both as one load where that fits one command; else send *last* ahead, and return *load*."""
         both = last.before(load)
         if self.channel.size(both.templates, "\n".join(both.body), both.values) <= self.channel.max_command_bytes:
@@ -116,21 +119,23 @@ class Transfer:
         self._send(last, comment)
         return load
 
-    def _send(self, load: Load, comment: str) -> None:
+    def _send(self, load: CommandPayload, comment: str) -> None:
         ran = self.channel.execute(load.templates, "\n".join(load.body), load.values, comment)
         if ran.status != 0:
             raise self.failed(ran)
         self.read(ran.output.decode("utf-8", "replace"))
 
-    def _download(self, url: str, public_key: str) -> Load:
-        whole = Parts(self.archive, (self.archive.data,))
+    def _download(self, url: str, public_key: str) -> CommandPayload:
+        whole = ArchiveChunks(self.archive, (self.archive.data,))
         sealed = seal_text(f'url = "{url}"\n', public_key)
         values = whole.values() | {"SEALED_URL_KEY": sealed.key, "SEALED_URL": sealed.body}
-        return Load(("unseal.sh", "transfer.sh", "download.sh"), ["download || return", "unpack || return"], values)
+        return CommandPayload(
+            ("unseal.sh", "transfer.sh", "download.sh"), ["download || return", "unpack || return"], values
+        )
 
     def _room(self) -> int:
         """Return how many bytes a command that only transfers has left for its part, as base64."""
-        empty = Parts(self.archive, (b"",))
+        empty = ArchiveChunks(self.archive, (b"",))
         lines = [empty.receive(1), "unpack || return"]
         return max(
             self.channel.max_command_bytes - self.channel.size(("transfer.sh",), "\n".join(lines), empty.values()),
@@ -138,7 +143,7 @@ class Transfer:
         )
 
 
-def _check_curl(found: BastionFacts) -> None:
+def _check_curl(found: BastionState) -> None:
     if not found.curl:
         raise WorkspaceError(
             "The bastion lacks curl, which fetches the archive from bastion.autoTransfer.bucket",
@@ -146,5 +151,49 @@ def _check_curl(found: BastionFacts) -> None:
         )
 
 
-def _part(parts: Parts, *number: int) -> str:
+def _part(parts: ArchiveChunks, *number: int) -> str:
     return f"transfer part {' '.join(map(str, number)) or 'all'} of {len(parts.pieces)}"
+
+
+PREFIX = "etl-manager/"
+URL_SECONDS = 900
+"""How long the presigned URL is good, at most; the object is deleted as soon as the bastion has it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bucket:
+    """The bucket *name*; *warn* is told of an object that could not be deleted.
+
+    A presigned URL lets whoever reads it have the object: it is a secret, and the caller seals it.
+    """
+
+    client: Any
+    name: str
+    warn: Callable[[str], None]
+
+    @contextmanager
+    def offered(self, key: str, data: bytes) -> Iterator[str]:
+        """Put *data* under *key* and give a presigned URL of it; afterwards the object is gone.
+
+        Raises:
+            DiscoveryError: When S3 does not take it.
+        """
+        key = PREFIX + key
+        try:
+            with aws_errors("S3", "PutObject", f"s3://{self.name}/{key}"):
+                self.client.put_object(Bucket=self.name, Key=key, Body=data, ContentType="application/gzip")
+                url = str(
+                    self.client.generate_presigned_url(
+                        "get_object", Params={"Bucket": self.name, "Key": key}, ExpiresIn=URL_SECONDS
+                    )
+                )
+            redaction.register(url)
+            yield url
+        finally:
+            self._delete(key)  # also where the answer to PutObject was lost
+
+    def _delete(self, key: str) -> None:
+        try:
+            self.client.delete_object(Bucket=self.name, Key=key)
+        except (BotoCoreError, ClientError) as error:
+            self.warn(f"[WARNING] s3://{self.name}/{key} could not be deleted: {error}")

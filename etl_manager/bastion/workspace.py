@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import hashlib
+import io
 import re
+import tarfile
 from dataclasses import dataclass, replace
+from pathlib import Path
 
-from etl_manager.bastion.archive import Archive
-from etl_manager.bastion.script import facts
-from etl_manager.errors import WorkspaceError
+from etl_manager.config import Config, model
+from etl_manager.errors import ConfigError, WorkspaceError
+from etl_manager.ssm.script import facts
 
 PSQL, OPENSSL = (11,), (1, 1, 1)
 """The oldest that do: psql 9 knows no \\if, 10 no :{?name}; openssl 1.0 opens no sealed handover (no -pbkdf2)."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class BastionFacts:
+class BastionState:
     """What the first command of a run found on the bastion."""
 
     state: str
@@ -32,7 +36,7 @@ class BastionFacts:
     public_key: str
 
     @classmethod
-    def read(cls, text: str) -> BastionFacts:
+    def read(cls, text: str) -> BastionState:
         """Read the output of ``open.sh``."""
         found = facts(text.partition("-----BEGIN")[0])
 
@@ -54,7 +58,7 @@ class BastionFacts:
             public_key="".join(text.partition("-----BEGIN")[1:]),
         )
 
-    def now_holding(self, archive: Archive) -> BastionFacts:
+    def now_holding(self, archive: Archive) -> BastionState:
         """Return the facts after *archive* was swapped in."""
         return replace(self, state="made", intact=True, digest=archive.digest, parts={})
 
@@ -63,7 +67,7 @@ class BastionFacts:
         return self.state == "made" and self.intact and self.digest == archive.digest
 
 
-def check_tools(found: BastionFacts) -> None:
+def check_tools(found: BastionState) -> None:
     """Refuse a bastion that cannot run the engine.
 
     Raises:
@@ -95,7 +99,7 @@ def _recent(version: str, least: tuple[int, ...]) -> bool:
     return number is not None and tuple(map(int, number[0].split("."))) >= least
 
 
-def check_usable(found: BastionFacts, path: str) -> None:
+def check_usable(found: BastionState, path: str) -> None:
     """Refuse a workspace that is a link or another user's: what it leads to is not ours to replace.
 
     Raises:
@@ -109,7 +113,7 @@ def check_usable(found: BastionFacts, path: str) -> None:
         )
 
 
-def check_skipped_copy(found: BastionFacts, archive: Archive, path: str) -> list[str]:
+def check_skipped_copy(found: BastionState, archive: Archive, path: str) -> list[str]:
     """Return the warnings of a run that uses the workspace as it is.
 
     Raises:
@@ -127,14 +131,14 @@ def check_skipped_copy(found: BastionFacts, archive: Archive, path: str) -> list
 
 
 @dataclass(frozen=True)
-class Parts:
+class ArchiveChunks:
     """The archive cut into pieces that each fit one command; the numbers start at 1."""
 
     archive: Archive
     pieces: tuple[bytes, ...]
 
     @classmethod
-    def cut(cls, archive: Archive, room: int) -> Parts:
+    def cut(cls, archive: Archive, room: int) -> ArchiveChunks:
         """Cut so that a piece takes at most *room* bytes as base64."""
         size = max(room // 4 * 3, 1)
         return cls(archive, tuple(archive.data[i : i + size] for i in range(0, len(archive.data), size)))
@@ -159,3 +163,83 @@ class Parts:
         """Return the shell lines that take in piece *number*."""
         text = base64.b64encode(self.pieces[number - 1]).decode()
         return f"receive {number} <<'PART' || return\n{text}\nPART"
+
+
+CONFIG_NAME = "config.json"
+"""Under this name the run's configuration reaches the bastion, whatever file ``--config-json`` named."""
+
+
+@dataclass(frozen=True)
+class Archive:
+    """A tar.gz and the SHA-256 of the tar inside: zlib's versions compress differently, the tar stays the same."""
+
+    digest: str
+    data: bytes
+    names: tuple[str, ...]
+
+
+def build(config: Config) -> Archive:
+    """Pack what a run needs, what ``autoTransfer`` adds to that, the CA bundle and the configuration.
+
+    Raises:
+        ConfigError: When a file cannot be read, leads out of the project by a link, or is a script with CRLF.
+    """
+    tar = io.BytesIO()
+    names = []
+    with tarfile.open(fileobj=tar, mode="w", format=tarfile.USTAR_FORMAT) as archive:
+        for name, content in sorted(_contents(config).items()):
+            entry = tarfile.TarInfo(name)
+            entry.size = len(content)
+            entry.mode = 0o755 if name.endswith(".sh") else 0o644
+            archive.addfile(entry, io.BytesIO(content))
+            names.append(name)
+    data = gzip.compress(tar.getvalue(), config.transfer.compression_level, mtime=0)
+    return Archive(digest=hashlib.sha256(tar.getvalue()).hexdigest(), data=data, names=tuple(names))
+
+
+def _contents(config: Config) -> dict[str, bytes]:
+    root = config.root.resolve()
+    contents: dict[str, bytes] = {}
+    for index, directory in enumerate(config.transfer.directories):
+        key = f"{config.transfer_key}.directories[{index}]"
+        for path in sorted((root / directory).rglob("*")):
+            name = path.relative_to(root).as_posix()
+            if path.is_file() and not model.excluded(name, config.transfer.exclude_patterns):
+                contents[name] = _read(path, root, key)
+    for index, name in enumerate(config.transfer.files):
+        if name != CONFIG_NAME:
+            contents[name] = _read(root / name, root, f"{config.transfer_key}.files[{index}]")
+    for name in model.needed(root, [phase.name for phase in config.phases]):
+        contents[name] = _read(root / name, root, "needed by every run")
+    if config.ca_bundle:
+        contents[config.ca_bundle] = _read(root / config.ca_bundle, root, "aurora.caBundle")
+    contents[CONFIG_NAME] = config.raw
+    for name, content in contents.items():
+        if name.endswith(".sh"):
+            check_line_ends(name, content)
+    return contents
+
+
+def check_line_ends(name: str, content: bytes) -> None:
+    """Refuse a shell script with Windows' line ends: bash takes the carriage return for a part of each command.
+
+    Raises:
+        ConfigError: It says how the file is mended.
+    """
+    if content.partition(b"\n")[0].endswith(b"\r"):
+        raise ConfigError(
+            f"{name} has Windows line ends (CRLF), and bash cannot run it",
+            remedy=(
+                f"Convert it: sed -i 's/\\r$//' {name}\n"
+                "In a checkout that git converted: git config core.autocrlf input, then git rm -rq --cached . && git reset --hard"
+            ),
+        )
+
+
+def _read(path: Path, root: Path, key: str) -> bytes:
+    if not path.resolve().is_relative_to(root):
+        raise ConfigError(f"{key}: {path.relative_to(root)} leads out of the project: {path.resolve()}")
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ConfigError(f"{key}: cannot read {path.relative_to(root)}: {error.strerror}") from error

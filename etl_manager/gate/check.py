@@ -1,16 +1,42 @@
-"""Whether a verdict may still be relied on: it is held against the clock and against the project as it is now."""
+"""What a verdict is bound to: the commit, and the digests of ``sql/`` and of the configuration."""
 
 from __future__ import annotations
 
+import hashlib
+import os
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 
 from pydantic import ValidationError
 
+from etl_manager import git
 from etl_manager.errors import VerificationError
-from etl_manager.gate import binding
-from etl_manager.gate.verdict import Verdict, shortcomings
+from etl_manager.gate.verdict import Source, Verdict, shortcomings
+
+
+def source_of(root: Path, config: Path) -> Source:
+    """Return what the project in *root* holds now, with the configuration *config*."""
+    commit, dirty = git.state(root)
+    return Source(
+        commit=commit,
+        dirty=dirty,
+        sql_sha256=sql_digest(root),
+        config=Path(os.path.relpath(config, root)).as_posix(),
+        config_sha256=file_digest(config),
+    )
+
+
+def sql_digest(root: Path) -> str:
+    """Return one digest for all files under ``sql/``: that of what sha256sum prints for them, in the order of names."""
+    files = sorted(path.relative_to(root).as_posix() for path in (root / "sql").rglob("*") if path.is_file())
+    return hashlib.sha256("".join(f"{file_digest(root / name)}  {name}\n" for name in files).encode()).hexdigest()
+
+
+def file_digest(path: Path) -> str:
+    """Return the SHA-256 of a file."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
 
 CLOCK_SKEW = timedelta(minutes=5)
 """How far the clocks of two machines may be apart."""
@@ -36,7 +62,9 @@ def read(path: Path) -> Verdict:
         raise VerificationError(f"This is no verdict of the gate:\n{shown}", where={"file": path}) from error
 
 
-def objections(verdict: Verdict, root: Path, *, now: datetime, max_age: timedelta, target: str | None) -> Iterator[str]:
+def invalid_because(
+    verdict: Verdict, root: Path, *, now: datetime, max_age: timedelta, target: str | None
+) -> Iterator[str]:
     """Yield why *verdict* may not be relied on.
 
     Args:
@@ -92,7 +120,7 @@ def _origin(verdict: Verdict, root: Path) -> Iterator[str]:
     if not config.is_file():
         yield f"its configuration {made.config} is not in this project"
         return
-    here = binding.source(root, config)
+    here = source_of(root, config)
     if made.commit is None:
         yield "it is bound to no commit: it was not made in a Git checkout"
     elif here.commit != made.commit:

@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from etl_manager.asking import asking
-from etl_manager.environment import Environment
+from etl_manager.aws.errors import aws_errors
 from etl_manager.errors import DiscoveryError
+from etl_manager.provisioning.context import RunContext
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +52,7 @@ class Cluster:
     integrations: tuple[Integration, ...]
 
 
-def read(environment: Environment) -> Cluster:
+def read(environment: RunContext) -> Cluster:
     """Ask RDS for the cluster that discovery found.
 
     Raises:
@@ -76,8 +76,8 @@ def read(environment: Environment) -> Cluster:
     )
 
 
-def _cluster(client: Any, environment: Environment) -> Mapping[str, Any]:
-    with asking("RDS", "DescribeDBClusters", environment.host):
+def _cluster(client: Any, environment: RunContext) -> Mapping[str, Any]:
+    with aws_errors("RDS", "DescribeDBClusters", environment.host):
         for page in client.get_paginator("describe_db_clusters").paginate():
             for cluster in page["DBClusters"]:
                 endpoints = {str(cluster.get(name, "")).lower() for name in ("Endpoint", "DBClusterArn")}
@@ -91,7 +91,7 @@ def _cluster(client: Any, environment: Environment) -> Mapping[str, Any]:
 
 
 def _parameters(client: Any, group: str) -> dict[str, str]:
-    with asking("RDS", "DescribeDBClusterParameters", group):
+    with aws_errors("RDS", "DescribeDBClusterParameters", group):
         pages = client.get_paginator("describe_db_cluster_parameters").paginate(DBClusterParameterGroupName=group)
         return {
             parameter["ParameterName"]: str(parameter["ParameterValue"])
@@ -102,7 +102,7 @@ def _parameters(client: Any, group: str) -> dict[str, str]:
 
 
 def _integrations(client: Any, region: str) -> tuple[Integration, ...]:
-    with asking("RDS", "DescribeIntegrations", region):
+    with aws_errors("RDS", "DescribeIntegrations", region):
         pages = client.get_paginator("describe_integrations").paginate()
         return tuple(
             Integration(

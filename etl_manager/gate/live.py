@@ -6,13 +6,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from etl_manager import config as configuration
+from etl_manager.database.snapshot import Catalogue
 from etl_manager.errors import ProvisioningError
-from etl_manager.gate.catalogue import Catalogue
-from etl_manager.gate.data_filter import takes_more_later
+from etl_manager.gate.inputs import takes_more_later
 from etl_manager.gate.verdict import Verdict
-from etl_manager.opening import open_run
-from etl_manager.progress import Silence
-from etl_manager.targets import TargetOptions, open_target
+from etl_manager.progress import NullProgress
+from etl_manager.provisioning.startup import start_run
+from etl_manager.targets import open_target
+from etl_manager.targets.base import TargetOptions
 from etl_manager.zero_etl import compare_filter
 
 _SHOWN = 10
@@ -52,12 +53,12 @@ def look(verdict: Verdict, root: Path) -> Catalogue:
     )
     target = open_target(verdict.target, options)
     try:
-        run = open_run(
+        run = start_run(
             config,
             target,
             verify_only=True,
             skip_copy=False,
-            progress=Silence(),
+            progress=NullProgress(),
             attach=lambda *_: None,
             warn=lambda _line: None,
         )

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from etl_manager.gate import built, cluster_rules, replication
-from etl_manager.gate.facts import Facts
-from etl_manager.gate.finding import Finding
+from etl_manager.gate import rules
+from etl_manager.gate.inputs import Finding, GateInputs
 from etl_manager.wording import number_of
 
 
@@ -25,8 +24,8 @@ class Prerequisite:
 
     id: str
     title: str
-    findings: Callable[[Facts], Iterable[Finding]]
-    evidence: Callable[[Facts], str]
+    findings: Callable[[GateInputs], Iterable[Finding]]
+    evidence: Callable[[GateInputs], str]
     asks_aws: bool = False
 
 
@@ -34,11 +33,11 @@ def _of(count: int, total: int, thing: str) -> str:
     return f"{count} of {number_of(total, thing)}"
 
 
-def _tables(how: str) -> Callable[[Facts], str]:
+def _tables(how: str) -> Callable[[GateInputs], str]:
     return lambda facts: f"{_of(len(facts.filtered), len(facts.filtered), 'table')} in the filter {how}"
 
 
-def _sample_rows(facts: Facts) -> str:
+def _sample_rows(facts: GateInputs) -> str:
     wanted, counts = facts.config.users_per_tenant, facts.verification.counts
     told = f"{number_of(wanted, 'user')} in each of {number_of(len(counts), 'tenant')}"
     if facts.config.accept_other_rows:
@@ -47,7 +46,7 @@ def _sample_rows(facts: Facts) -> str:
     return told
 
 
-def _filter(facts: Facts) -> str:
+def _filter(facts: GateInputs) -> str:
     made, tables = facts.data_filter, len(facts.catalogue.tables)
     source = "the filter of config.json" if made.own else "compiled from the tenants"
     told = (
@@ -61,25 +60,25 @@ PREREQUISITES = (
     Prerequisite(
         id="database-exists",
         title="The tenants' database exists",
-        findings=built.database,
+        findings=rules.database,
         evidence=lambda facts: f"{facts.config.database}, PostgreSQL {facts.catalogue.server_version}",
     ),
     Prerequisite(
         id="tenant-schemas-exist",
         title="Every tenant has its schema, and nobody else has one",
-        findings=built.schemas,
+        findings=rules.schemas,
         evidence=lambda facts: _of(len(facts.verification.schemas), len(facts.config.tenants), "schema"),
     ),
     Prerequisite(
         id="users-tables-exist",
         title="Every tenant has its users table, made as it should be",
-        findings=built.tables,
+        findings=rules.tables,
         evidence=lambda facts: _of(len(facts.verification.tables), len(facts.config.tenants), "table"),
     ),
     Prerequisite(
         id="sample-data-complete",
         title="Every tenant has its sample rows, unaltered",
-        findings=built.sample_data,
+        findings=rules.sample_data,
         evidence=_sample_rows,
     ),
     Prerequisite(
@@ -91,59 +90,59 @@ PREREQUISITES = (
     Prerequisite(
         id="database-encoding",
         title="Every database of the cluster is UTF-8",
-        findings=replication.encodings,
+        findings=rules.encodings,
         evidence=lambda facts: f"UTF8: {', '.join(facts.catalogue.encodings)}",
     ),
     Prerequisite(
         id="replicable-tables",
         title="Every table in the filter is an ordinary, logged table",
-        findings=replication.tables,
+        findings=rules.replicated_tables,
         evidence=_tables("are ordinary and logged"),
     ),
     Prerequisite(
         id="primary-keys",
         title="Every table in the filter has a primary key",
-        findings=replication.keys,
+        findings=rules.keys,
         evidence=_tables("have a primary key"),
     ),
     Prerequisite(
         id="replicable-columns",
         title="Every column in the filter has a type that is replicated",
-        findings=replication.columns,
+        findings=rules.columns,
         evidence=_tables("have columns of replicated types only"),
     ),
     Prerequisite(
         id="partition-parents",
         title="No partitioned table is in the filter",
-        findings=replication.partition_parents,
+        findings=rules.partition_parents,
         evidence=_tables("are not partitioned"),
     ),
     Prerequisite(
         id="engine-version",
         title="The cluster runs an engine that zero-ETL supports",
-        findings=lambda facts: cluster_rules.engine(facts.cluster),
+        findings=lambda facts: rules.engine(facts.cluster),
         evidence=lambda facts: f"{facts.cluster.engine} {facts.cluster.version}",
         asks_aws=True,
     ),
     Prerequisite(
         id="cluster-parameters",
         title="The cluster's parameters let its changes be replicated",
-        findings=lambda facts: cluster_rules.parameters(facts.cluster, facts.catalogue.settings),
+        findings=lambda facts: rules.parameters(facts.cluster, facts.catalogue.settings),
         evidence=lambda facts: f"set in {facts.cluster.parameter_group}, and in force on {facts.cluster.writer}",
         asks_aws=True,
     ),
     Prerequisite(
         id="quotas",
         title="There is room for another integration",
-        findings=lambda facts: cluster_rules.quotas(facts.cluster),
-        evidence=lambda facts: cluster_rules.counted(facts.cluster),
+        findings=lambda facts: rules.quotas(facts.cluster),
+        evidence=lambda facts: rules.counted(facts.cluster),
         asks_aws=True,
     ),
     Prerequisite(
         id="existing-integrations",
         title="No integration stands in the way of the new one",
-        findings=lambda facts: cluster_rules.integrations(facts.cluster, facts.config.integration_name),
-        evidence=lambda facts: cluster_rules.counted(facts.cluster),
+        findings=lambda facts: rules.integrations(facts.cluster, facts.config.integration_name),
+        evidence=lambda facts: rules.counted(facts.cluster),
         asks_aws=True,
     ),
 )

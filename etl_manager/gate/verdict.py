@@ -5,13 +5,23 @@ The model is also the published JSON Schema (``docs/phase3-gate.schema.json``): 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from pydantic.config import JsonDict
 
-from etl_manager.gate.prerequisites import PREREQUISITES
+from etl_manager.config import Config
+from etl_manager.errors import ConfigError, NotApplicable, PhaseSkipped, ProvisioningError, VerificationError
+from etl_manager.gate.inputs import GateInputs
+from etl_manager.gate.prerequisites import PREREQUISITES, Prerequisite
+from etl_manager.provisioning.context import RunContext
+from etl_manager.provisioning.run import ProvisioningRun
+from etl_manager.redaction import redact, redact_all
 from etl_manager.wording import number_of
 
 Status = Literal["passed", "failed", "not-run", "not-applicable"]
@@ -34,13 +44,13 @@ _READY: JsonDict = {
 """What holds between the parts; the schema says it too."""
 
 
-class Part(BaseModel):
+class StrictModel(BaseModel):
     """A part of the verdict: nothing missing, nothing unknown, nothing converted."""
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
 
-class Shortcoming(Part):
+class Shortcoming(StrictModel):
     """One thing that keeps a prerequisite from being met."""
 
     subject: str = Field(description="The database, schema, table, pattern, cluster or integration.")
@@ -48,7 +58,7 @@ class Shortcoming(Part):
     remedy: str = Field(description="How to mend it.")
 
 
-class Proof(Part):
+class Proof(StrictModel):
     """A prerequisite, and whether it was proven in this run."""
 
     id: str = Field(pattern=r"^[a-z][a-z-]*$")
@@ -58,7 +68,7 @@ class Proof(Part):
     findings: tuple[Shortcoming, ...] = Field(default=(), strict=False)
 
 
-class PhaseChanges(Part):
+class PhaseChanges(StrictModel):
     """What this run changed before it proved: a repair or a loss never passes unremarked."""
 
     phase: str
@@ -68,7 +78,7 @@ class PhaseChanges(Part):
     lost: tuple[str, ...] = Field(default=(), strict=False)
 
 
-class Scenarios(Part):
+class Scenarios(StrictModel):
     """The scenarios the features promise, counted against those that ran."""
 
     promised: int = Field(ge=0)
@@ -78,7 +88,7 @@ class Scenarios(Part):
     not_applicable: int = Field(ge=0, description="About another kind of target or run.")
 
 
-class Source(Part):
+class Source(StrictModel):
     """What the proof was made from."""
 
     commit: Annotated[str, Field(pattern=r"^[0-9a-f]{40,64}$")] | None = Field(
@@ -90,7 +100,7 @@ class Source(Part):
     config_sha256: Digest
 
 
-class Verdict(Part):
+class Verdict(StrictModel):
     """Whether Phase 3 may start, and what that rests on. *ready* is never so by default, deselection or a skip."""
 
     model_config = ConfigDict(json_schema_extra=_READY)
@@ -161,3 +171,279 @@ def schema() -> dict[str, Any]:
         "title": "Verdict of the gate before Phase 3",
         **{name: part for name, part in made.items() if name != "title"},
     }
+
+
+PROVISION = "pytest features/"
+"""How remedies name a run."""
+MOST_SHOWN = 20
+"""Findings in the detail of one prerequisite; the verdict holds them all."""
+
+
+class ProofLog:
+    """What was proven so far. What nobody proved is not run, and so not proven."""
+
+    def __init__(self) -> None:
+        """Begin with nothing proven."""
+        self._proofs = {item.id: _proof(item, "not-run", "no scenario proved it in this run") for item in PREREQUISITES}
+        self.data_filter: str | None = None
+
+    @property
+    def proofs(self) -> tuple[Proof, ...]:
+        """Every prerequisite, in order."""
+        return tuple(self._proofs.values())
+
+    def prove(self, prerequisite_id: str, environment: RunContext, facts: Callable[[], GateInputs]) -> Proof:
+        """Hold the prerequisite against the *facts*.
+
+        Raises:
+            NotApplicable: When only AWS could answer, and the target is emulated.
+            ProvisioningError: When the facts cannot be had.
+        """
+        item = _known(prerequisite_id)
+        if item.asks_aws and environment.emulated:
+            who = (
+                "the endpoint of the target aws" if environment.target == "aws" else f"the target {environment.target}"
+            )
+            reason = f"emulated: {who} is not AWS, which alone can answer this"
+            self._proofs[item.id] = _proof(item, "not-applicable", reason)
+            raise NotApplicable(reason)
+        self._proofs[item.id] = _proof(item, "not-run", "its proof was not completed")
+        try:
+            found = facts()
+        except ProvisioningError as error:
+            cause = error.__cause__ if isinstance(error, PhaseSkipped) else error
+            disproven = isinstance(cause, VerificationError) and cause.prerequisite == item.id
+            self._proofs[item.id] = _proof(
+                item, "failed" if disproven else "not-run", str(cause if disproven else error)
+            )
+            raise
+        try:
+            proof = _judged(item, found)
+        except ProvisioningError as error:
+            self._proofs[item.id] = _proof(item, "failed", str(error))
+            raise
+        self._proofs[item.id] = proof
+        if item.id == "data-filter-ready" and proof.status == "passed":
+            self.data_filter = found.data_filter.text
+        return proof
+
+
+def _known(prerequisite_id: str) -> Prerequisite:
+    for item in PREREQUISITES:
+        if item.id == prerequisite_id:
+            return item
+    known = ", ".join(item.id for item in PREREQUISITES)
+    raise ConfigError(f"There is no prerequisite {prerequisite_id!r}", remedy=f"Known are: {known}")
+
+
+def _judged(item: Prerequisite, facts: GateInputs) -> Proof:
+    command = f"{PROVISION} --target {facts.environment.target}"  # of the target that ran, not of the default one
+    findings = [finding._replace(remedy=finding.remedy.replace(PROVISION, command)) for finding in item.findings(facts)]
+    if not findings:
+        return _proof(item, "passed", item.evidence(facts))
+    shown = [str(finding) for finding in findings[:MOST_SHOWN]]
+    if len(findings) > MOST_SHOWN:
+        shown.append(f"… and {len(findings) - MOST_SHOWN} more")
+    lines = [Shortcoming(**finding._asdict()) for finding in findings]
+    return Proof(id=item.id, title=item.title, status="failed", detail="\n".join(shown), findings=tuple(lines))
+
+
+def _proof(item: Prerequisite, status: Status, detail: str) -> Proof:
+    return Proof(id=item.id, title=item.title, status=status, detail=detail)
+
+
+MOST_REASONS, MOST_TENANTS = 10, 10
+LONGEST_FILTER = 2_000
+SIGNS = {"passed": "✅ passed", "failed": "❌ failed", "not-run": "⚪ not run", "not-applicable": "⚫ not applicable"}
+
+
+def markdown(verdict: Verdict) -> str:
+    """Return the page."""
+    return "\n".join(_lines(verdict)) + "\n"
+
+
+def _lines(verdict: Verdict) -> Iterator[str]:
+    yield f"# Phase 3 gate: {'ready' if verdict.ready else 'not ready'}"
+    yield ""
+    if verdict.emulated:
+        yield "> **Emulated.** What answered was not AWS: this proves nothing about an Aurora cluster."
+        yield ""
+    if verdict.reasons:
+        yield "Phase 3 may not start:"
+        yield ""
+        yield from (f"- {_text(reason)}" for reason in verdict.reasons[:MOST_REASONS])
+        if len(verdict.reasons) > MOST_REASONS:
+            yield f"- … and {len(verdict.reasons) - MOST_REASONS} more"
+        yield ""
+    yield "| prerequisite | status | found |"
+    yield "|---|---|---|"
+    for proof in verdict.prerequisites:
+        yield f"| {_text(proof.title)}<br>`{proof.id}` | {SIGNS[proof.status]} | {_found(proof)} |"
+    yield ""
+    yield from _changes(verdict)
+    if verdict.data_filter is not None:
+        shown = verdict.data_filter[:LONGEST_FILTER]
+        yield "Data filter:"
+        yield ""
+        yield "```"
+        yield shown + (" …" if len(shown) < len(verdict.data_filter) else "")
+        yield "```"
+        yield ""
+    yield from _binding(verdict)
+
+
+def _found(proof: Proof) -> str:
+    first, *more = proof.detail.splitlines() or [""]
+    return _text(first) + (f"<br>… {max(len(proof.findings) - 1, len(more))} more" if more else "")
+
+
+def _changes(verdict: Verdict) -> Iterator[str]:
+    repaired = [
+        f"- repaired by phase {phase.phase}: {_text(line)}" for phase in verdict.phases for line in phase.repaired
+    ]
+    if repaired:
+        yield "**This run repaired what it then proved:**"
+        yield ""
+        yield from repaired[:MOST_REASONS]
+        if len(repaired) > MOST_REASONS:
+            yield f"- … and {len(repaired) - MOST_REASONS} more"
+        yield ""
+
+
+def _binding(verdict: Verdict) -> Iterator[str]:
+    tenants = ", ".join(verdict.tenants[:MOST_TENANTS])
+    if len(verdict.tenants) > MOST_TENANTS:
+        tenants += f" and {len(verdict.tenants) - MOST_TENANTS} more"
+    scenarios, source = verdict.scenarios, verdict.source
+    commit = (source.commit or "none") + (", with changes it does not hold" if source.dirty else "")
+    yield "| bound to | |"
+    yield "|---|---|"
+    for name, value in {
+        "target": f"{verdict.target}, {verdict.mode}",
+        "account and region": f"{verdict.account or 'unknown'}, {verdict.region}",
+        "cluster": verdict.cluster or verdict.endpoint or "not found",
+        "database": verdict.database,
+        "tenants": f"{len(verdict.tenants)}: {tenants}",
+        "scenarios": f"{scenarios.passed} passed, {scenarios.failed} failed, {scenarios.not_run} not run,"
+        f" {scenarios.not_applicable} not applicable, of {scenarios.promised}",
+        "commit": commit,
+        "sql/": source.sql_sha256,
+        "configuration": f"{source.config}, {source.config_sha256}",
+        "checked at": verdict.checked_at.isoformat(timespec="seconds"),
+        "run": verdict.run_id,
+    }.items():
+        yield f"| {name} | {_text(value)} |"
+
+
+def _text(value: str) -> str:
+    """Return *value* on one line, with nothing that Markdown or HTML would take for its own."""
+    flat = " ".join(value.split())
+    for sign in "\\`*_<>[]#|":
+        flat = flat.replace(sign, f"\\{sign}")
+    return flat
+
+
+@dataclass(frozen=True, kw_only=True)
+class SessionInfo:
+    """What the verdict says of the session it is of.
+
+    *emulated* is what the target is, whether or not anything answered; *at* is when the proven facts were read.
+    """
+
+    target: TargetName
+    emulated: bool
+    mode: ModeName
+    region: str
+    source: Source
+    source_afterwards: Source
+    scenarios: Scenarios
+    at: datetime
+
+
+def build_verdict(
+    gate: ProofLog, config: Config, session: SessionInfo, run: ProvisioningRun | None, facts: GateInputs | None
+) -> Verdict:
+    """Return the verdict of a session; *run* is None where none could be opened, *facts* where none were gathered."""
+    environment = run.environment if run else None
+    emulated = session.emulated
+    cluster = facts.cluster_arn if facts else environment.cluster_arn if environment else ""
+    reasons = [
+        *shortcomings(
+            tenants=config.tenants,
+            emulated=emulated,
+            data_filter=gate.data_filter,
+            proofs=gate.proofs,
+            scenarios=session.scenarios,
+        ),
+        *_doubts(session, run),
+    ]
+    return Verdict(
+        schema_version=1,
+        ready=not reasons,
+        reasons=tuple(reasons),
+        target=session.target,
+        emulated=emulated,
+        mode=session.mode,
+        region=environment.region if environment else session.region,
+        account=cluster.split(":")[4] if cluster.count(":") >= 5 else "",
+        cluster=cluster,
+        endpoint=f"{environment.host}:{environment.port}" if environment else "",
+        database=config.database,
+        tenants=config.tenants,
+        prerequisites=gate.proofs,
+        data_filter=gate.data_filter,
+        phases=tuple(_phases(run)) if run else (),
+        scenarios=session.scenarios,
+        source=session.source,
+        checked_at=session.at,
+        run_id=run.batches.bastion.run_id if run else f"{session.at:%Y%m%dT%H%M%SZ}",
+    )
+
+
+def _doubts(session: SessionInfo, run: ProvisioningRun | None) -> Iterator[str]:
+    """Yield what makes the proofs doubtful although each of them passed."""
+    if session.source != session.source_afterwards:
+        yield "the project changed while it was proven: run again"
+    if run is not None:
+        for report in run.reports.values():
+            yield from map(str, report.of("lost"))
+    if run is not None and not run.batches.bastion.has_this_project:
+        yield "the workspace on the bastion was not known to be what this project holds: run without --skip-copy"
+
+
+def _phases(run: ProvisioningRun) -> Iterator[PhaseChanges]:
+    for name, report in run.reports.items():
+        yield PhaseChanges(
+            phase=name,
+            created=len(report.of("created")),
+            repaired=tuple(map(str, report.of("repaired"))),
+            unchanged=report.unchanged,
+            lost=tuple(map(str, report.of("lost"))),
+        )
+
+
+class VerdictFiles:
+    """The verdict as files: JSON, the data filter by itself, and a page of Markdown."""
+
+    def __init__(self, folder: Path) -> None:
+        """Keep them in *folder*."""
+        self._folder = folder
+        self._verdict = folder / "phase3-gate.json"
+        self._filter = folder / "zero-etl-data-filter.txt"
+        self._page = folder / "phase3-gate.md"
+
+    def write(self, verdict: Verdict) -> None:
+        """Write them, each whole or not at all, and the verdict last; the filter only where it passed its proof."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        if verdict.data_filter is not None:
+            _write(self._filter, verdict.data_filter + "\n")
+        _write(self._page, redact(markdown(verdict)))
+        _write(
+            self._verdict, json.dumps(redact_all(verdict.model_dump(mode="json")), indent=2, ensure_ascii=False) + "\n"
+        )
+
+
+def _write(path: Path, text: str) -> None:
+    unfinished = path.with_name(f".{path.name}.tmp")
+    unfinished.write_text(text, encoding="utf-8")
+    unfinished.replace(path)

@@ -17,10 +17,10 @@ from pytest_bdd.parser import Feature, Scenario, ScenarioTemplate, Step
 from pytest_bdd.scenario import find_fixturedefs_for_step, scenario_wrapper_template_registry
 
 from etl_manager import config as configuration
-from etl_manager import evidence
 from etl_manager.errors import ConfigError
-from etl_manager.pytest_plugin import guards, tenants
+from etl_manager.pytest_plugin import gherkin_lint
 from etl_manager.pytest_plugin.options import SETTINGS
+from etl_manager.report import allure
 from etl_manager.sql_files.check import check as check_sql_files
 
 _ROW = "_pytest_bdd_example"
@@ -99,36 +99,36 @@ class FeatureFile(pytest.Module):
                 self._place(item)
         return items
 
-    def _problems(self) -> list[guards.Problem]:
+    def _problems(self) -> list[gherkin_lint.Problem]:
         try:
             text = self.path.read_text(encoding="utf-8")
         except UnicodeDecodeError as error:
-            return [guards.Problem(1, f"not UTF-8 text: byte {error.start}")]
+            return [gherkin_lint.Problem(1, f"not UTF-8 text: byte {error.start}")]
         known = self.config.stash[_KNOWN_TAGS]
-        found = guards.problems(text, known)
+        found = gherkin_lint.problems(text, known)
         if not found:
             try:
                 found = sorted(set(self._unknown_steps(self._feature())))
             except GherkinParseError as error:
-                found = [guards.Problem(error.line, error.message)]
+                found = [gherkin_lint.Problem(error.line, error.message)]
         return found
 
     def _feature(self) -> Feature:
         """Return the parsed feature, with one row a tenant where a scenario asks for that."""
         feature = get_feature(str(self.path.parent), self.path.name)
         for template in feature.scenarios.values():
-            if tenants.is_per_tenant(template):
-                tenants.fill(template, project_config(self.config))
+            if gherkin_lint.is_per_tenant(template):
+                gherkin_lint.fill(template, project_config(self.config))
         return feature
 
-    def _unknown_steps(self, feature: Feature) -> Iterator[guards.Problem]:
+    def _unknown_steps(self, feature: Feature) -> Iterator[gherkin_lint.Problem]:
         for template in feature.scenarios.values():
             for step in _steps_to_find(template):
                 kind = self._kind(step)
                 if kind != step.type:
                     hint = f" (it is known as a {kind.capitalize()})" if kind else ""
                     text = f"unknown step: {step.type.capitalize()} {step.name}{hint}"
-                    yield guards.Problem(step.line_number, text)
+                    yield gherkin_lint.Problem(step.line_number, text)
 
     def _kind(self, step: Step) -> str | None:
         """Return the kind *step* is known as: its own if there is a function for that, else another, else none."""
@@ -174,7 +174,7 @@ def _described(function: Callable[[], None], template: ScenarioTemplate) -> Call
     """Return *function* labelled with what *template* says about itself, its rule and its feature."""
     rule = template.rule
     prose = [template.feature.description, rule.description if rule else "", template.description]
-    return evidence.describe(
+    return allure.describe(
         function,
         feature=template.feature.name,
         story=rule.name if rule else template.name,
@@ -186,5 +186,5 @@ def _described(function: Callable[[], None], template: ScenarioTemplate) -> Call
 def _steps_to_find(template: ScenarioTemplate) -> Iterator[Step]:
     """Yield the steps of *template* as they will run; one tenant's stand for those of all tenants."""
     rows = [row for table in template.examples for row in table.as_contexts()] or [{}]
-    for row in rows[:1] if tenants.is_per_tenant(template) else rows:
+    for row in rows[:1] if gherkin_lint.is_per_tenant(template) else rows:
         yield from template.render(row).steps

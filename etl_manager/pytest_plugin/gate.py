@@ -1,36 +1,96 @@
-"""The gate before Phase 3: every run with feature files ends in a verdict, and ``--require-gate`` makes it count.
-
-What an earlier run left is gone by then: see `etl_manager.pytest_plugin.staging`.
-"""
+"""Counts the scenarios that ran against those the features promise: what is not run is not proven."""
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from collections.abc import Callable, Generator
 from datetime import datetime, timezone
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
 from _pytest.junitxml import xml_key
 
 from etl_manager.config import Config
-from etl_manager.gate import binding
-from etl_manager.gate.facts import Facts
-from etl_manager.gate.gate import Gate
-from etl_manager.gate.passing import Circumstances, Files, passed
-from etl_manager.gate.verdict import ModeName, Source, TargetName, Verdict
-from etl_manager.provisioning import Run
-from etl_manager.pytest_plugin.collection import SCENARIO, FeatureFile, project_config
+from etl_manager.errors import NotApplicable
+from etl_manager.gate import check
+from etl_manager.gate.inputs import GateInputs
+from etl_manager.gate.verdict import (
+    ModeName,
+    ProofLog,
+    Scenarios,
+    SessionInfo,
+    Source,
+    TargetName,
+    Verdict,
+    VerdictFiles,
+    build_verdict,
+)
+from etl_manager.provisioning.run import ProvisioningRun
+from etl_manager.pytest_plugin.collection import ROW, SCENARIO, FeatureFile, project_config
 from etl_manager.pytest_plugin.options import SETTINGS
 from etl_manager.pytest_plugin.session import EMULATED, RUN
 from etl_manager.pytest_plugin.staging import STAGING, only_looks
-from etl_manager.pytest_plugin.tally import Tally
 from etl_manager.redaction import redact
+from etl_manager.report.results import ScenarioId, expected_scenarios, row
+
+WORST_FIRST = ("failed", "skipped", "passed", "not-applicable")
+
+
+def proof(item: pytest.Item) -> ScenarioId:
+    """Return what the scenario *item* is the proof of."""
+    inside = item.path.is_relative_to(item.config.rootpath)
+    file = item.path.relative_to(item.config.rootpath).as_posix() if inside else str(item.path)
+    name = item.originalname if isinstance(item, pytest.Function) else item.name
+    return ScenarioId(file, name, row({str(key): str(value) for key, value in item.stash[ROW].items()}))
+
+
+class Tally:
+    """How each scenario of this session went."""
+
+    def __init__(self, root: Path) -> None:
+        """Begin with none; *root* is the project's folder."""
+        self._root = root
+        self._outcomes: dict[ScenarioId, set[str]] = defaultdict(set)
+
+    def note(self, item: pytest.Function, error: BaseException | None, report: pytest.TestReport) -> None:
+        """Remember how a part of the test *item* went; what went wrong once stays so, whatever a later part or try does."""
+        if isinstance(error, NotApplicable):
+            outcome = "not-applicable"
+        elif report.failed:
+            outcome = "failed"
+        elif report.skipped:
+            outcome = "skipped"
+        elif report.when == "call":
+            outcome = "passed"
+        else:
+            return
+        self._outcomes[proof(item)].add(outcome)
+
+    def against(self, project: Config) -> Scenarios:
+        """Return the counts; a scenario that the features of *project* do not promise proves nothing of theirs.
+
+        Where one ran several times, as plugins make it, the worst counts.
+        """
+        expected = expected_scenarios(self._root, project)
+        counts = Counter(
+            next((outcome for outcome in WORST_FIRST if outcome in self._outcomes[proven]), "skipped")
+            for proven in expected
+        )
+        return Scenarios(
+            promised=len(expected),
+            passed=counts["passed"],
+            failed=counts["failed"],
+            not_run=counts["skipped"],
+            not_applicable=counts["not-applicable"],
+        )
+
 
 MOST_SHOWN = 10
 """Reasons on the terminal; the verdict holds them all."""
 
-_GATE = pytest.StashKey[Gate]()
-_FACTS = pytest.StashKey[Facts]()
+_GATE = pytest.StashKey[ProofLog]()
+_FACTS = pytest.StashKey[GateInputs]()
 _TALLY = pytest.StashKey[Tally]()
 _SOURCE = pytest.StashKey[Source]()
 _VERDICT = pytest.StashKey[Verdict | None]()
@@ -38,7 +98,7 @@ _VERDICT = pytest.StashKey[Verdict | None]()
 
 def pytest_configure(config: pytest.Config) -> None:
     """Begin with nothing proven."""
-    config.stash[_GATE] = Gate()
+    config.stash[_GATE] = ProofLog()
     config.stash[_TALLY] = Tally(config.rootpath)
 
 
@@ -54,7 +114,7 @@ def pytest_runtestloop(session: pytest.Session) -> None:
     """See what the proofs are made from, before the first; where collection failed there will be none, and no verdict."""
     if _VERDICT in session.config.stash and not session.testsfailed:
         settings = session.config.stash[SETTINGS]
-        session.config.stash[_SOURCE] = binding.source(settings.root, settings.config_path)
+        session.config.stash[_SOURCE] = check.source_of(settings.root, settings.config_path)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -76,7 +136,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     config.stash[_VERDICT] = verdict
     required = config.stash[SETTINGS].require_gate
     if verdict is not None:
-        Files(config.stash[STAGING].folder).write(verdict)
+        VerdictFiles(config.stash[STAGING].folder).write(verdict)
         _into_junit(config, verdict, required=required)
     if required and session.exitstatus == pytest.ExitCode.OK and not (verdict and verdict.ready):
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
@@ -88,16 +148,16 @@ def _passed(config: pytest.Config) -> Verdict | None:
         return None
     settings, run, project = config.stash[SETTINGS], config.stash.get(RUN, None), project_config(config)
     facts = config.stash.get(_FACTS, None)
-    return passed(
+    return build_verdict(
         config.stash[_GATE],
         project,
-        Circumstances(
+        SessionInfo(
             target=cast(TargetName, settings.target),
             emulated=config.stash.get(EMULATED, settings.target != "aws"),
             mode=cast(ModeName, settings.mode.value),
             region=settings.aws_region or project.region,
             source=config.stash[_SOURCE],
-            source_afterwards=binding.source(settings.root, settings.config_path),
+            source_afterwards=check.source_of(settings.root, settings.config_path),
             scenarios=config.stash[_TALLY].against(project),
             at=facts.at if facts else datetime.now(timezone.utc),
         ),
@@ -148,21 +208,21 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 
 
 @pytest.fixture
-def gate(pytestconfig: pytest.Config) -> Gate:
+def gate(pytestconfig: pytest.Config) -> ProofLog:
     """What remembers how the proof of each prerequisite went."""
     return pytestconfig.stash[_GATE]
 
 
 @pytest.fixture
-def gathering(run: Run, project: Config, pytestconfig: pytest.Config) -> Callable[[], Facts]:
+def gathering(run: ProvisioningRun, project: Config, pytestconfig: pytest.Config) -> Callable[[], GateInputs]:
     """Gives what the prerequisites are held against: what the last verification of this run found."""
 
-    def gather() -> Facts:
+    def gather() -> GateInputs:
         verification = run.verification()
         known = pytestconfig.stash.get(_FACTS, None)
         if known is None or known.verification is not verification:
             at = datetime.now(timezone.utc)
-            known = Facts(project, run.environment, verification, run.catalogue(), at)
+            known = GateInputs(project, run.environment, verification, run.catalogue(), at)
             pytestconfig.stash[_FACTS] = known
         return known
 

@@ -9,13 +9,13 @@ import threading
 
 import pytest
 
-from etl_manager import record_redaction
+from etl_manager import redaction
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
     """Make log records without secrets; let SIGTERM raise KeyboardInterrupt, on which pytest tears the session down."""
-    config.add_cleanup(record_redaction.install())
+    config.add_cleanup(redaction.install())
     if threading.current_thread() is threading.main_thread():
         before = signal.signal(signal.SIGTERM, signal.default_int_handler)
 

@@ -1,19 +1,108 @@
-"""How a scenario's outcome reads: the message of a known failure and the step it happened in, and never a secret."""
+"""``reports/run.log``: the detailed log of a run, fresh each time and free of secrets."""
 
 from __future__ import annotations
 
+import logging
 import os
 import warnings
 from collections.abc import Generator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from pytest_bdd.parser import Step
 
-from etl_manager.errors import NotApplicable, PhaseNotRun, ProvisioningError
+from etl_manager.errors import NotApplicable, PhaseSkipped, ProvisioningError
 from etl_manager.pytest_plugin.collection import SCENARIO, has_scenarios
-from etl_manager.pytest_plugin.tracebacks import bare
 from etl_manager.redaction import redact
+
+FORMAT = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
+
+_library = logging.getLogger("etl_manager")
+_log = logging.getLogger("etl_manager.run")
+
+
+class RunLog:
+    """Writes what the library logs, and each scenario with its steps and its outcome."""
+
+    def __init__(self, path: Path) -> None:
+        """Begin *path* anew."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._path, self._begun = path, 0
+        self._handler = logging.FileHandler(path, mode="w", encoding="utf-8")
+        self._handler.setFormatter(logging.Formatter(FORMAT))
+        self._level = _library.level
+        _library.setLevel(logging.DEBUG)
+        _library.addHandler(self._handler)
+
+    def of_scenario(self) -> str:
+        """Return what was logged since the scenario that runs began."""
+        with self._path.open("rb") as file:
+            file.seek(self._begun)
+            return file.read().decode(errors="replace")
+
+    def close(self) -> None:
+        """End the log."""
+        _library.removeHandler(self._handler)
+        _library.setLevel(self._level)
+        self._handler.close()
+
+    def pytest_runtest_logstart(self, nodeid: str) -> None:
+        """Log that a scenario begins."""
+        self._begun = self._path.stat().st_size
+        _log.info("begin %s", nodeid)
+
+    def pytest_bdd_before_step(self, step: Step) -> None:
+        """Log the step that begins."""
+        _log.info("  %s %s", step.keyword, step.name)
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Log how a scenario ended, and why it did not pass."""
+        if report.when == "call" or not report.passed:
+            _log.info("%s %s (%.2f s)", report.outcome, report.nodeid, report.duration)
+        if isinstance(report.longrepr, tuple):
+            _log.warning("%s", report.longrepr[2])
+        elif report.longrepr is not None:
+            _log.error("%s", report.longreprtext)
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """Log how the run ended; the gate may have made a failure of it meanwhile."""
+        _log.info("exit status %d", session.exitstatus)
+
+
+def bare(shown: Any) -> Any:
+    """Return *shown*, pytest's representation of a failure, without locals, arguments and secrets."""
+    if isinstance(shown, str):
+        return redact(shown)
+    if isinstance(shown, tuple):  # why a test was skipped
+        return (*shown[:2], redact(shown[2]))
+    for trace, crash, _ in getattr(shown, "chain", ()) or [(shown, getattr(shown, "reprcrash", None), None)]:
+        for entry in getattr(getattr(trace, "reprtraceback", trace), "reprentries", ()):
+            ends = "" if entry.style == "native" else "\n"  # a line of a native traceback has its end
+            text = redact(ends.join(entry.lines))
+            entry.lines = text.split("\n") if ends else text.splitlines(keepends=True)
+            if hasattr(entry, "reprfuncargs"):
+                entry.reprfuncargs = entry.reprlocals = None
+        if crash is not None:
+            crash.message = redact(crash.message)
+    return shown
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """Bare the traceback of what cannot be collected."""
+    report = yield
+    report.longrepr = bare(report.longrepr) if report.failed else report.longrepr
+    return report
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_internalerror(excrepr: Any) -> None:
+    """Bare the traceback of a defect of pytest's, of a plugin's or of ours, before it is shown."""
+    bare(excrepr)
+
 
 _FAILED_STEP = pytest.StashKey[Step]()
 _FAILURE = pytest.StashKey[pytest.ExceptionInfo[BaseException]]()
@@ -43,7 +132,7 @@ def pytest_runtest_makereport(
     if message is not None:
         item.repr_failure = lambda excinfo, style=None: message  # type: ignore[method-assign] # noqa: ARG005
     report = yield
-    if isinstance(error, PhaseNotRun | NotApplicable):
+    if isinstance(error, PhaseSkipped | NotApplicable):
         report.outcome = "skipped"
         path, line, _ = item.location
         report.longrepr = (path, (line or 0) + 1, f"Skipped: {redact(error.what)}")
@@ -84,7 +173,7 @@ def _stay_failed(item: pytest.Item, call: pytest.CallInfo[None]) -> None:
 
     Plugins that try failed tests again (pytest-rerunfailures, flaky) would else end a failed run with a skip.
     """
-    if call.excinfo and isinstance(call.excinfo.value, PhaseNotRun) and _FAILURE in item.stash:
+    if call.excinfo and isinstance(call.excinfo.value, PhaseSkipped) and _FAILURE in item.stash:
         call.excinfo = item.stash[_FAILURE]
 
 

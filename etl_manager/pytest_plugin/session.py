@@ -8,20 +8,20 @@ from collections.abc import Generator, Iterator
 
 import pytest
 
-from etl_manager import evidence, phases
-from etl_manager.config import Config
-from etl_manager.errors import EnvironmentNotOpened, ProvisioningError
-from etl_manager.failures import reason
-from etl_manager.opening import open_run
-from etl_manager.provisioning import LOG, Run
+from etl_manager.config import Config, phases
+from etl_manager.errors import ProvisioningError, SetupFailed, reason
+from etl_manager.provisioning.run import LOG, ProvisioningRun
+from etl_manager.provisioning.startup import start_run
 from etl_manager.pytest_plugin.collection import project_config
 from etl_manager.pytest_plugin.options import SETTINGS, Mode
 from etl_manager.pytest_plugin.staging import STAGING
 from etl_manager.pytest_plugin.terminal import PROGRESS
 from etl_manager.redaction import redact
-from etl_manager.targets import TargetOptions, open_target
+from etl_manager.report import allure
+from etl_manager.targets import open_target
+from etl_manager.targets.base import TargetOptions
 
-RUN = pytest.StashKey[Run]()
+RUN = pytest.StashKey[ProvisioningRun]()
 """Where ``pytestconfig.stash`` keeps the `Run` once it was opened."""
 MOST_SHOWN = 20
 """Differences on the terminal that no run mends; the scenarios and the verification name them all."""
@@ -36,7 +36,7 @@ _TOLD = pytest.StashKey[bool]()
 
 
 @contextlib.contextmanager
-def opened(config: pytest.Config) -> Iterator[Run]:
+def opened(config: pytest.Config) -> Iterator[ProvisioningRun]:
     """Give a run on the target that the command line names; leave nothing running and nothing on the bastion.
 
     Raises:
@@ -69,13 +69,13 @@ def opened(config: pytest.Config) -> Iterator[Run]:
     target = open_target(settings.target, options)
     try:
         config.stash[EMULATED] = target.emulated
-        run = open_run(
+        run = start_run(
             project,
             target,
             verify_only=settings.mode is Mode.VERIFY_ONLY,
             skip_copy=settings.skip_copy,
             progress=progress,
-            attach=evidence.attach,
+            attach=allure.attach,
             warn=warn,
         )
         config.stash[RUN] = run
@@ -106,7 +106,7 @@ def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, objec
 
 
 @pytest.fixture
-def run(pytestconfig: pytest.Config) -> Run:
+def run(pytestconfig: pytest.Config) -> ProvisioningRun:
     """What the steps talk to; it is opened once, so that a thousand scenarios do not each wait for a timeout."""
     stash = pytestconfig.stash
     if RUN not in stash and _NOT_OPENED not in stash:
@@ -117,7 +117,7 @@ def run(pytestconfig: pytest.Config) -> Run:
             if isinstance(error, KeyboardInterrupt | pytest.exit.Exception):
                 raise
     if _NOT_OPENED in stash:
-        raise EnvironmentNotOpened(reason(stash[_NOT_OPENED]))
+        raise SetupFailed(reason(stash[_NOT_OPENED]))
     return stash[RUN]
 
 
@@ -145,7 +145,7 @@ def _tell(session: pytest.Session, error: BaseException) -> None:
         when="call",
     )
     session.config.hook.pytest_runtest_logreport(report=report)
-    evidence.record_trouble(NOT_STARTED, error, message)
+    allure.record_trouble(NOT_STARTED, error, message)
 
 
 def pytest_provisioning_plan(config: pytest.Config) -> list[str]:
@@ -172,7 +172,7 @@ def pytest_terminal_summary(
         terminalreporter.write_line(f"  … and {len(left) - MOST_SHOWN} more")
 
 
-def _write_changes(terminalreporter: pytest.TerminalReporter, run: Run, *, proven: bool) -> None:
+def _write_changes(terminalreporter: pytest.TerminalReporter, run: ProvisioningRun, *, proven: bool) -> None:
     """Say what the run changed; that all was as it should be is said of a run that is *proven* only."""
     changes = [change for report in run.reports.values() for change in report.changes]
     lost, repaired = ([change for change in changes if change.kind == kind] for kind in ("lost", "repaired"))

@@ -1,6 +1,6 @@
 """The report of a run: what reviewers decide from.
 
-While a run goes on, `etl_manager.evidence` writes Allure's results. When it has ended, this room counts them against the
+While a run goes on, `etl_manager.report.allure` writes Allure's results. When it has ended, this room counts them against the
 feature files, compares them with the run before, and makes of them a verdict of one page, a summary and a manifest of
 digests. It reads Allure's files, and has Allure's own tool render them; the library it does not know.
 """

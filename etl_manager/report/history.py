@@ -11,8 +11,7 @@ from typing import Any
 
 from etl_manager.redaction import redact_all
 from etl_manager.report import HISTORY
-from etl_manager.report.record import Record
-from etl_manager.report.results import BAD, Result
+from etl_manager.report.results import BAD, Record, Result
 
 LIMIT = 10
 """Runs that are kept."""

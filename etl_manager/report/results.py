@@ -1,15 +1,225 @@
-"""Allure's results as they lie on disk: what the report will show, and what it would drop without a word."""
+"""What the feature files promise: every scenario and row, counted from the text and not from what pytest made of it.
+
+Allure drops a result it cannot read without a word, and a report of nothing is green: so it is counted here.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import json
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from hashlib import md5
 from pathlib import Path
 from typing import Any
 
-from etl_manager.report.promised import Proof
+from gherkin.errors import CompositeParserException
+from gherkin.parser import Parser
+
+from etl_manager.config import Config
+from etl_manager.errors import VerificationError
+from etl_manager.redaction import redact_all
+from etl_manager.report import RECORD
+
+Row = tuple[tuple[str, str], ...]
+"""A row of an Examples table: its columns with their values, by name; empty without a table."""
+
+EACH_TENANT = "each-tenant"
+
+
+@dataclass(frozen=True, order=True)
+class ScenarioId:
+    """One scenario of a feature file, or one row of its outline: what there must be one result of."""
+
+    file: str
+    scenario: str
+    row: Row = ()
+    id: str = field(default="", compare=False)
+    """By what a result is known as its own: made of the other three, and kept where one of them is masked."""
+
+    def __post_init__(self) -> None:
+        """Make the id, unless it is known."""
+        if not self.id:
+            named = json.dumps([self.file, self.scenario, self.row])
+            object.__setattr__(self, "id", hashlib.sha256(named.encode()).hexdigest()[:32])
+
+    def __str__(self) -> str:
+        """Return it as a reader finds it."""
+        values = f" [{', '.join(value for _, value in self.row)}]" if self.row else ""
+        return f"{self.file}: {self.scenario}{values}"
+
+
+def row(values: Mapping[str, str]) -> Row:
+    """Return *values* as a `Row`."""
+    return tuple(sorted(values.items()))
+
+
+def expected_scenarios(root: Path, config: Config) -> list[ScenarioId]:
+    """Return what the feature files under *root* promise for the tenants of *config*.
+
+    A file that cannot be parsed promises one scenario, which no result will be of.
+    """
+    found: list[ScenarioId] = []
+    for path in sorted((root / "features").rglob("*.feature")):
+        file = path.relative_to(root).as_posix()
+        try:
+            document: Any = Parser().parse(path.read_text(encoding="utf-8"))
+        except (CompositeParserException, UnicodeDecodeError):
+            document = {}
+        feature = document.get("feature")
+        found += (
+            _of(feature, file, config, frozenset()) if feature else [ScenarioId(file, "(a file that cannot be read)")]
+        )
+    return found
+
+
+def _of(parent: dict[str, Any], file: str, config: Config, inherited: frozenset[str]) -> Iterator[ScenarioId]:
+    tags = inherited | _tags(parent)
+    for child in parent["children"]:
+        if "rule" in child:
+            yield from _of(child["rule"], file, config, tags)
+        elif "scenario" in child:
+            scenario = child["scenario"]
+            rows = list(_rows(scenario, config, each_tenant=EACH_TENANT in tags | _tags(scenario)))
+            yield from (ScenarioId(file, scenario["name"], row(values)) for values in rows)
+
+
+def _tags(node: dict[str, Any]) -> frozenset[str]:
+    return frozenset(tag["name"].lstrip("@") for tag in node["tags"])
+
+
+def _rows(scenario: dict[str, Any], config: Config, *, each_tenant: bool) -> Iterator[dict[str, str]]:
+    tables = [table for table in scenario["examples"] if table.get("tableHeader")]
+    if not tables:
+        yield {}
+    for table in tables:
+        columns = [cell["value"] for cell in table["tableHeader"]["cells"]]
+        if each_tenant and set(columns) <= {"tenant", "users"}:
+            for tenant in config.tenants:
+                known = {"tenant": tenant, "users": str(config.users_per_tenant)}
+                yield {column: known[column] for column in columns}
+        else:
+            for line in table["tableBody"]:
+                yield {column: cell["value"] for column, cell in zip(columns, line["cells"], strict=True)}
+
+
+EXIT_STATUSES = {
+    0: "all passed",
+    1: "some failed",
+    2: "interrupted",
+    3: "internal error",
+    4: "wrong use",
+    5: "nothing run",
+}
+"""pytest's exit codes."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Changes:
+    """What a phase changed in the database: a repair or a loss never passes unremarked."""
+
+    phase: str
+    created: int
+    unchanged: int
+    repaired: tuple[str, ...]
+    lost: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """A run.
+
+    Attributes:
+        run_id: The run.
+        started: When it began, in UTC, ISO 8601.
+        finished: When it ended.
+        mode: ``provision`` or ``verify-only``.
+        exit_status: pytest's.
+        facts: Where it took place, name → value.
+        changes: What each phase changed.
+        promised: What the feature files promise.
+        left_out: What of it was not selected for this run.
+    """
+
+    run_id: str
+    started: str
+    finished: str
+    mode: str
+    exit_status: int
+    facts: dict[str, str]
+    changes: tuple[Changes, ...]
+    promised: tuple[ScenarioId, ...]
+    left_out: tuple[ScenarioId, ...]
+
+    @property
+    def place(self) -> str:
+        """What runs are compared by: one on another target, or of another database, tells nothing of this one."""
+        return " ".join(self.facts.get(name, "") for name in ("target", "region", "database"))
+
+    def write(self, reports: Path) -> None:
+        """Write it into the folder *reports*."""
+        data = asdict(self) | {
+            "schema_version": 1,
+            "promised": list(_folded(self.promised)),
+            "left_out": list(_folded(self.left_out)),
+        }
+        (reports / RECORD).write_text(
+            json.dumps(redact_all(data), indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
+        )
+
+    @classmethod
+    def read(cls, reports: Path) -> Record:
+        """Read the record in the folder *reports*.
+
+        Raises:
+            VerificationError: When there is none, or it is none of this version.
+        """
+        try:
+            data = json.loads((reports / RECORD).read_bytes())
+            version = data.pop("schema_version")
+            changes = tuple(
+                Changes(**(item | {name: tuple(item.get(name, ())) for name in ("repaired", "lost")}))
+                for item in data.pop("changes")
+            )
+            promised, left_out = (tuple(_unfolded(data.pop(name))) for name in ("promised", "left_out"))
+            record = cls(changes=changes, promised=promised, left_out=left_out, **data)
+        except OSError as error:
+            raise VerificationError(
+                f"There is no record of a run: {error.strerror}",
+                where={"file": reports / RECORD},
+                remedy="A run makes it: make provision",
+            ) from error
+        except (ValueError, KeyError, TypeError) as error:
+            raise VerificationError(
+                f"The record of the run cannot be read: {error!r}", where={"file": reports / RECORD}
+            ) from error
+        if version != 1:
+            raise VerificationError(f"The record of the run is of version {version}", where={"file": reports / RECORD})
+        return record
+
+
+def _folded(proofs: tuple[ScenarioId, ...]) -> Iterator[dict[str, Any]]:
+    """Yield an entry a scenario, so that a thousand rows of it name file and columns once."""
+    groups: dict[tuple[str, str, tuple[str, ...]], list[ScenarioId]] = defaultdict(list)
+    for proof in proofs:
+        groups[proof.file, proof.scenario, tuple(name for name, _ in proof.row)].append(proof)
+    for (file, scenario, columns), group in groups.items():
+        yield {
+            "file": file,
+            "scenario": scenario,
+            "columns": columns,
+            "rows": [[value for _, value in proof.row] for proof in group],
+            "ids": [proof.id for proof in group],
+        }
+
+
+def _unfolded(entries: list[dict[str, Any]]) -> Iterator[ScenarioId]:
+    for entry in entries:
+        for values, proof_id in zip(entry["rows"], entry["ids"], strict=True):
+            row: Row = tuple(zip(entry["columns"], values, strict=True))
+            yield ScenarioId(entry["file"], entry["scenario"], row, proof_id)
+
 
 PROOF = "scenario-id"
 """The label that says which scenario, and which row of it, a result is of: Allure rewrites every name it shows."""
@@ -41,7 +251,7 @@ class Result:
     """
 
     file: str
-    proof: Proof
+    proof: ScenarioId
     uuid: str
     title: str
     status: str
@@ -76,7 +286,7 @@ class Results:
     missing_attachments: tuple[str, ...]
 
 
-def read(directory: Path, promised: Iterable[Proof]) -> Results:
+def read(directory: Path, promised: Iterable[ScenarioId]) -> Results:
     """Read the results in *directory*, each of one of the *promised* or of something else.
 
     A folder that is not there has none.
@@ -97,7 +307,7 @@ def read(directory: Path, promised: Iterable[Proof]) -> Results:
     return Results(tuple(found), tuple(unreadable), tuple(missing))
 
 
-def _result(file: str, data: Mapping[str, Any], known: Mapping[str, Proof]) -> Result:
+def _result(file: str, data: Mapping[str, Any], known: Mapping[str, ScenarioId]) -> Result:
     status = data["status"]
     if status not in STATUSES:
         raise ValueError(status)
@@ -106,7 +316,7 @@ def _result(file: str, data: Mapping[str, Any], known: Mapping[str, Proof]) -> R
     steps = list(_steps(data))
     return Result(
         file=file,
-        proof=known.get(labels.get(PROOF, "")) or Proof("/".join(data["titlePath"]), data["name"]),
+        proof=known.get(labels.get(PROOF, "")) or ScenarioId("/".join(data["titlePath"]), data["name"]),
         uuid=data["uuid"],
         title=data["name"],
         status=status,

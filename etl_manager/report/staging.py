@@ -22,7 +22,7 @@ from etl_manager.report import (
     SUMMARY,
     VERDICT_PAGE,
 )
-from etl_manager.targets.state_lock import lock
+from etl_manager.targets.state import lock
 
 LOCK = ".lock"
 UNFINISHED = "unfinished"

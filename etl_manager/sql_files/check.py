@@ -7,13 +7,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from etl_manager import phases
-from etl_manager.config import Config
+from etl_manager.config import Config, phases
 from etl_manager.errors import ConfigError
-from etl_manager.sql_files import destroys, destruction, read_only
-from etl_manager.sql_files.encoding import decode
-from etl_manager.sql_files.lexer import read
-from etl_manager.sql_files.tokens import Command, Statement, UnreadableError, takes_data, words
+from etl_manager.sql_files import destroys, rules
+from etl_manager.sql_files.lexer import Command, Statement, UnreadableError, decode, read, takes_data, words
 
 SHARED = "sql/shared/"
 """The suite's own files: they make the temporary tables by which a read-only file reads."""
@@ -82,7 +79,7 @@ class _File:
     def defined(self) -> Iterator[tuple[str, str]]:
         """Yield the functions it defines that destroy, each with how."""
         for _, part in self.parts:
-            if isinstance(part, Statement) and (found := destruction.defines(part)):
+            if isinstance(part, Statement) and (found := rules.defines(part)):
                 yield found
 
     def problems(self, defined: dict[str, str]) -> Iterator[str]:
@@ -93,14 +90,14 @@ class _File:
                 self.destroying = True
                 yield self._told(file, part.line, how)
             reads_only = self.phase in phases.READ_ONLY and not file.startswith(SHARED)
-            if reads_only and (why := read_only.objection(part, self.phase)):
+            if reads_only and (why := rules.objection(part, self.phase)):
                 yield self._told(file, part.line, why)
 
     def _destroys(self, part: Statement | Command, defined: dict[str, str]) -> str:
         if isinstance(part, Command):
-            return destruction.command_destroys(part)
-        called = sorted(destruction.calls(part) & defined.keys())
-        return destruction.destroys(part) or "".join(
+            return rules.command_destroys(part)
+        called = sorted(rules.calls(part) & defined.keys())
+        return rules.destroys(part) or "".join(
             f"calls {name.lower()}, which does {defined[name]}" for name in called[:1]
         )
 
@@ -127,12 +124,12 @@ class _File:
         self.unreadable += self._misread(file, parts)
         for part in parts:
             self.parts.append((file, part))
-            if isinstance(part, Command) and (name := read_only.included(part)) is not None:
+            if isinstance(part, Command) and (name := rules.included(part)) is not None:
                 self._follow(file, part, name)
 
     def _misread(self, file: str, parts: Sequence[Statement | Command]) -> Iterator[str]:
         """Yield where psql would not read *parts* to their end, or take for SQL what is none."""
-        if quits := read_only.ends_early(parts):
+        if quits := rules.ends_early(parts):
             yield self._told(file, quits.line, "ends the file early: what follows would never be run")
         unsure = any(isinstance(part, Command) and (part.name == "if" or _tolerates(part)) for part in parts)
         for part in parts:

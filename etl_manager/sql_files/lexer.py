@@ -1,9 +1,4 @@
-r"""The lexer: an SQL file, cut into the statements and backslash commands that psql would make of it.
-
-After psql's own (PostgreSQL source, ``psqlscan.l`` and ``psqlscanslash.l``): it decides what is text and what is run.
-sqlparse and sqlglot were tried, and neither follows psql: the first ends a nested comment at its first ``*/`` and takes
-an apostrophe in the data of a COPY for a quote, the second refuses ``\gset`` and COPY's data altogether.
-"""
+"""What an SQL file is cut into: statements of tokens, and backslash commands."""
 
 from __future__ import annotations
 
@@ -11,8 +6,116 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cache
+from typing import Literal
 
-from etl_manager.sql_files.tokens import Command, Statement, Token, UnreadableError, takes_data, words
+
+class UnreadableError(ValueError):
+    """Text that psql would not read to its end, or not as it stands: *line* is where it begins."""
+
+    def __init__(self, line: int, why: str) -> None:
+        """Keep the line apart from the reason."""
+        self.line = line
+        super().__init__(why)
+
+
+@dataclass(frozen=True)
+class Token:
+    """One token. *text* is a word in capitals, the content of a string, or one character of anything else."""
+
+    kind: Literal["word", "string", "other"]
+    text: str
+    line: int
+
+
+@dataclass(frozen=True)
+class Statement:
+    """What psql sends to the server at once; *sent_by* is ``;``, a backslash command such as ``gexec``, or empty."""
+
+    tokens: tuple[Token, ...]
+    sent_by: str = ""
+
+    @property
+    def line(self) -> int:
+        """Where it begins."""
+        return self.tokens[0].line
+
+    @property
+    def strings(self) -> list[str]:
+        """The contents of its strings."""
+        return [token.text for token in self.tokens if token.kind == "string"]
+
+
+@dataclass(frozen=True)
+class Command:
+    """A backslash command: its name, and its arguments as they stand in the file."""
+
+    name: str
+    arguments: str
+    line: int
+
+
+def takes_data(statement: Statement) -> int:
+    """Return how many COPY of *statement* read the lines that follow in the file."""
+    tokens, found, copying, depth = statement.tokens, 0, False, 0
+    for index, token in enumerate(tokens):
+        depth += (token.text == "(") - (token.text == ")") if token.kind == "other" else 0
+        if token.kind == "word" and token.text == "COPY" and (index == 0 or tokens[index - 1].text == ";"):
+            copying = True
+        elif token.kind == "other" and token.text == ";":
+            copying = False
+        elif copying and not depth and token.text == "STDIN" and tokens[index - 1].text == "FROM":
+            found, copying = found + 1, False
+    return found
+
+
+def words(arguments: str) -> list[str]:
+    """Return the words of a backslash command's *arguments*, without their quotes; a variable keeps its colon."""
+    found = re.findall(r"""((?:'(?:[^'\\]|''|\\.)*'|"[^"]*"|`[^`]*`|[^\s'"`])+)""", arguments)
+    return [re.sub(r"""(?<!:)'((?:[^'\\]|''|\\.)*)'""", _unquote, word) for word in found]
+
+
+def _unquote(match: re.Match[str]) -> str:
+    return re.sub(r"\\(.)", r"\1", match[1].replace("''", "'"))
+
+
+_JAPANESE = re.compile(r"[\u3040-\u30ff]|[\u4e00-\u9fff]{2}")
+"""Kana, or two characters in a row: single letters of Western text, read as Japanese, give neither."""
+
+
+def decode(raw: bytes) -> str:
+    """Return the text of *raw*.
+
+    Raises:
+        UnreadableError: When it is not UTF-8, which is what psql is told it is.
+    """
+    if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise UnreadableError(1, _advice("UTF-16", "UTF-16"))
+    try:
+        text = raw.decode("utf-8-sig")  # psql goes past a byte order mark too
+    except UnicodeDecodeError as error:
+        name, iconv = _guess(raw)
+        raise UnreadableError(raw.count(b"\n", 0, error.start) + 1, _advice(name, iconv)) from error
+    if "\0" in text:
+        raise UnreadableError(
+            text[: text.index("\0")].count("\n") + 1, "holds a NUL byte: psql would drop the rest of the line"
+        )
+    return text
+
+
+def _guess(raw: bytes) -> tuple[str, str]:
+    """Return the encoding that *raw* seems to be in, for people and for iconv."""
+    for name, iconv, codec in (("EUC-JP", "EUC-JP", "euc_jp"), ("Shift_JIS", "CP932", "cp932")):
+        try:
+            if _JAPANESE.search(raw.decode(codec)):
+                return name, iconv
+        except UnicodeDecodeError:
+            continue
+    return "Latin-1", "ISO-8859-1"
+
+
+def _advice(name: str, iconv: str) -> str:
+    return f"is not UTF-8 but looks like {name}; convert it: iconv -f {iconv} -t UTF-8 FILE > NEW"
+
 
 _SPACE = r"(?P<space>[^\S\n]+)|(?P<newline>\n)|(?P<comment>--[^\n\r]*)|(?P<block>/\*)"
 _QUOTED = (

@@ -1,4 +1,4 @@
-"""The ``aws`` target: AWS itself, or whatever answers at ``AWS_ENDPOINT_URL``."""
+"""Which endpoints are AWS's own, in every partition that botocore knows."""
 
 from __future__ import annotations
 
@@ -8,12 +8,30 @@ from functools import cached_property
 from typing import Any
 from urllib.parse import urlsplit
 
-from etl_manager.asking import LOG_IN
+from etl_manager.aws.clients import client_config, resolve, watch
+from etl_manager.aws.errors import LOG_IN
 from etl_manager.errors import TargetError
-from etl_manager.targets import TargetOptions
-from etl_manager.targets.calls import client_config
-from etl_manager.targets.partitions import is_aws
-from etl_manager.targets.sessions import resolve, watch
+from etl_manager.targets.base import TargetOptions
+
+
+def is_aws(url: str, service: str, session: Any) -> bool:
+    """Return whether AWS itself answers at *url*, an endpoint of *service*.
+
+    The name must be below a partition's domain and hold the service's own label: load balancers and machines of AWS's
+    customers have names below the same domains.
+
+    Args:
+        url: The endpoint.
+        service: The service's name in it, such as ``ssm``.
+        session: A botocore session; its data lists the partitions.
+    """
+    host = (urlsplit(url).hostname or "").lower()
+    partitions = session.get_component("data_loader").load_data("partitions")["partitions"]
+    outputs = [partition["outputs"] for partition in partitions]
+    suffixes = {each.get(name, "") for each in outputs for name in ("dnsSuffix", "dualStackDnsSuffix")} - {""}
+    below = next((suffix for suffix in suffixes if host.endswith(f".{suffix}")), None)
+    return below is not None and not {service, f"{service}-fips"}.isdisjoint(host.removesuffix(below).split("."))
+
 
 _SERVICES = ("ssm", "cloudformation", "secretsmanager", "sts", "rds", "ec2")
 

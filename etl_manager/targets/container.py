@@ -8,14 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from etl_manager.errors import TargetError
-from etl_manager.targets import DEFAULT_REGION, TargetOptions, emulated_aws
-from etl_manager.targets.container_engine import Engine
-from etl_manager.targets.container_images import Images
-from etl_manager.targets.container_machines import ADDRESS, PORT, USER, Machines
-from etl_manager.targets.container_network import addresses
-from etl_manager.targets.container_postgres import password_of, wait_for
+from etl_manager.targets import emulated_aws
+from etl_manager.targets.base import DEFAULT_REGION, TargetOptions
+from etl_manager.targets.container_engine import Engine, ImageResolver
+from etl_manager.targets.container_stack import ADDRESS, PORT, USER, ContainerStack, addresses, password_of, wait_for
 from etl_manager.targets.emulated_aws import CLUSTER
-from etl_manager.targets.state_lock import lock_state
+from etl_manager.targets.state import lock_state
 from ssm_emulator import ContainerHost, SsmEmulator
 
 
@@ -55,7 +53,7 @@ class ContainerTarget:
         state = (options.state / "container").absolute()
         self._lock = lock_state(state)
         self._engine: Engine | None = None
-        self._machines: Machines | None = None
+        self._machines: ContainerStack | None = None
         self._keep = False  # until everything stands: half of it is of no use to anybody
         atexit.register(self.close)
         try:
@@ -97,9 +95,9 @@ class ContainerTarget:
         loading = emulated_aws.load()  # while the containers start
         status = self._options.progress.status
         self._engine = engine = Engine.find()
-        images = Images(engine, status)
+        images = ImageResolver(engine, status)
         postgres, bastion = images.postgres(self._options.postgres_image), images.bastion(self._options.bastion_image)
-        self._machines = machines = Machines(engine, state, kept=self._options.keep)
+        self._machines = machines = ContainerStack(engine, state, kept=self._options.keep)
         status(f"starting containers of {postgres} and {bastion}")
         # In a thread, so that Ctrl-C does not come between the engine's making of something and our knowing of it.
         with ThreadPoolExecutor(1) as thread:
@@ -111,7 +109,7 @@ class ContainerTarget:
         self.endpoint_url = self.aws.endpoint_url
         self._keep = self._options.keep
 
-    def _assemble(self, machines: Machines, postgres: str, bastion: str) -> None:
+    def _assemble(self, machines: ContainerStack, postgres: str, bastion: str) -> None:
         """Bring about both containers; the database's is found again where one was kept, and with it its data."""
         machines.sweep()
         self.postgres = machines.find("postgres", postgres, {USER: self.user})
@@ -127,7 +125,7 @@ class ContainerTarget:
             machines.remove_one("bastion")
             self.bastion = machines.make_bastion(bastion, self.host, address)
 
-    def _tell(self, machines: Machines) -> None:
+    def _tell(self, machines: ContainerStack) -> None:
         say = self._options.progress.say
         say("Kept, as --keep asked for: the next run with --target container goes on with them.")
         for line in machines.looking(self.user):

@@ -6,17 +6,19 @@ Docker's API is spoken by Docker and by Podman alike; the few places where they 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import shutil
 import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from etl_manager.errors import TargetError
+from etl_manager.project import PACKAGED
 
 _START_SECONDS = 15
 # The service ends when its standard input does: with us, however we end.
@@ -105,7 +107,7 @@ class Engine:
 
 
 @contextlib.contextmanager
-def asking(what: str, remedy: str = "") -> Iterator[None]:
+def engine_errors(what: str, remedy: str = "") -> Iterator[None]:
     """Turn what the engine answers when it refuses into a `TargetError` that says what was asked for."""
     import docker.errors
     import requests
@@ -153,3 +155,106 @@ def _end(service: subprocess.Popen[bytes]) -> None:
     if service.stdin is not None:
         service.stdin.close()
     service.wait(_START_SECONDS)
+
+
+OFFICIAL_POSTGRES = "postgres:16"
+"""The official image, of the major version of the user's cluster."""
+BASTION_BASE = "amazonlinux:2023"
+"""What the bastion image is built on: the usual bastion's own system."""
+LOCAL = "localhost/etl-manager/"
+"""Before the names of what ``containers/base-images.sh`` builds."""
+VARIABLES = {"postgres": "PROVISION_POSTGRES_IMAGE", "bastion": "PROVISION_BASTION_IMAGE"}
+"""These win over config.json: they tell of this machine."""
+
+_DOCKERFILE = PACKAGED / "containers/bastion/Dockerfile"
+_IMAGE_REMEDY = """\
+A site with its own registry names its image: container.images.{role} in config.json, or the variable {variable}.
+Where no registry can be reached, containers/base-images.sh builds the images from Debian's packages."""
+
+
+class ImageResolver:
+    """Finds an image on *engine*, or fetches or builds it; *status* is told what takes long."""
+
+    def __init__(self, engine: Engine, status: Callable[[str], None]) -> None:
+        self._engine = engine
+        self._status = status
+
+    def postgres(self, named: str | None) -> str:
+        """Return the name of the server's image, which is on the engine then.
+
+        Args:
+            named: What config.json asks for; it must understand ``POSTGRES_USER``, ``POSTGRES_PASSWORD_FILE`` and
+                the command ``postgres`` with options, as the official image does.
+
+        Raises:
+            TargetError: When it cannot be had.
+        """
+        if chosen := os.environ.get(VARIABLES["postgres"]) or named:
+            return self._had(chosen, "postgres")
+        for name in (OFFICIAL_POSTGRES, f"{LOCAL}postgres"):
+            if self.present(name):
+                return name
+        return self._had(OFFICIAL_POSTGRES, "postgres")
+
+    def bastion(self, named: str | None) -> str:
+        """Return the name of the bastion's image, which is on the engine then.
+
+        Args:
+            named: What config.json asks for; by default it is built from ``containers/bastion/Dockerfile``.
+
+        Raises:
+            TargetError: When it cannot be had or built.
+        """
+        if chosen := os.environ.get(VARIABLES["bastion"]) or named:
+            return self._had(chosen, "bastion")
+        base = next((name for name in (BASTION_BASE, f"{LOCAL}base") if self.present(name)), None)
+        base = base or self._had(BASTION_BASE, "bastion")
+        recipe = hashlib.sha256(_DOCKERFILE.read_bytes() + base.encode()).hexdigest()[:12]
+        name = f"{LOCAL}bastion:{recipe}"
+        if not self.present(name):
+            self._build(name, base)
+        return name
+
+    def present(self, name: str) -> bool:
+        """Return whether the engine has *name* already."""
+        import docker.errors
+
+        with engine_errors(f"look for the image {name}"):
+            try:
+                self._engine.client.images.get(name)
+            except docker.errors.ImageNotFound:
+                return False
+            return True
+
+    def _had(self, name: str, role: str) -> str:
+        if not self.present(name):
+            self._status(f"fetching the image {name}")
+            remedy = _IMAGE_REMEDY.format(role=role, variable=VARIABLES[role])
+            with engine_errors(f"fetch the image {name}", remedy):
+                self._engine.client.images.pull(name)
+        return name
+
+    def _build(self, name: str, base: str) -> None:
+        import docker.errors
+        from testcontainers.core.image import DockerImage
+
+        self._status(f"building the bastion's image on {base}")
+        image = DockerImage(
+            _DOCKERFILE.parent,
+            docker_client_kw=self._engine.client_words,
+            tag=name,
+            clean_up=False,
+            buildargs={"BASE": base},
+        )
+        try:
+            with engine_errors(
+                "build the bastion's image", _IMAGE_REMEDY.format(role="bastion", variable=VARIABLES["bastion"])
+            ):
+                image.build()
+        except TargetError as error:
+            if isinstance(error.__cause__, docker.errors.BuildError):
+                said = "".join(str(part.get("stream", "")) for part in error.__cause__.build_log)
+                error.where["last words"] = " / ".join(said.strip().splitlines()[-3:])
+            raise
+        finally:
+            image.get_docker_client().client.close()

@@ -7,10 +7,9 @@ import threading
 from collections.abc import Iterable
 from typing import Any, Protocol
 
+from etl_manager.aws.clients import client_config, watch
 from etl_manager.errors import ConfigError, TargetError
-from etl_manager.targets import DEFAULT_REGION, TargetOptions
-from etl_manager.targets.calls import client_config
-from etl_manager.targets.sessions import watch
+from etl_manager.targets.base import DEFAULT_REGION, TargetOptions
 from ssm_emulator import FaultError, Host, SsmEmulator
 from ssm_emulator.faults import FaultInjector
 

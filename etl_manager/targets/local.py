@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from etl_manager.errors import TargetError
-from etl_manager.targets import DEFAULT_REGION, TargetOptions, emulated_aws
-from etl_manager.targets.embedded_postgres import EmbeddedPostgres
-from etl_manager.targets.private_folder import private_folder, private_path
-from etl_manager.targets.state_lock import lock_state
+from etl_manager.targets import emulated_aws
+from etl_manager.targets.base import DEFAULT_REGION, TargetOptions
+from etl_manager.targets.postgres import EmbeddedPostgres
+from etl_manager.targets.state import lock_state, private_folder, private_path
 from ssm_emulator import SandboxHost, SsmEmulator
 
 

@@ -17,14 +17,7 @@ from itertools import chain
 from typing import NamedTuple
 
 from etl_manager.zero_etl.evaluate import Database, Pair, Table, compare_filter
-from etl_manager.zero_etl.filter import (
-    ANY,
-    MAX_PATTERNS,
-    FilterError,
-    Pattern,
-    is_database_name,
-    render,
-)
+from etl_manager.zero_etl.filter import ANY, MAX_PATTERNS, FilterError, Pattern, is_database_name, render
 from etl_manager.zero_etl.groups import REST, Axis, greedy_cover, shape_of
 
 _Shapes = tuple[str, str]

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from etl_manager.targets import TargetOptions
+from etl_manager.targets.base import TargetOptions
 from etl_manager.targets.local import LocalTarget
 from tests.acceptance.rig import DATABASE, PRISTINE, Cloud, Project
 

@@ -18,8 +18,8 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-from etl_manager.targets.embedded_postgres import EmbeddedPostgres
 from etl_manager.targets.local import LocalTarget
+from etl_manager.targets.postgres import EmbeddedPostgres
 from ssm_emulator import SandboxHost
 
 ROOT = Path(__file__).parents[2]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from etl_manager import witness
-from etl_manager.errors import EnvironmentTrouble, VerificationError
-from etl_manager.verification import Finding, Verification
+from etl_manager.database import crosscheck
+from etl_manager.database.verification import Finding, Verification
+from etl_manager.errors import InfrastructureError, VerificationError
 from tests.acceptance.rig import TENANTS
 
 TRUE = {
@@ -33,7 +33,7 @@ LIES = {
 
 def test_witness_agrees_with_what_is_true(built, cloud):
     """Where the claim is what is there, nothing is said."""
-    witness.check(cloud.target.witness_conninfo("multitenant_analytics"), TENANTS, Verification(**TRUE))
+    crosscheck.check(cloud.target.witness_conninfo("multitenant_analytics"), TENANTS, Verification(**TRUE))
 
 
 def test_witness_does_not_deny_what_the_verification_says_it_could_not_see(built, cloud):
@@ -42,7 +42,7 @@ def test_witness_does_not_deny_what_the_verification_says_it_could_not_see(built
         "counts": {"tenant_a": 5, "tenant_c": 5},
         "findings": (Finding("tenant_b", "table users", "readable", "not readable by postgres", "not-readable"),),
     }
-    witness.check(cloud.target.witness_conninfo("multitenant_analytics"), TENANTS, Verification(**TRUE | unseen))
+    crosscheck.check(cloud.target.witness_conninfo("multitenant_analytics"), TENANTS, Verification(**TRUE | unseen))
 
 
 @pytest.mark.parametrize("lie", LIES)
@@ -50,15 +50,15 @@ def test_witness_tells_each_difference(built, cloud, lie):
     """The error names the tenant, what was claimed and what the witness read."""
     claim, told = LIES[lie]
     with pytest.raises(VerificationError, match="a second connection disagree") as disagreement:
-        witness.check(cloud.target.witness_conninfo("multitenant_analytics"), TENANTS, Verification(**TRUE | claim))
+        crosscheck.check(cloud.target.witness_conninfo("multitenant_analytics"), TENANTS, Verification(**TRUE | claim))
     assert told in str(disagreement.value)
 
 
 def test_witness_that_cannot_connect_is_trouble_and_shows_no_password(built, cloud):
     """A witness that cannot speak is no agreement."""
     conninfo = cloud.target.witness_conninfo("no_such_database")
-    with pytest.raises(EnvironmentTrouble, match="The second witness cannot read the database") as trouble:
-        witness.check(conninfo, TENANTS, Verification(**TRUE))
+    with pytest.raises(InfrastructureError, match="The second witness cannot read the database") as trouble:
+        crosscheck.check(conninfo, TENANTS, Verification(**TRUE))
     assert cloud.target.postgres.password not in str(trouble.value)
 
 

@@ -172,14 +172,14 @@ FEATURE = "features/1-database.feature"
 DEFECTS = {
     "an SQL error": "",
     "a defect of the suite that holds the password": """
-import etl_manager.batch
+import etl_manager.provisioning.sql_runner
 
 def defect(self, *arguments, **options):
     password = self.connection.credentials.password
     pieces = {"line": f"*:*:*:postgres:{password}"}
     raise RuntimeError(f"cannot connect by postgresql://postgres:{password}@host and {pieces!r}")
 
-etl_manager.batch.Batches._keep = defect
+etl_manager.provisioning.sql_runner.SqlRunner._keep = defect
 """,
 }
 

@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 
 from etl_manager import config
-from etl_manager.bastion.archive import Archive, build
-from etl_manager.bastion.handover import Credentials
-from etl_manager.bastion.host import Bastion, Connection
-from etl_manager.bastion.ssm import RunCommand
-from etl_manager.targets.calls import client_config
+from etl_manager.aws.clients import client_config
+from etl_manager.aws.connection import Connection, Credentials
+from etl_manager.bastion.session import BastionSession
+from etl_manager.bastion.workspace import Archive, build
+from etl_manager.ssm.run_command import RunCommand
 from etl_manager.targets.emulated_aws import DEFAULT_INSTANCE
-from etl_manager.targets.postgres_binaries import programs
+from etl_manager.targets.postgres import programs
 from ssm_emulator import SandboxHost, SsmEmulator
 
 REGION = "eu-west-1"
@@ -87,9 +87,9 @@ class Host:
         pages = self.client.get_paginator("list_commands").paginate()
         return [command for page in pages for command in page["Commands"]][::-1]
 
-    def run(self, archive: Archive, *, skip_copy: bool = False, most: int = 20_000) -> Bastion:
+    def run(self, archive: Archive, *, skip_copy: bool = False, most: int = 20_000) -> BastionSession:
         """Return a run that transfers *archive* in commands of at most *most* bytes."""
-        return Bastion(
+        return BastionSession(
             run_command=RunCommand(self.client, self.aws.instance_id),
             workspace="/tmp/workspace",
             archive=archive,

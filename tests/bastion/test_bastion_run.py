@@ -16,10 +16,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from etl_manager.bastion.archive import Archive
-from etl_manager.bastion.workspace import Parts
-from etl_manager.batch import Batches
+from etl_manager.bastion.workspace import Archive, ArchiveChunks
 from etl_manager.errors import WorkspaceError
+from etl_manager.provisioning.sql_runner import SqlRunner
 from tests.bastion.conftest import Host
 
 LARGE = "sql/shared/large.bin"
@@ -349,7 +348,7 @@ def test_warnings_of_the_engine_reach_the_terminal(host, project, connection):
     said: list[str] = []
     run = host.run(project.archive())
     progress = SimpleNamespace(say=said.append, status=lambda _: None)
-    Batches(project.configured(), run, connection, progress, lambda *_: None).run(
+    SqlRunner(project.configured(), run, connection, progress, lambda *_: None).run(
         "data", ["sql/aurora/data/data.sql"], "postgres", closing=True
     )
     assert said == ["[WARNING] the database answered after 21 s only (data)"]
@@ -358,7 +357,7 @@ def test_warnings_of_the_engine_reach_the_terminal(host, project, connection):
 def test_parts_are_cut_to_fit_and_only_missing_ones_are_named():
     """Each piece as base64 has room; a part with another digest counts as missing."""
     archive = Archive(digest="d", data=bytes(range(256)) * 10, names=())
-    parts = Parts.cut(archive, 1_000)
+    parts = ArchiveChunks.cut(archive, 1_000)
     assert b"".join(parts.pieces) == archive.data
     assert max(len(piece) for piece in parts.pieces) * 4 / 3 <= 1_000
     there = {number: hashlib.sha256(piece).hexdigest() for number, piece in enumerate(parts.pieces, start=1)}

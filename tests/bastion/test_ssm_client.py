@@ -9,9 +9,9 @@ import boto3
 import pytest
 from botocore.stub import ANY, Stubber
 
-from etl_manager.bastion.calls import Calls
-from etl_manager.bastion.ssm import RunCommand
 from etl_manager.errors import CommandError
+from etl_manager.ssm.retry import RetryingClient
+from etl_manager.ssm.run_command import RunCommand
 
 INSTANCE = "i-0123456789abcdef0"
 COMMAND = "11111111-2222-3333-4444-555555555555"
@@ -70,7 +70,7 @@ class Aws(Stubber):
 
 def runner(client: Any, clock: Clock) -> RunCommand:
     """Return the client under test, which waits by *clock*."""
-    return RunCommand(client, INSTANCE, Calls(clock=clock.time, sleep=clock.sleep))
+    return RunCommand(client, INSTANCE, RetryingClient(clock=clock.time, sleep=clock.sleep))
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from etl_manager.bastion.archive import Archive
+from etl_manager.bastion.workspace import Archive
 from etl_manager.errors import ConfigError
 
 

@@ -7,15 +7,15 @@ import os
 
 import pytest
 
-from etl_manager.bastion import script
-from etl_manager.bastion.script import LIMIT, Step
 from etl_manager.errors import CommandError
+from etl_manager.ssm import script
+from etl_manager.ssm.script import LIMIT, SqlFileResult
 
 DATA = "sql/aurora/data/data.sql"
 LINE = "tenant_{:06} | ünïcödé €uro 😀 日本語 | 5\n"
 
 
-def printed(host, project, connection, stdout: bytes, stderr: bytes = b"") -> tuple[Step, int]:
+def printed(host, project, connection, stdout: bytes, stderr: bytes = b"") -> tuple[SqlFileResult, int]:
     """Let the engine print *stdout* and *stderr*; return what came back, and how many commands that took."""
     project.engine("cat ../stdout; cat ../stderr >&2")
     (host.tmp / "stdout").write_bytes(stdout)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from etl_manager.targets.state_lock import lock
+from etl_manager.targets.state import lock
 
 ROOT = Path(__file__).parents[2]
 

@@ -17,8 +17,8 @@ import boto3
 import psycopg
 import pytest
 
-from etl_manager.targets.embedded_postgres import EmbeddedPostgres
-from etl_manager.targets.private_folder import private_folder
+from etl_manager.targets.postgres import EmbeddedPostgres
+from etl_manager.targets.state import private_folder
 
 ROOT = Path(__file__).parents[2]
 BARE = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8", "HOME": "/nonexistent", "AWS_EC2_METADATA_DISABLED": "true"}

@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 
-from etl_manager import cli
+from etl_manager.cli import main
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def call(service, monkeypatch, capfd):
     handlers = {sign: signal.getsignal(sign) for sign in (signal.SIGTERM, signal.SIGHUP)}
 
     def run(*words: str) -> tuple[int, str, str]:
-        status = cli.main(words)
+        status = main.main(words)
         captured = capfd.readouterr()
         return status, captured.out, captured.err
 

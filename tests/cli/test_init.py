@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from etl_manager import init_project
+from etl_manager.cli import init
 from etl_manager.errors import ConfigError
 
 ROOT = Path(__file__).parents[2]
@@ -91,7 +91,7 @@ def taken(tmp_path: Path) -> Iterator[Path]:
 def test_folder_with_something_in_it_is_left_alone(taken):
     """Nothing is overwritten, and the message says how to compare."""
     with pytest.raises(ConfigError, match="holds something already") as told:
-        init_project.write(taken)
+        init.write(taken)
     assert "diff -r" in str(told.value)
 
 
@@ -99,5 +99,5 @@ def test_unwritable_place_leaves_nothing(tmp_path):
     """A file in the way is told; no half a project stays."""
     (tmp_path / "file").touch()
     with pytest.raises(ConfigError, match="cannot write"):
-        init_project.write(tmp_path / "file" / "shop")
+        init.write(tmp_path / "file" / "shop")
     assert [each.name for each in tmp_path.iterdir()] == ["file"]

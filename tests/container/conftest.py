@@ -15,12 +15,11 @@ from typing import Any
 import pytest
 
 from etl_manager.errors import TargetError
-from etl_manager.progress import Silence
-from etl_manager.targets import TargetOptions
+from etl_manager.progress import NullProgress
+from etl_manager.targets.base import TargetOptions
 from etl_manager.targets.container import ContainerTarget
-from etl_manager.targets.container_engine import Engine
-from etl_manager.targets.container_images import Images
-from etl_manager.targets.container_machines import LABEL, Machines, key_of
+from etl_manager.targets.container_engine import Engine, ImageResolver
+from etl_manager.targets.container_stack import LABEL, ContainerStack, key_of
 from tests.acceptance.rig import Project
 from tests.container.rig import ROOT, Bastion
 
@@ -55,13 +54,13 @@ def engine() -> Iterator[Engine]:
 
 def _prepare(engine: Engine) -> None:
     try:
-        Images(engine, Silence().status).postgres(None)
+        ImageResolver(engine, NullProgress().status).postgres(None)
     except TargetError as error:
         built = subprocess.run([ROOT / "containers/base-images.sh"], check=False, capture_output=True, text=True)
         if built.returncode != 0:
             unavailable(f"{error.what}; {built.stderr.strip()[-500:]}")
     try:
-        image = Images(engine, Silence().status).bastion(None)
+        image = ImageResolver(engine, NullProgress().status).bastion(None)
         engine.client.containers.run(image, ["true"], remove=True, network_mode="none")
     except Exception as error:  # noqa: BLE001  # whatever keeps it from running is the reason
         unavailable(str(error))
@@ -110,4 +109,4 @@ def project(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     """A copy of the project whose runs use the container target; what a failed test leaves goes at the end."""
     project = Project(tmp_path_factory.mktemp("project") / "suite", {"PROVISION_TARGET": "container"})
     yield project
-    Machines(engine, project.path / STATE, kept=False).remove()
+    ContainerStack(engine, project.path / STATE, kept=False).remove()

@@ -9,9 +9,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from etl_manager import config
-from etl_manager.opening import open_run
-from etl_manager.progress import Silence
-from etl_manager.provisioning import Run
+from etl_manager.progress import NullProgress
+from etl_manager.provisioning.run import ProvisioningRun
+from etl_manager.provisioning.startup import start_run
 from etl_manager.targets.container import ContainerTarget
 from tests.commands import Commands
 
@@ -65,15 +65,15 @@ class Bastion(Commands):
             self.behind("for p in /usr/bin/*.hidden /bin/*.hidden; do [ ! -e $p ] || mv $p ${p%.hidden}; done")
 
     @contextmanager
-    def opened(self) -> Iterator[Run]:
+    def opened(self) -> Iterator[ProvisioningRun]:
         """Open a run of the project's own configuration on the target, and close it."""
         warnings: list[str] = []
-        run = open_run(
+        run = start_run(
             config.load(ROOT / "config.json", ROOT),
             self.target,
             verify_only=False,
             skip_copy=False,
-            progress=Silence(),
+            progress=NullProgress(),
             attach=lambda *_: None,
             warn=warnings.append,
         )

@@ -7,8 +7,8 @@ from contextlib import contextmanager
 
 import pytest
 
-from etl_manager.errors import EnvironmentTrouble, WorkspaceError
-from etl_manager.targets.container_network import addresses
+from etl_manager.errors import InfrastructureError, WorkspaceError
+from etl_manager.targets.container_stack import addresses
 from tests.container.reach import Address, reachable
 from tests.container.rig import Bastion
 
@@ -94,7 +94,7 @@ def test_no_network_is_told_and_the_next_run_is_proven(bastion):
     with (
         unplugged(bastion, "database", "operator"),
         bastion.opened() as run,
-        pytest.raises(EnvironmentTrouble, match="The bastion has no connection to the database") as told,
+        pytest.raises(InfrastructureError, match="The bastion has no connection to the database") as told,
     ):
         run.ensure("database")
     assert told.value.where["endpoint"] == f"{bastion.target.host}:5432"

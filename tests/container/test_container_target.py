@@ -9,14 +9,14 @@ import sys
 import pytest
 
 from etl_manager.errors import TargetError
-from etl_manager.progress import Silence
-from etl_manager.targets.container_images import Images
+from etl_manager.progress import NullProgress
+from etl_manager.targets.container_engine import ImageResolver
 from tests.container.rig import ROOT
 
 NOWHERE = "localhost/etl-manager/no-such-image:1"
 
 
-class Told(Silence):
+class Told(NullProgress):
     """A progress that remembers what it is told for good."""
 
     def __init__(self) -> None:
@@ -56,7 +56,7 @@ def test_image_that_cannot_be_had_is_told_with_what_names_one(start, left, tmp_p
 
 def test_variable_wins_over_the_configuration(engine, monkeypatch):
     """The environment names the image of this machine, whatever config.json says."""
-    images = Images(engine, Silence().status)
+    images = ImageResolver(engine, NullProgress().status)
     here = images.bastion(None)
     monkeypatch.setenv("PROVISION_BASTION_IMAGE", here)
     assert images.bastion(NOWHERE) == here
@@ -67,7 +67,7 @@ def test_variable_wins_over_the_configuration(engine, monkeypatch):
 
 def test_image_that_is_no_database_is_told_and_nothing_is_left(start, left, engine, tmp_path):
     """A server that does not come up is told with its container's state, and nothing is left."""
-    no_database = Images(engine, Silence().status).bastion(None)
+    no_database = ImageResolver(engine, NullProgress().status).bastion(None)
     with pytest.raises(TargetError, match="PostgreSQL does not come up in its container"):
         start(postgres_image=no_database, state=tmp_path / ".local")
     assert left(tmp_path) == []

@@ -13,14 +13,14 @@ import boto3
 import pytest
 
 from etl_manager import config
+from etl_manager.aws.clients import client_config
+from etl_manager.aws.discovery import DiscoveredCluster, Preflight, discover
 from etl_manager.config import Config
-from etl_manager.discovery import Found, Preflight, discover
 from etl_manager.errors import DiscoveryError, ProvisioningError
-from etl_manager.opening import open_bastion
-from etl_manager.progress import Silence
+from etl_manager.progress import NullProgress
+from etl_manager.provisioning.startup import open_bastion
 from etl_manager.redaction import redact
-from etl_manager.targets import Target
-from etl_manager.targets.calls import client_config
+from etl_manager.targets.base import Target
 from etl_manager.targets.emulated_aws import DEFAULT_INSTANCE
 from ssm_emulator import SandboxHost, SsmEmulator
 
@@ -72,7 +72,7 @@ class Account:
         self.stack("Cluster", DBClusterEndpoint=endpoint, DBSecretName="aurora")
         self.stack("Host", ClientHostEC2InstanceId=self.aws.instance_id)
 
-    def discover(self, **changes: Any) -> Found:
+    def discover(self, **changes: Any) -> DiscoveredCluster:
         """Discover, by the project's configuration with *changes*."""
         return discover(replace(self.config, **changes), self.client, Preflight(), emulated=True)
 
@@ -300,7 +300,7 @@ def test_a_password_that_cannot_be_masked_without_harm_is_told_once(account, pas
     account.stack("Host", ClientHostEC2InstanceId=account.aws.instance_id)
     target = SimpleNamespace(name="local", emulated=True, region=REGION, client=account.client)
     lines: list[str] = []
-    open_bastion(account.config, cast(Target, target), skip_copy=False, progress=Silence(), warn=lines.append)
+    open_bastion(account.config, cast(Target, target), skip_copy=False, progress=NullProgress(), warn=lines.append)
     assert len(lines) == told
     assert all("cannot be masked without harm" in line and "Rotate it" in line for line in lines)
 

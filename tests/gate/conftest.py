@@ -16,19 +16,18 @@ import pytest
 from botocore.stub import Stubber
 
 from etl_manager import config as configuration
-from etl_manager.environment import Environment as Place
+from etl_manager.database.snapshot import Catalogue
+from etl_manager.database.verification import Verification
 from etl_manager.errors import NotApplicable, ProvisioningError
-from etl_manager.gate.catalogue import Catalogue
-from etl_manager.gate.facts import Facts
-from etl_manager.gate.gate import Gate
+from etl_manager.gate.inputs import GateInputs
 from etl_manager.gate.prerequisites import PREREQUISITES
-from etl_manager.gate.verdict import Proof, Scenarios, Source, Verdict
-from etl_manager.opening import open_run
-from etl_manager.progress import Silence
-from etl_manager.provisioning import CATALOGUE, Run
-from etl_manager.targets import TargetOptions
+from etl_manager.gate.verdict import Proof, ProofLog, Scenarios, Source, Verdict
+from etl_manager.progress import NullProgress
+from etl_manager.provisioning.context import RunContext as Place
+from etl_manager.provisioning.run import CATALOGUE, ProvisioningRun
+from etl_manager.provisioning.startup import start_run
+from etl_manager.targets.base import TargetOptions
 from etl_manager.targets.local import LocalTarget
-from etl_manager.verification import Verification
 from tests.acceptance.rig import DATABASE, PRISTINE, ROOT, Cloud
 
 CLUSTER_ARN = "arn:aws:rds:us-east-1:123456789012:cluster:analytics"
@@ -68,7 +67,7 @@ class Environment:
     """A project and its provisioned environment, with the gate held against it; nothing is changed in the database."""
 
     cloud: Cloud
-    run: Run
+    run: ProvisioningRun
     verification: tuple[str, ...] = ("sql/aurora/verification/verify-setup.sql", CATALOGUE)
 
     def prove(self, target: FakeAws | None = None, **changes: Any) -> dict[str, Proof]:
@@ -81,10 +80,10 @@ class Environment:
             place = replace(place, target=target.name, emulated=target.emulated, client=target.client)
 
         @cache
-        def facts() -> Facts:
+        def facts() -> GateInputs:
             printed, seen = self.run.batches.run("verification", self.verification, config.database)
             verification, catalogue = Verification.read(printed.stdout), Catalogue.read(seen.stdout)
-            return Facts(config, place, verification, catalogue, datetime.now(timezone.utc))
+            return GateInputs(config, place, verification, catalogue, datetime.now(timezone.utc))
 
         return proofs(place, facts)
 
@@ -121,22 +120,22 @@ class Environment:
         return aws
 
 
-def open_environment(target: LocalTarget, project: Path, *, verify_only: bool) -> Run:
+def open_environment(target: LocalTarget, project: Path, *, verify_only: bool) -> ProvisioningRun:
     """Open a run of the project in *project*."""
-    return open_run(
+    return start_run(
         configuration.load(project / "config.json", project),
         target,
         verify_only=verify_only,
         skip_copy=False,
-        progress=Silence(),
+        progress=NullProgress(),
         attach=lambda *_: None,
         warn=lambda _: None,
     )
 
 
-def proofs(place: Place, facts: Callable[[], Facts]) -> dict[str, Proof]:
+def proofs(place: Place, facts: Callable[[], GateInputs]) -> dict[str, Proof]:
     """Hold the gate against *facts*, each prerequisite once."""
-    gate = Gate()
+    gate = ProofLog()
     for prerequisite in PREREQUISITES:
         with contextlib.suppress(NotApplicable, ProvisioningError):  # the proof says it
             gate.prove(prerequisite.id, place, facts)

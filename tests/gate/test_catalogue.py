@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 from psycopg import sql
 
+from etl_manager.database.snapshot import Catalogue
 from etl_manager.errors import VerificationError
-from etl_manager.gate.catalogue import Catalogue
-from etl_manager.gate.replicable import problem
-from etl_manager.provisioning import CATALOGUE
+from etl_manager.gate.rules import problem
+from etl_manager.provisioning.run import CATALOGUE
 from tests.gate.conftest import Environment
 
 HOSTILE = ('a"; DROP SCHEMA tenant_a; --', "it's", "line\nbreak", "back\\slash", "Ünï", "a=b", "x.y", "{}", " ")

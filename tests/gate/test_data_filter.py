@@ -8,8 +8,8 @@ from typing import cast
 
 import pytest
 
-from etl_manager.gate.catalogue import Catalogue, Shape
-from etl_manager.gate.data_filter import LATER, examine
+from etl_manager.database.snapshot import Catalogue, Shape
+from etl_manager.gate.inputs import LATER, examine
 from tests.gate.conftest import Environment, unmet
 
 PLAIN = ", ".join(f"include: multitenant_analytics.tenant_{name}.users" for name in "abc")

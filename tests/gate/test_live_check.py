@@ -8,7 +8,7 @@ import pytest
 
 from etl_manager.errors import ProvisioningError
 from etl_manager.gate import live
-from etl_manager.gate.binding import source
+from etl_manager.gate.check import source_of
 from tests.gate.conftest import made_verdict
 
 NAMES = ["tenant_a", "tenant_b", "tenant_c"]
@@ -25,7 +25,7 @@ def root(environment, monkeypatch) -> Path:
 
 
 def verdict(root, data_filter=PATTERN, **changes: object):
-    made = source(root, root / "config.json")
+    made = source_of(root, root / "config.json")
     return made_verdict(tenants=NAMES, data_filter=data_filter, emulated=True, source=made, **changes)
 
 

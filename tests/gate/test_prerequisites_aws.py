@@ -12,7 +12,7 @@ from botocore.stub import Stubber
 from etl_manager.errors import DiscoveryError
 from etl_manager.gate import cluster
 from etl_manager.gate.cluster import Cluster, Integration
-from etl_manager.gate.cluster_rules import engine, integrations, parameters, quotas
+from etl_manager.gate.rules import engine, integrations, parameters, quotas
 from tests.gate.conftest import CLUSTER_ARN, INTEGRATION, Environment, unmet
 
 OF_CLUSTER = INTEGRATION | {"SourceArn": CLUSTER_ARN}

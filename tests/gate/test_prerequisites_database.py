@@ -7,7 +7,7 @@ from datetime import datetime, timezone
 
 import pytest
 
-from etl_manager.gate.facts import Facts
+from etl_manager.gate.inputs import GateInputs
 from tests.acceptance.rig import DATABASE
 from tests.gate.conftest import Environment, open_environment, proofs, unmet
 
@@ -131,8 +131,8 @@ def test_missing_database_is_told_and_leaves_the_rest_unproven(environment):
     environment.cloud.empty()
     run = open_environment(environment.cloud.target, environment.run.config.root, verify_only=True)
 
-    def facts() -> Facts:
-        return Facts(run.config, run.environment, run.verification(), run.catalogue(), datetime.now(timezone.utc))
+    def facts() -> GateInputs:
+        return GateInputs(run.config, run.environment, run.verification(), run.catalogue(), datetime.now(timezone.utc))
 
     found = proofs(run.environment, facts)
     run.close()

@@ -11,8 +11,7 @@ import pytest
 from pydantic import ValidationError
 
 from etl_manager.gate.prerequisites import PREREQUISITES
-from etl_manager.gate.summary import markdown
-from etl_manager.gate.verdict import Proof, Scenarios, Verdict, schema, shortcomings
+from etl_manager.gate.verdict import Proof, Scenarios, Verdict, markdown, schema, shortcomings
 from tests.acceptance.rig import ROOT
 from tests.gate.conftest import made_verdict
 

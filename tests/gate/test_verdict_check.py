@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from etl_manager.errors import VerificationError
-from etl_manager.gate import binding, check
+from etl_manager.gate import check
 from etl_manager.gate.prerequisites import PREREQUISITES
 from etl_manager.gate.verdict import Proof, Verdict
 from tests.gate.conftest import made_verdict
@@ -46,14 +46,14 @@ class Checkout:
 
     def verdict(self, **changes: Any) -> Verdict:
         """Return a verdict of what is here now, but for *changes*."""
-        return made_verdict(**{"source": binding.source(self.path, self.path / "config.json")} | changes)
+        return made_verdict(**{"source": check.source_of(self.path, self.path / "config.json")} | changes)
 
     def objections(
         self, verdict: Verdict, *, age: timedelta = timedelta(minutes=1), target: str | None = None
     ) -> list[str]:
         """Return what is said against *verdict* when it is *age* old."""
         now = verdict.checked_at + age
-        return list(check.objections(verdict, self.path, now=now, max_age=HOUR, target=target))
+        return list(check.invalid_because(verdict, self.path, now=now, max_age=HOUR, target=target))
 
 
 @pytest.fixture
@@ -148,9 +148,9 @@ def test_outside_of_git_nothing_is_bound(tmp_path):
     """Without a commit there is nothing to rely on."""
     (tmp_path / "sql").mkdir()
     (tmp_path / "config.json").write_text("{}")
-    source = binding.source(tmp_path, tmp_path / "config.json")
+    source = check.source_of(tmp_path, tmp_path / "config.json")
     verdict = made_verdict(source=source)
-    said = check.objections(verdict, tmp_path, now=verdict.checked_at, max_age=HOUR, target=None)
+    said = check.invalid_because(verdict, tmp_path, now=verdict.checked_at, max_age=HOUR, target=None)
     assert source.commit is None
     assert list(said) == ["it is bound to no commit: it was not made in a Git checkout"]
 
@@ -160,7 +160,7 @@ def test_digest_of_sql_can_be_had_by_hand(checkout):
     checkout.write("sql/aurora/schema/B.sql", "select 3;")
     command = "find sql -type f | LC_ALL=C sort | xargs sha256sum | sha256sum"
     printed = subprocess.run(["bash", "-c", command], cwd=checkout.path, check=True, capture_output=True, text=True)
-    assert printed.stdout.split()[0] == binding.sql_digest(checkout.path)
+    assert printed.stdout.split()[0] == check.sql_digest(checkout.path)
 
 
 @pytest.mark.parametrize("content", [None, "", "{}", "[]", "nonsense", '{"ready": true}'])

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from etl_manager import config as configuration
-from etl_manager.differences import not_mended
+from etl_manager.database.drift import left_as_it_is
 from tests.model.test_drift import NOTHING, SOUND, look
 
 ROOT = Path(__file__).parents[2]
@@ -77,20 +77,20 @@ def config_of(folder: Path, **settings: Any) -> configuration.Config:
 def test_what_is_left_is_told_with_what_helps(tmp_path, case):
     """One line, of that thing alone."""
     change, line = LEFT[case]
-    [told] = map(str, not_mended(config_of(tmp_path), look(a=replace(TENANT, **change), b=TENANT)))
+    [told] = map(str, left_as_it_is(config_of(tmp_path), look(a=replace(TENANT, **change), b=TENANT)))
     assert told.startswith(line)
 
 
 @pytest.mark.parametrize("case", MENDED)
 def test_what_a_run_mends_is_not_told(tmp_path, case):
     """The plan foretells it as created or repaired instead."""
-    assert list(not_mended(config_of(tmp_path), look(a=MENDED[case]))) == []
+    assert list(left_as_it_is(config_of(tmp_path), look(a=MENDED[case]))) == []
 
 
 def test_database_and_strays(tmp_path):
     """A database of another encoding, and schemas nobody configured."""
     found = replace(look(a=TENANT), encoding="LATIN1", strays=("tenant_z",))
-    assert [str(difference).partition(";")[0] for difference in not_mended(config_of(tmp_path), found)] == [
+    assert [str(difference).partition(";")[0] for difference in left_as_it_is(config_of(tmp_path), found)] == [
         "database analytics: its encoding is LATIN1, not UTF8",
         "schema tenant_z: not configured",
     ]
@@ -99,4 +99,4 @@ def test_database_and_strays(tmp_path):
 def test_other_rows_that_are_accepted(tmp_path):
     """A live tenant's own rows are nothing to mend."""
     config = config_of(tmp_path, sampleData={"otherRows": "accept"})
-    assert list(not_mended(config, look(a=replace(TENANT, rows=9, other_rows=4)))) == []
+    assert list(left_as_it_is(config, look(a=replace(TENANT, rows=9, other_rows=4)))) == []

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from etl_manager.drift import PhaseReport, compare, predict
-from etl_manager.look import Look, TenantState
+from etl_manager.database.drift import PhaseDiff, compare, predict
+from etl_manager.database.snapshot import DatabaseSnapshot, TenantState
 
 SOUND = TenantState(
     schema_exists=True,
@@ -25,9 +25,9 @@ EMPTY = replace(SOUND, rows=0, sample_rows=0)
 """A tenant after the schema phase, before the data phase."""
 
 
-def look(exists: bool = True, **tenants: TenantState) -> Look:
+def look(exists: bool = True, **tenants: TenantState) -> DatabaseSnapshot:
     """Return a look at *tenants*."""
-    return Look(
+    return DatabaseSnapshot(
         database="analytics",
         exists=exists,
         encoding="UTF8",
@@ -38,12 +38,12 @@ def look(exists: bool = True, **tenants: TenantState) -> Look:
     )
 
 
-def told(report: PhaseReport) -> list[str]:
+def told(report: PhaseDiff) -> list[str]:
     """Return the changes as they are shown."""
     return [str(change) for change in report.changes]
 
 
-def mended(**broken: Any) -> tuple[Look, Look]:
+def mended(**broken: Any) -> tuple[DatabaseSnapshot, DatabaseSnapshot]:
     """Return looks before and after one of two tenants was mended."""
     return look(a=SOUND, b=replace(SOUND, **broken)), look(a=SOUND, b=SOUND)
 
@@ -124,7 +124,7 @@ def test_nothing_changed_is_told_with_what_was_left_alone(phase, objects):
     """A second run reports no change in any phase."""
     here = look(a=SOUND, b=SOUND)
     report = compare(phase, here, here, here)
-    assert report == PhaseReport(phase, (), objects)
+    assert report == PhaseDiff(phase, (), objects)
     assert report.lines() == [f"{phase}: nothing was changed ({objects} left alone)"]
 
 
@@ -188,7 +188,7 @@ def test_rows_that_cannot_be_seen_are_neither_none_nor_new():
     """Where they could be counted before or after only, nothing is said of them."""
     hidden, seen = look(a=replace(SOUND, rows=None, sample_rows=None)), look(a=SOUND)
     for before, after in ((hidden, seen), (seen, hidden), (hidden, hidden)):
-        assert compare("data", before, after, before) == PhaseReport("data", (), 0)
+        assert compare("data", before, after, before) == PhaseDiff("data", (), 0)
 
 
 def test_rows_of_a_tenants_own_are_no_repair():

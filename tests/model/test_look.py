@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from etl_manager.database.snapshot import DatabaseSnapshot, TenantState
 from etl_manager.errors import VerificationError
-from etl_manager.look import Look, TenantState
 
 DATABASE: dict[str, Any] = {
     "kind": "database",
@@ -59,7 +59,7 @@ def printed(*lines: dict[str, Any]) -> str:
 
 def test_every_line_becomes_a_fact():
     """Database, tenants in their order, and schemas nobody configured."""
-    look = Look.read(printed(DATABASE, TENANT, ABSENT, STRAY, END))
+    look = DatabaseSnapshot.read(printed(DATABASE, TENANT, ABSENT, STRAY, END))
     assert (look.database, look.exists, look.encoding, look.user) == ("analytics", True, "UTF8", "postgres")
     assert list(look.tenants) == ["tenant_a", "tenant_b"]
     assert look.tenants["tenant_a"].primary_key == ("user_id",)
@@ -71,7 +71,7 @@ def test_every_line_becomes_a_fact():
 def test_empty_lines_are_no_facts():
     """Between statements psql leaves empty lines."""
     text = printed(DATABASE, TENANT, ABSENT, END).replace("\n", "\n\n")
-    assert list(Look.read(text).tenants) == ["tenant_a", "tenant_b"]
+    assert list(DatabaseSnapshot.read(text).tenants) == ["tenant_a", "tenant_b"]
 
 
 @pytest.mark.parametrize(
@@ -104,4 +104,4 @@ def test_empty_lines_are_no_facts():
 def test_inspection_that_is_not_whole_is_an_error(text):
     """A tenant that is not told is never taken for one that is in order."""
     with pytest.raises(VerificationError, match="The inspection"):
-        Look.read(text)
+        DatabaseSnapshot.read(text)

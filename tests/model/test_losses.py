@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 
 from etl_manager import config as configuration
-from etl_manager.bastion.script import Step
-from etl_manager.drift import compare, losses
-from etl_manager.errors import DataLost, PhaseNotRun
-from etl_manager.look import TenantState
-from etl_manager.progress import Silence
-from etl_manager.provisioning import LOOKING, Run
+from etl_manager.database.drift import compare, losses
+from etl_manager.database.snapshot import TenantState
+from etl_manager.errors import DataLost, PhaseSkipped
+from etl_manager.progress import NullProgress
+from etl_manager.provisioning.run import LOOKING, ProvisioningRun
+from etl_manager.ssm.script import SqlFileResult
 from tests.model.test_drift import NOTHING, SOUND, look, told
 from tests.model.test_look import DATABASE, TENANT, printed
 
@@ -70,10 +70,12 @@ class Scripted:
     def __init__(self, *looks: list[dict[str, Any]]) -> None:
         self.looks = list(looks)
 
-    def run(self, _title: str, files: list[str], _database: str) -> list[Step]:
+    def run(self, _title: str, files: list[str], _database: str) -> list[SqlFileResult]:
         """Return a step for each of *files*."""
         return [
-            Step(file=file, exit_code=0, seconds=0.0, stdout=self._next() if file == LOOKING else "", stderr="")
+            SqlFileResult(
+                file=file, exit_code=0, seconds=0.0, stdout=self._next() if file == LOOKING else "", stderr=""
+            )
             for file in files
         ]
 
@@ -89,11 +91,11 @@ HERE = [TENANT]
 LESS = [TENANT | {"rows": 4, "sample_rows": 4}]
 
 
-def run_of(tmp_path: Path, *looks: list[dict[str, Any]]) -> Run:
+def run_of(tmp_path: Path, *looks: list[dict[str, Any]]) -> ProvisioningRun:
     """Return a run of one tenant whose looks see *looks*."""
     (tmp_path / "config.json").write_text(json.dumps({"tenants": ["tenant_a"]}))
     config = configuration.load(tmp_path / "config.json", ROOT)
-    return Run(config, Scripted(*looks), False, Silence(), lambda _: None, None)  # type: ignore[arg-type]
+    return ProvisioningRun(config, Scripted(*looks), False, NullProgress(), lambda _: None, None)  # type: ignore[arg-type]
 
 
 def test_loss_by_a_phase_fails_it(tmp_path):
@@ -103,7 +105,7 @@ def test_loss_by_a_phase_fails_it(tmp_path):
     with pytest.raises(DataLost, match=r"^lost tenant_a\.users: 5 → 4 rows\n  where: during phase schema"):
         run.ensure("data")
     assert run.reports["schema"].lost == ["tenant_a.users: 5 → 4 rows"]
-    with pytest.raises(PhaseNotRun, match=r"not run because phase schema failed: lost tenant_a\.users"):
+    with pytest.raises(PhaseSkipped, match=r"not run because phase schema failed: lost tenant_a\.users"):
         run.ensure("data")
 
 

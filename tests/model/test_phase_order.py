@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from etl_manager import phases
+from etl_manager.config import phases
 from etl_manager.errors import ConfigError
 
 FOUR = ["database", "schema", "data", "verification"]
@@ -28,14 +28,14 @@ FOUR = ["database", "schema", "data", "verification"]
 )
 def test_left_out_phases_are_put_in_their_places(named, order):
     """The order of the file holds; what it leaves out comes right after the step before it, and verification last."""
-    assert phases.in_order(named) == order
-    assert list(phases.disorder(named)) == []
+    assert phases.execution_order(named) == order
+    assert list(phases.order_errors(named)) == []
 
 
 @pytest.mark.parametrize("named", [["schema", "database"], ["verification", "data"], ["verification", "grants"]])
 def test_order_that_cannot_be_run_is_told(named):
     """The four steps have one order, and nothing comes after the proof."""
-    [problem] = phases.disorder(named)
+    [problem] = phases.order_errors(named)
     assert problem.startswith("aurora.phases")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from etl_manager.batch import cause
+from etl_manager.provisioning.sql_runner import cause
 
 MESSAGES = {
     "German": (

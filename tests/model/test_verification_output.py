@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from etl_manager.database.verification import Finding, Verification
 from etl_manager.errors import VerificationError
-from etl_manager.verification import Finding, Verification
 
 WELL = """\
  schemaname

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from etl_manager.pytest_plugin.guards import problems
+from etl_manager.pytest_plugin.gherkin_lint import problems
 
 TAGS = {"each-tenant", "schema"}
 

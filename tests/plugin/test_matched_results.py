@@ -8,10 +8,9 @@ from types import SimpleNamespace
 import pytest
 
 from etl_manager import redaction
-from etl_manager.report.assessment import assess
 from etl_manager.report.history import lines
-from etl_manager.report.promised import Proof
-from etl_manager.report.record import Record
+from etl_manager.report.results import Record, ScenarioId
+from etl_manager.report.verdict import assess
 from tests.report.folder import Folder
 
 FEATURE = """\
@@ -110,4 +109,4 @@ def test_scenario_is_known_although_its_row_is_masked(tmp_path, monkeypatch):
     assert assess(tmp_path).completeness.there == 4
     record = Record.read(tmp_path)
     assert [proof.row for proof in record.promised][2] == (("tenant", redaction.MASK),)
-    assert Proof("a.feature", "S", (("x", "1"),)).id != Proof("a.feature", "S", (("x", "2"),)).id
+    assert ScenarioId("a.feature", "S", (("x", "1"),)).id != ScenarioId("a.feature", "S", (("x", "2"),)).id

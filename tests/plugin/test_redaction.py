@@ -12,7 +12,7 @@ from urllib.parse import quote, quote_plus
 
 import pytest
 
-from etl_manager import record_redaction, redaction
+from etl_manager import redaction
 
 SECRET = "pa:ss\\w'o rd$\"é"
 
@@ -235,7 +235,7 @@ def test_a_log_record_is_made_without_secrets(forgotten, monkeypatch):
     logger = logging.Logger("botocore.anything")
     logger.addHandler(handler)
     monkeypatch.setattr(logging, "_logRecordFactory", logging.LogRecord)  # the suite's own run redacts, too
-    undo = record_redaction.install()
+    undo = redaction.install()
     try:
         logger.debug("body: %r", json.dumps({"password": SECRET}).encode())
         logger.warning("plain %s", "words")

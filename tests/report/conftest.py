@@ -17,9 +17,9 @@ from urllib.parse import quote
 
 import pytest
 
-from etl_manager.bastion.script import RUNTIME_PREFIX
-from etl_manager.report.rendering import render
-from etl_manager.targets import TargetOptions
+from etl_manager.report.render import render
+from etl_manager.ssm.script import RUNTIME_PREFIX
+from etl_manager.targets.base import TargetOptions
 from etl_manager.targets.local import LocalTarget
 from tests.acceptance.rig import Cloud, Outcome, Project
 

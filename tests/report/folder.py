@@ -8,14 +8,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from etl_manager.report import GATE, RESULTS, closing, kinds
-from etl_manager.report.assessment import Assessment
-from etl_manager.report.promised import Proof
-from etl_manager.report.record import Changes, Record
-from etl_manager.report.results import PROOF
+from etl_manager import errors
+from etl_manager.report import GATE, RESULTS, finalize
+from etl_manager.report.results import PROOF, Changes, Record, ScenarioId
+from etl_manager.report.verdict import RunVerdict
 
-DATABASE = Proof("features/1-database.feature", "The database exists")
-ROWS = tuple(Proof("features/3-data.feature", "<tenant> has rows", (("tenant", f"t{number}"),)) for number in range(3))
+DATABASE = ScenarioId("features/1-database.feature", "The database exists")
+ROWS = tuple(
+    ScenarioId("features/3-data.feature", "<tenant> has rows", (("tenant", f"t{number}"),)) for number in range(3)
+)
 FACTS = {"target": "aws", "emulated": "no", "region": "eu-west-1", "database": "analytics", "commit": "c0ffee"}
 PHASES = {DATABASE.file: "database", ROWS[0].file: "data"}
 
@@ -42,10 +43,10 @@ class Folder:
             left_out=(),
         )
 
-    def result(self, proof: Proof, status: str = "passed", message: str = "", **more: Any) -> Path:
+    def result(self, proof: ScenarioId, status: str = "passed", message: str = "", **more: Any) -> Path:
         """Write the result of *proof* and return its file."""
         name = "".join([proof.scenario.replace("<tenant>", dict(proof.row).get("tenant", ""))])
-        details = {"message": message, "trace": kinds.marked(message, kinds.DIFFERS)} if message else {}
+        details = {"message": message, "trace": errors.marked(message, errors.DIFFERS)} if message else {}
         data = {
             "uuid": str(uuid.uuid4()),
             "name": name,
@@ -86,6 +87,6 @@ class Folder:
         }
         (self.path / GATE).write_text(json.dumps(verdict))
 
-    def close(self, **more: Any) -> Assessment:
+    def close(self, **more: Any) -> RunVerdict:
         """Close the run, with *more* known of it."""
-        return closing.close(self.path, replace(self.record, **more))[0]
+        return finalize.close(self.path, replace(self.record, **more))[0]

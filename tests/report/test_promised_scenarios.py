@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from etl_manager import config as configuration
-from etl_manager.report.promised import Proof, promised
+from etl_manager.report.results import ScenarioId, expected_scenarios
 from tests.acceptance.rig import ROOT
 
 FEATURE = """\
@@ -61,11 +61,11 @@ def test_every_scenario_and_row_is_promised(project):
     (project.root / "features/deep/one.feature").write_text(FEATURE)
     file = "features/deep/one.feature"
     tenants = ("t_a", "t_b")
-    assert promised(project.root, project) == [
-        Proof(file, "Plain"),
-        *(Proof(file, "<tenant> is there", (("tenant", tenant), ("users", "7"))) for tenant in tenants),
-        *(Proof(file, "<what>", (("what", value),)) for value in "abc"),
-        *(Proof(file, "<tenant> too", (("tenant", tenant),)) for tenant in tenants),
+    assert expected_scenarios(project.root, project) == [
+        ScenarioId(file, "Plain"),
+        *(ScenarioId(file, "<tenant> is there", (("tenant", tenant), ("users", "7"))) for tenant in tenants),
+        *(ScenarioId(file, "<what>", (("what", value),)) for value in "abc"),
+        *(ScenarioId(file, "<tenant> too", (("tenant", tenant),)) for tenant in tenants),
     ]
 
 
@@ -73,7 +73,9 @@ def test_every_scenario_and_row_is_promised(project):
 def test_unreadable_file_promises_what_nobody_gives(project, text):
     """A file that cannot be read is not a file that promises nothing."""
     (project.root / "features/broken.feature").write_text(text)
-    assert promised(project.root, project) == [Proof("features/broken.feature", "(a file that cannot be read)")]
+    assert expected_scenarios(project.root, project) == [
+        ScenarioId("features/broken.feature", "(a file that cannot be read)")
+    ]
 
 
 def test_count_is_that_of_pytest():
@@ -87,4 +89,4 @@ def test_count_is_that_of_pytest():
         check=True,
     )
     collected = [line for line in done.stdout.splitlines() if ".feature::" in line]
-    assert len(promised(ROOT, project)) == len(collected)
+    assert len(expected_scenarios(ROOT, project)) == len(collected)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from etl_manager.provenance import source
+from etl_manager.git import repository
 from tests.report.conftest import git
 
 
@@ -33,7 +33,7 @@ def checkout(tmp_path):
 def test_remote_as_a_browser_opens_it(checkout, remote, web):
     """User, password, token and port of a remote are left out; a remote that is a folder has no address."""
     git(checkout, "remote", "add", "origin", remote)
-    found = source(checkout)
+    found = repository(checkout)
     assert found.web == web
     commit = git(checkout, "rev-parse", "HEAD")
     assert found.link("a b.sql", 3) == (f"{web}/blob/{commit}/a%20b.sql#L3" if web else "")
@@ -42,7 +42,7 @@ def test_remote_as_a_browser_opens_it(checkout, remote, web):
 def test_gitlab_has_its_own_form(checkout):
     """GitLab's addresses have a dash before blob."""
     git(checkout, "remote", "add", "origin", "git@gitlab.example.com:team/project.git")
-    assert "/team/project/-/blob/" in source(checkout).link("x.sql")
+    assert "/team/project/-/blob/" in repository(checkout).link("x.sql")
 
 
 def test_project_inside_a_repository(checkout):
@@ -50,19 +50,19 @@ def test_project_inside_a_repository(checkout):
     git(checkout, "remote", "add", "origin", "git@github.com:team/all.git")
     inside = checkout / "database/phase 2"
     inside.mkdir(parents=True)
-    assert source(inside).link("x.sql").endswith("/database/phase%202/x.sql")
+    assert repository(inside).link("x.sql").endswith("/database/phase%202/x.sql")
 
 
 def test_uncommitted_changes_are_told(checkout):
     """A file changed, or one that git does not know, makes the commit a half-truth."""
     commit = git(checkout, "rev-parse", "HEAD")
-    assert str(source(checkout)) == commit
+    assert str(repository(checkout)) == commit
     (checkout / "new.sql").write_text("select 2;")
-    assert str(source(checkout)) == f"{commit} + uncommitted changes"
+    assert str(repository(checkout)) == f"{commit} + uncommitted changes"
 
 
 def test_no_checkout_is_told(tmp_path, monkeypatch):
     """Outside of git, and where git's own variables point elsewhere, nothing is made up."""
     monkeypatch.setenv("GIT_DIR", str(tmp_path / "elsewhere"))
-    found = source(tmp_path)
+    found = repository(tmp_path)
     assert (str(found), found.link("x.sql")) == ("not a git checkout", "")

@@ -11,11 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from etl_manager.cli.report import check
 from etl_manager.errors import ConfigError, VerificationError
-from etl_manager.report.assessment import assess
-from etl_manager.report.command import check
-from etl_manager.report.mending import mended
-from etl_manager.report.rendering import TOOL, render
+from etl_manager.report.render import TOOL, patch_allure_html, render
+from etl_manager.report.verdict import assess
 from tests.acceptance.rig import ROOT
 from tests.report.browser import CHROMIUM, Browser
 from tests.report.conftest import decoded
@@ -206,7 +205,7 @@ def test_old_node_is_told(red, tmp_path, monkeypatch):
 def test_unknown_page_is_refused(page):
     """A page that is built otherwise is not handed on half mended."""
     with pytest.raises(VerificationError, match="built otherwise"):
-        mended(page, "", state="ready", headline="", style="")
+        patch_allure_html(page, "", state="ready", headline="", style="")
 
 
 def test_no_run_no_report(tmp_path):

@@ -8,11 +8,11 @@ from typing import Any
 
 from etl_manager import redaction
 from etl_manager.report import HISTORY, SUMMARY
-from etl_manager.report.assessment import Assessment
+from etl_manager.report.verdict import RunVerdict
 from tests.report.folder import FACTS, ROWS, Folder
 
 
-def run(path: Path, number: int, status: str, **more: Any) -> Assessment:
+def run(path: Path, number: int, status: str, **more: Any) -> RunVerdict:
     folder = Folder(path, number)
     folder.results(status, "" if status in {"passed", "skipped"} else "rows: expected 5, found 4")
     return folder.close(**more)

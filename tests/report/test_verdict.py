@@ -6,9 +6,9 @@ import re
 
 import pytest
 
-from etl_manager.report import GATE, SUMMARY, VERDICT_PAGE, manifest
-from etl_manager.report.closing import pages
-from etl_manager.report.command import check
+from etl_manager.cli.report import check
+from etl_manager.report import GATE, SUMMARY, VERDICT_PAGE, finalize
+from etl_manager.report.finalize import pages
 from tests.report.browser import CHROMIUM, Browser
 from tests.report.folder import DATABASE, FACTS, ROWS, Folder
 
@@ -88,7 +88,7 @@ def test_links_only_lead_to_what_is_there(folder):
     rendered = folder.path / "allure-report/index.html"
     rendered.parent.mkdir()
     rendered.write_text("")
-    for name, text in pages(folder.path, assessment, manifest.digest(folder.path)):
+    for name, text in pages(folder.path, assessment, finalize.digest(folder.path)):
         (folder.path / name).write_text(text)
     addresses = re.findall(r'<a href="([^"#]*)#([0-9a-f]{32})">', page(folder))
     assert len(addresses) == page(folder).count("<a ") > 0

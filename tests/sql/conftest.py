@@ -19,7 +19,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from etl_manager.targets.embedded_postgres import EmbeddedPostgres
+from etl_manager.targets.postgres import EmbeddedPostgres
 
 ROOT = Path(__file__).parents[2]
 Finding = tuple[str, str, str, str]

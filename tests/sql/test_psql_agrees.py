@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from etl_manager.sql_files import destruction
-from etl_manager.sql_files.lexer import read
-from etl_manager.sql_files.tokens import Statement
+from etl_manager.sql_files import rules
+from etl_manager.sql_files.lexer import Statement, read
 
 DELETE = "DELETE FROM public.canary;"
 FILES = [
@@ -59,10 +58,7 @@ def test_lexer_finds_what_psql_runs(built, text):
               PGPORT=str(built.server.port), PGUSER=built.server.user, PGPASSWORD=built.server.password)  # fmt: skip
     gone = built.rows("SELECT count(*) FROM public.canary") == [(0,)]
     parts = read(text)
-    found = [
-        destruction.destroys(part) if isinstance(part, Statement) else destruction.command_destroys(part)
-        for part in parts
-    ]
+    found = [rules.destroys(part) if isinstance(part, Statement) else rules.command_destroys(part) for part in parts]
     if text.startswith("\\set x '") and ":'x'" in text:
         assert not gone  # a variable that holds a statement is refused, though it is not run here
     else:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from etl_manager.gate.catalogue import Catalogue
-from etl_manager.targets.embedded_postgres import EmbeddedPostgres
+from etl_manager.database.snapshot import Catalogue
+from etl_manager.targets.postgres import EmbeddedPostgres
 from tests.sql.conftest import Bastion, _bastion
 
 CATALOGUE = "sql/aurora/inspection/inspect-catalogue.sql"

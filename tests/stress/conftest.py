@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from etl_manager.targets.embedded_postgres import EmbeddedPostgres
+from etl_manager.targets.postgres import EmbeddedPostgres
 from tests.transport import rig
 from tests.transport.rig import Account
 

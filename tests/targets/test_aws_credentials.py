@@ -12,10 +12,11 @@ import pytest
 from botocore.credentials import SSOProvider
 from botocore.tokens import SSOTokenProvider
 
-from etl_manager import record_redaction, redaction
-from etl_manager.asking import asking
+from etl_manager import redaction
+from etl_manager.aws.errors import aws_errors
 from etl_manager.errors import DiscoveryError, TargetError
-from etl_manager.targets import TargetOptions, open_target
+from etl_manager.targets import open_target
+from etl_manager.targets.base import TargetOptions
 
 KEY = "KEYkeyKEYkey+KEYkeyKEYkey/0001"
 TOKEN = "TOKENtoken/TOKENtoken+0002=="
@@ -169,7 +170,7 @@ def endpoint(monkeypatch):
 
 def logged(caplog, act):
     """Return all that was logged while *act* ran, in the words of a handler that knows no filter."""
-    undo = record_redaction.install()
+    undo = redaction.install()
     try:
         with caplog.at_level(logging.DEBUG):
             act()
@@ -208,6 +209,9 @@ def test_credentials_that_cannot_be_renewed_are_one_message(endpoint, home, monk
     secrets = target("process").client("secretsmanager")
     printed.write_text("not logged in")
     broken = True
-    with pytest.raises(DiscoveryError, match="not JSON") as caught, asking("Secrets Manager", "GetSecretValue", "s"):
+    with (
+        pytest.raises(DiscoveryError, match="not JSON") as caught,
+        aws_errors("Secrets Manager", "GetSecretValue", "s"),
+    ):
         secrets.get_secret_value(SecretId="s")
     assert "aws sso login" in caught.value.remedy

@@ -14,8 +14,7 @@ import psycopg
 import pytest
 
 from etl_manager.errors import TargetError
-from etl_manager.targets.embedded_postgres import EmbeddedPostgres
-from etl_manager.targets.stale_server import stop_stale
+from etl_manager.targets.postgres import EmbeddedPostgres, stop_stale
 
 # Starts a server, tells its process id, and dies as `kill -9` makes it die.
 KILLED_RUN = """

@@ -20,11 +20,12 @@ import pytest
 
 from etl_manager.config import load
 from etl_manager.errors import ConfigError, TargetError
-from etl_manager.opening import open_bastion
-from etl_manager.progress import Silence
-from etl_manager.targets import TargetOptions, open_target
+from etl_manager.progress import NullProgress
+from etl_manager.provisioning.startup import open_bastion
+from etl_manager.targets import open_target
+from etl_manager.targets.base import TargetOptions
 from etl_manager.targets.local import forget
-from etl_manager.targets.private_folder import private_path
+from etl_manager.targets.state import private_path
 
 ROOT = Path(__file__).parents[2]
 REGION = "eu-central-1"
@@ -329,6 +330,6 @@ def test_keys_of_the_real_cluster_are_unread(target):
     """One configuration serves AWS and the rehearsal: what the target made is known, whatever the file says of AWS's."""
     own = load(ROOT / "config.json", ROOT)
     told = {"endpoint": "real.example", "secret_name": "real", "aurora_stack": "Real", "bastion_stack": "Real"}
-    found, _ = open_bastion(replace(own, **told), target, skip_copy=False, progress=Silence(), warn=lambda _: None)
+    found, _ = open_bastion(replace(own, **told), target, skip_copy=False, progress=NullProgress(), warn=lambda _: None)
     assert (found.connection.host, found.connection.port) == (target.postgres.host, target.postgres.port)
     assert found.stack == "AuroraPostgresStack"

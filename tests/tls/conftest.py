@@ -27,7 +27,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from etl_manager.targets import emulated_aws
-from etl_manager.targets.postgres_binaries import server_account
+from etl_manager.targets.postgres import server_account
 from ssm_emulator import SandboxHost, SsmEmulator
 
 ROOT = Path(__file__).parents[2]

@@ -12,13 +12,13 @@ import pytest
 from psycopg import sql
 
 from etl_manager import config
-from etl_manager.bastion.handover import TOKEN_RENEWAL_SECONDS, TokenCredentials
-from etl_manager.discovery import secret
+from etl_manager.aws import discovery
+from etl_manager.aws.connection import TOKEN_RENEWAL_SECONDS, TokenCredentials
 from etl_manager.errors import DiscoveryError
-from etl_manager.opening import open_bastion
-from etl_manager.progress import Silence
-from etl_manager.targets import TargetOptions
+from etl_manager.progress import NullProgress
+from etl_manager.provisioning.startup import open_bastion
 from etl_manager.targets.aws import AwsTarget
+from etl_manager.targets.base import TargetOptions
 
 WHO = "sql/aurora/verification/who.sql"
 
@@ -83,7 +83,7 @@ def opened(environment, tokens, monkeypatch):
     path = environment.configure(sslmode="verify-full", credentials="iam", masterUsername="iam_user")
     (environment.project / WHO).write_text("SELECT current_user;\n")
     loaded = config.load(path, environment.project)
-    found, bastion = open_bastion(loaded, Target(tokens), skip_copy=False, progress=Silence(), warn=print)
+    found, bastion = open_bastion(loaded, Target(tokens), skip_copy=False, progress=NullProgress(), warn=print)
     yield found, bastion
     bastion.close()
     (environment.project / WHO).unlink()
@@ -153,7 +153,7 @@ def test_the_token_is_what_rds_documents(environment, monkeypatch):
     for name, value in environment.variables.items():
         monkeypatch.setenv(name, value)
     client = AwsTarget(TargetOptions(region="eu-central-1")).client("rds")
-    credentials = secret.token(client, "cluster.example", 6543, "iam_user", "eu-central-1")
+    credentials = discovery.token(client, "cluster.example", 6543, "iam_user", "eu-central-1")
     token = credentials.current().password
     parts = urlsplit(f"https://{token}")
     query = parse_qs(parts.query)
@@ -173,6 +173,6 @@ def test_missing_aws_credentials_are_told(environment, monkeypatch, tmp_path):
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
     client = AwsTarget(TargetOptions(region="eu-central-1")).client("rds")
-    credentials = secret.token(client, "cluster.example", 6543, "iam_user", "eu-central-1")
+    credentials = discovery.token(client, "cluster.example", 6543, "iam_user", "eu-central-1")
     with pytest.raises(DiscoveryError, match="RDS could not be asked: Unable to locate credentials"):
         credentials.current()

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from etl_manager import config
-from etl_manager.bastion.archive import build
+from etl_manager.bastion.workspace import build
 from etl_manager.errors import ConfigError
 
 

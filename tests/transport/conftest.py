@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from etl_manager.targets.embedded_postgres import EmbeddedPostgres
+from etl_manager.targets.postgres import EmbeddedPostgres
 from tests.transport import rig
 from tests.transport.rig import Account, Database
 

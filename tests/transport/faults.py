@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from etl_manager.bastion.calls import PATIENT, Waiting
+from etl_manager.ssm.retry import DEFAULT_TIMEOUTS, Timeouts
 from tests.transport import rig
 from tests.transport.rig import BRIEF, Account, Database, Outcome, full_run, settled
 
@@ -52,7 +52,7 @@ class Case:
     faults: tuple[str, ...]
     proven: bool = False
     left: str = ""
-    waiting: Waiting = BRIEF
+    waiting: Timeouts = BRIEF
 
 
 def _resets(when: str) -> tuple[str, ...]:
@@ -138,8 +138,8 @@ def _seen(outcome: Outcome) -> str:
         r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}": "COMMAND-ID",
         r"\[[0-9a-f]{8}\]": "[TOKEN]",
         r"etl-manager-run-[0-9a-f]{12}": "etl-manager-run-ID",
-        r"(did not answer \w+) for \d+ s": rf"\1 for {PATIENT.patience:.0f} s",
-        r"(did not show it) for \d+ s": rf"\1 for {PATIENT.patience:.0f} s",
+        r"(did not answer \w+) for \d+ s": rf"\1 for {DEFAULT_TIMEOUTS.patience:.0f} s",
+        r"(did not show it) for \d+ s": rf"\1 for {DEFAULT_TIMEOUTS.patience:.0f} s",
         r"http://127[0-9.:]+/": "https://ssm.REGION.amazonaws.com/",
         r"i-0[0-9a-f]{16}": "INSTANCE",
         r"\|": "\\|",

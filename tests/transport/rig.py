@@ -15,13 +15,14 @@ import psycopg
 from psycopg import sql
 
 from etl_manager import config as configuration
-from etl_manager.bastion.calls import Waiting
 from etl_manager.config import Config
 from etl_manager.errors import ProvisioningError
-from etl_manager.opening import open_run
-from etl_manager.provisioning import Run
-from etl_manager.targets import TargetOptions, emulated_aws
-from etl_manager.targets.embedded_postgres import EmbeddedPostgres
+from etl_manager.provisioning.run import ProvisioningRun
+from etl_manager.provisioning.startup import start_run
+from etl_manager.ssm.retry import Timeouts
+from etl_manager.targets import emulated_aws
+from etl_manager.targets.base import TargetOptions
+from etl_manager.targets.postgres import EmbeddedPostgres
 from ssm_emulator import SandboxHost, SsmEmulator
 
 ROOT = Path(__file__).parents[2]
@@ -29,7 +30,7 @@ REGION = "us-east-1"
 DATABASE = "multitenant_analytics"
 PRISTINE = "pristine"
 """A copy of the database as it was built, where a test keeps one."""
-BRIEF = Waiting(
+BRIEF = Timeouts(
     patience=1.5, pauses=(0.02, 1.5, 0.1), settling=(0.05, 0.1, 0.2), agent=1.0, cancelling=5.0, delivery=120
 )
 """How long the runs of these tests wait."""
@@ -133,15 +134,15 @@ def project(source: Path = ROOT / "config.json", **transfer: Any) -> Config:
     return dataclasses.replace(loaded, transfer=loaded.transfer.model_copy(update=transfer))
 
 
-def full_run(account: Account, config: Config | None = None, waiting: Waiting = BRIEF) -> Outcome:
+def full_run(account: Account, config: Config | None = None, waiting: Timeouts = BRIEF) -> Outcome:
     """Build, build again, verify and close, as ``pytest features/ --target aws`` does, and judge as its sentences do."""
     config = config or project()
     told = Told()
-    run: Run | None = None
+    run: ProvisioningRun | None = None
     error: ProvisioningError | None = None
     proven = False
     try:
-        run = open_run(
+        run = start_run(
             config,
             account,
             verify_only=False,

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError, ConnectionClosedError, ReadTimeoutError
 
-from etl_manager.bastion.calls import Calls, Waiting
-from etl_manager.bastion.channel import Channel
-from etl_manager.bastion.ssm import RunCommand
 from etl_manager.errors import CommandError
+from etl_manager.ssm.retry import RetryingClient, Timeouts
+from etl_manager.ssm.run_command import RunCommand
+from etl_manager.ssm.script import ScriptRunner
 from tests.transport.rig import BRIEF, Account
 
 COUNTED = "echo ran >>/tmp/count"
@@ -74,9 +74,9 @@ def channel(calm):
     """Return a function that opens a channel over a client."""
     (calm.tmp / "count").unlink(missing_ok=True)
 
-    def open_(client: Any = None, waiting: Waiting = BRIEF) -> Channel:
-        run_command = RunCommand(Client(calm), calm.aws.instance_id, Calls(waiting=waiting))
-        made = Channel(run_command, "/tmp/workspace", 20_000)
+    def open_(client: Any = None, waiting: Timeouts = BRIEF) -> ScriptRunner:
+        run_command = RunCommand(Client(calm), calm.aws.instance_id, RetryingClient(waiting=waiting))
+        made = ScriptRunner(run_command, "/tmp/workspace", 20_000)
         made.execute((), ":", {}, "open", once=False)
         run_command.client = client or run_command.client
         return made
@@ -181,7 +181,7 @@ def test_interrupt_cancels_the_command(channel, calm, moment):
 
 def test_agent_that_is_away_is_told_and_one_that_comes_back_is_waited_for(channel, calm):
     """The status says that the agent is lost; when it is back in time the command has its result."""
-    made = channel(waiting=Waiting(pauses=BRIEF.pauses, agent=3.0))
+    made = channel(waiting=Timeouts(pauses=BRIEF.pauses, agent=3.0))
     seen: list[str] = []
     agent = calm.aws.agents[calm.aws.instance_id]
 

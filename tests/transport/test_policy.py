@@ -14,7 +14,7 @@ import cfnlint
 import pytest
 from botocore import xform_name
 
-from etl_manager.discovery import Preflight, discover
+from etl_manager.aws.discovery import Preflight, discover
 from tests.transport import rig
 from tests.transport.rig import ROOT, full_run, project
 

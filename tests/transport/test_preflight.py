@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
-from etl_manager.discovery import Preflight, discover
+from etl_manager.aws.discovery import Preflight, discover
 from etl_manager.errors import DiscoveryError, ProvisioningError, WorkspaceError
-from etl_manager.targets import TargetOptions, emulated_aws
+from etl_manager.targets import emulated_aws
 from etl_manager.targets.aws import AwsTarget
+from etl_manager.targets.base import TargetOptions
 from ssm_emulator import AwsError, CallFault
 from tests.transport import rig
 from tests.transport.rig import Account, full_run, project

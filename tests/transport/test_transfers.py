@@ -12,14 +12,14 @@ from pathlib import Path
 
 import pytest
 
-from etl_manager.bastion.bucket import URL_SECONDS
-from etl_manager.bastion.host import Bastion
+from etl_manager.aws.discovery import DiscoveredCluster
+from etl_manager.bastion.session import BastionSession
+from etl_manager.bastion.transfer import URL_SECONDS
 from etl_manager.config import Config
-from etl_manager.discovery import Found
 from etl_manager.errors import CommandError, DiscoveryError, WorkspaceError
-from etl_manager.opening import open_bastion
-from etl_manager.targets import TargetOptions
+from etl_manager.provisioning.startup import open_bastion
 from etl_manager.targets.aws import AwsTarget
+from etl_manager.targets.base import TargetOptions
 from tests.transport import rig
 from tests.transport.rig import BRIEF, Account, Told, project
 
@@ -42,7 +42,7 @@ def heavy(root: Path, **transfer: object) -> Config:
     return dataclasses.replace(project(**transfer), root=root)
 
 
-def opened(account: Account, config: Config) -> tuple[Found, Bastion, Told]:
+def opened(account: Account, config: Config) -> tuple[DiscoveredCluster, BastionSession, Told]:
     """Find the bastion of *account*."""
     told = Told()
     found, bastion = open_bastion(config, account, skip_copy=False, progress=told, warn=told.say, waiting=BRIEF)

@@ -1,0 +1,330 @@
+"""Find the cluster, its credentials and the bastion: from the stacks' outputs, tags and the configuration."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from etl_manager import redaction
+from etl_manager.aws import stacks
+from etl_manager.aws.connection import Connection, Credentials, TokenCredentials
+from etl_manager.aws.errors import aws_errors
+from etl_manager.aws.preflight import Preflight
+from etl_manager.aws.stacks import CLUSTER_ARN, INSTANCE, SECRET, UNUSABLE, USABLE, Stack, unusable
+from etl_manager.config import Config
+from etl_manager.errors import DiscoveryError
+
+DEFAULT_USER = "postgres"
+HIGHEST_PORT = 65535
+
+
+@dataclass(frozen=True, kw_only=True)
+class Secret:
+    """What a secret tells.
+
+    An attached secret names its cluster's host and port; one that RDS manages holds user and password only (AWS:
+    Secrets Manager user guide, "JSON structure of secrets").
+    """
+
+    name: str
+    credentials: Credentials
+    host: str | None
+    port: int | None
+
+
+def name(stack: Stack, client: Callable[[str], Any]) -> str:
+    """Return the name or ARN of the secret that *stack* tells of: an output, or else the one RDS manages.
+
+    Raises:
+        DiscoveryError: When there is neither.
+    """
+    if found := stack.output(SECRET):
+        return found
+    if arn := stack.output(CLUSTER_ARN):
+        with aws_errors("RDS", "DescribeDBClusters", arn):
+            clusters = client("rds").describe_db_clusters(DBClusterIdentifier=arn)["DBClusters"]
+        if managed := clusters and clusters[0].get("MasterUserSecret", {}).get("SecretArn"):
+            return str(managed)
+    raise DiscoveryError(
+        "[ERROR] Could not retrieve Aurora secret name from CloudFormation",
+        where={"stack": stack.name, "outputs": ", ".join(sorted(stack.outputs))},
+        remedy=(
+            f"The stack needs an output whose key contains {SECRET}, or one with {CLUSTER_ARN} where RDS manages the "
+            "master user's secret.\nOr name it in config.json: aurora.secretName"
+        ),
+    )
+
+
+def read_secret(client: Any, secret: str, master_username: str | None) -> Secret:
+    """Read *secret*; *master_username* is the user where it names none.
+
+    Raises:
+        DiscoveryError: When it may not be read, or is not what a cluster's secret is.
+    """
+    with aws_errors("Secrets Manager", "GetSecretValue", secret):
+        answer = client.get_secret_value(SecretId=secret)
+    user = master_username or DEFAULT_USER
+    remedy = f"Secret {secret} must hold JSON with password, username where it is not {user}, and a port from 1 to {HIGHEST_PORT} if any."
+    try:
+        content = json.loads(answer.get("SecretString") or "")
+    except json.JSONDecodeError:
+        # The decoder's message and its cause would quote the secret: neither is kept.
+        raise DiscoveryError("The secret of the cluster is not JSON", where={"secret": secret}, remedy=remedy) from None
+    password = content.get("password") if isinstance(content, dict) else None
+    if not isinstance(password, str) or not password:
+        raise DiscoveryError("The secret of the cluster holds no password", where={"secret": secret}, remedy=remedy)
+    port = str(content.get("port") or "")
+    if port.isdigit() and not 0 < int(port) <= HIGHEST_PORT:
+        raise DiscoveryError(
+            f"The secret of the cluster names the port {port}", where={"secret": secret}, remedy=remedy
+        )
+    return Secret(
+        name=secret,
+        credentials=Credentials(str(content.get("username") or user), password),
+        host=str(content["host"]) if content.get("host") else None,
+        port=int(port) if port.isdigit() else None,
+    )
+
+
+def token(client: Any, host: str, port: int, user: str, region: str) -> TokenCredentials:
+    """Return credentials that make their tokens themselves: each is signed here, and AWS is not asked."""
+
+    def make() -> str:
+        with aws_errors("RDS", "GenerateDBAuthToken", user):
+            return str(client.generate_db_auth_token(DBHostname=host, Port=port, DBUsername=user, Region=region))
+
+    return TokenCredentials(user, make)
+
+
+NAME_TAGS = ("*bastion*", "*Bastion*", "*ClientHost*")
+"""Values of the Name tag by which a bastion is known where no stack names it."""
+
+
+def find(config: Config, stacks: list[Stack], client: Callable[[str], Any]) -> str:
+    """Return the bastion's instance id: configured, or from a stack's output, or from the Name tag of an instance.
+
+    Raises:
+        DiscoveryError: When there is none, or several could be it.
+    """
+    if config.instance_id:
+        return config.instance_id
+    named = config.bastion_stack
+    candidates = {
+        instance_id: f"stack {stack.name}, {key}"
+        for stack in stacks
+        if stack.status in USABLE and named in (None, stack.name)
+        for key, instance_id in stack.candidates(INSTANCE).items()
+    }
+    if not candidates and named is None:
+        candidates = dict(_tagged(client("ec2")))
+    if len(candidates) == 1:
+        return next(iter(candidates))
+    others = "" if candidates else unusable(stacks, named, INSTANCE)
+    listed = ", ".join(f"{instance_id} ({origin})" for instance_id, origin in sorted(candidates.items()))
+    raise DiscoveryError(
+        f"{len(candidates)} instances could be the bastion: {listed}" if candidates else "No bastion was found",
+        where={"region": config.region, "bastion.stackName": named, "not usable": others},
+        remedy=(UNUSABLE if others else "")
+        + (
+            "Name it in config.json: bastion.instanceId, or bastion.stackName for the stack that has it.\n"
+            f"Otherwise a stack needs an output whose key contains {INSTANCE}, "
+            f"or one running instance a Name like {' or '.join(NAME_TAGS)}."
+        ),
+    )
+
+
+def _tagged(client: Any) -> Iterator[tuple[str, str]]:
+    filters = [
+        {"Name": "tag:Name", "Values": list(NAME_TAGS)},
+        {"Name": "instance-state-name", "Values": ["running"]},
+    ]
+    with aws_errors("EC2", "DescribeInstances", "bastion"):
+        for page in client.get_paginator("describe_instances").paginate(Filters=filters):
+            for reservation in page["Reservations"]:
+                for instance in reservation["Instances"]:
+                    yield instance["InstanceId"], "its Name tag"
+
+
+def agent(client: Any, instance_id: str) -> str:
+    """Return the version of the bastion's agent; an agent that is not online is told before anything is sent.
+
+    Raises:
+        DiscoveryError: When it is not online.
+    """
+    with aws_errors("SSM", "DescribeInstanceInformation", instance_id):
+        answer = client.describe_instance_information(Filters=[{"Key": "InstanceIds", "Values": [instance_id]}])
+    nodes = answer["InstanceInformationList"]
+    status = nodes[0]["PingStatus"] if nodes else "not a managed node, stopped, or in another region"
+    if status != "Online":
+        raise DiscoveryError(
+            f"The SSM agent of the bastion is not online: {status}",
+            where={"instance": instance_id},
+            remedy=(
+                f"Is the instance running? aws ec2 describe-instance-status --instance-ids {instance_id}\n"
+                "Its role needs AmazonSSMManagedInstanceCore, and it a way to the SSM endpoints: docs/aws.md has both."
+            ),
+        )
+    return str(nodes[0].get("AgentVersion", ""))
+
+
+__all__ = ["DiscoveredCluster", "Preflight", "discover"]
+
+ClientFor = Callable[[str], Any]
+"""Gives the boto3 client of a service."""
+
+DOWN = frozenset({"stopped", "stopping", "starting", "creating", "deleting", "failed"})
+"""Statuses in which a cluster takes no connection (AWS: Aurora user guide, "Viewing DB cluster status")."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DiscoveredCluster:
+    """Everything discovery found; what the log and the report say of the environment.
+
+    Attributes:
+        caller: The ARN of who asks.
+        stack: The stack that names the cluster; empty where the configuration does.
+        cluster_arn: The cluster's ARN, where the stack has it; else empty.
+        secret: The name of its secret; empty where IAM tokens are used.
+        instance_id: The bastion.
+        agent_version: The version of the bastion's SSM agent.
+        connection: Where and as whom to connect.
+    """
+
+    caller: str
+    stack: str
+    cluster_arn: str
+    secret: str
+    instance_id: str
+    agent_version: str
+    connection: Connection
+
+    @property
+    def password_is_ordinary(self) -> bool:
+        """Whether the password cannot be masked without harm; a token always can."""
+        credentials = self.connection.credentials
+        return isinstance(credentials, Credentials) and redaction.is_ordinary(credentials.password)
+
+    @property
+    def account(self) -> str:
+        """The AWS account of who asks; it stands in every ARN."""
+        return self.caller.split(":")[4]
+
+
+def discover(config: Config, client: ClientFor, preflight: Preflight, *, emulated: bool) -> DiscoveredCluster:
+    """Find cluster, credentials and bastion, and fill in the table of *preflight*.
+
+    What does not depend on one another is all looked at, so that everything that is missing is told at once.
+
+    Args:
+        config: What to look for, and the region.
+        client: Gives the clients.
+        preflight: Is told what was found.
+        emulated: Whether something else than AWS answers: then RDS is not asked about the engine.
+
+    Raises:
+        DiscoveryError: It says what could not be found or read, and what to do next.
+    """
+    preflight.rows["region"].found = config.region
+    with preflight.row("caller") as row:
+        row.found = caller = _caller(client("sts"))
+    preflight.check()  # nobody to ask: nothing can be found
+    seen: list[Stack] = []
+    with preflight.row("stack") as row:
+        row.found = "not asked: config.json names cluster and bastion"
+        if config.endpoint is None or config.instance_id is None:
+            seen = stacks.read_stacks(config, client("cloudformation"))
+            row.found = "not asked: aurora.endpoint names the cluster"
+    preflight.check()
+    stack: Stack | None = None
+    with preflight.row("stack") as row:
+        stack = stacks.aurora_stack(config, seen)
+        if stack is not stacks.NONE:
+            row.found = f"{stack.name} ({stack.status})"
+    cluster = _cluster(config, stack, client, preflight, emulated=emulated) if stack else None
+    with preflight.row("bastion") as row:
+        instance_id = find(config, seen, client)
+        row.found = instance_id
+        agent_version = agent(client("ssm"), instance_id)
+        row.found = f"{instance_id} Online, agent {agent_version}"
+    preflight.check()
+    if stack is None or cluster is None:
+        raise AssertionError
+    secret_name, connection = cluster
+    return DiscoveredCluster(
+        caller=caller,
+        stack=stack.name,
+        cluster_arn=stack.output(stacks.CLUSTER_ARN) or "",
+        secret=secret_name,
+        instance_id=instance_id,
+        agent_version=agent_version,
+        connection=connection,
+    )
+
+
+def _caller(client: Any) -> str:
+    with aws_errors("STS", "GetCallerIdentity", "these credentials"):
+        return str(client.get_caller_identity()["Arn"])
+
+
+def _cluster(
+    config: Config, stack: Stack, client: ClientFor, preflight: Preflight, *, emulated: bool
+) -> tuple[str, Connection] | None:
+    """Return the name of the cluster's secret and how to connect; None where *preflight* was told of trouble.
+
+    What *config* does not name is what *stack* tells.
+    """
+    with preflight.row("PostgreSQL") as row:
+        row.found = "known after the first connection" if emulated else _engine(client, stack)
+    credentials: Credentials | TokenCredentials | None = None
+    host, port, secret_name = "", None, ""
+    with preflight.row("endpoint") as row:
+        host, port = stacks.endpoint(config, stack)
+        row.found = host
+    with preflight.row("secret") as row:
+        if config.credentials == "iam":
+            user = config.master_username or DEFAULT_USER
+            credentials = token(client("rds"), host, port or config.port, user, config.region)
+            row.found = f"none: an IAM token of {user}"
+        else:
+            secret_name = config.secret_name or name(stack, client)
+            row.found = secret_name
+            read = read_secret(client("secretsmanager"), secret_name, config.master_username)
+            credentials, port = read.credentials, port or read.port
+            row.found = f"{secret_name} (user {credentials.user}{_elsewhere(read.host, host)})"
+    if credentials is None or not host:
+        return None
+    port = port or config.port
+    preflight.rows["endpoint"].found = f"{host}:{port}"
+    return secret_name, Connection(
+        host=host, port=port, credentials=credentials, sslmode=config.sslmode, ca_bundle=config.ca_bundle
+    )
+
+
+def _elsewhere(host: str | None, endpoint: str) -> str:
+    """Return a remark where an attached secret names another host than the stack does."""
+    return f"; the secret itself is for {host}" if host not in (None, endpoint) else ""
+
+
+def _engine(client: ClientFor, stack: Stack) -> str:
+    """Return engine, version and status of the cluster, as RDS has them; what may not be asked is no trouble here.
+
+    Raises:
+        DiscoveryError: When the cluster takes no connections.
+    """
+    arn = stack.output(stacks.CLUSTER_ARN)
+    if not arn:
+        return f"known after the first connection (no stack tells its {stacks.CLUSTER_ARN})"
+    try:
+        with aws_errors("RDS", "DescribeDBClusters", arn):
+            [cluster, *_] = client("rds").describe_db_clusters(DBClusterIdentifier=arn)["DBClusters"]
+    except DiscoveryError as error:
+        return f"known after the first connection ({error.what})"
+    status, name = str(cluster["Status"]), str(cluster["DBClusterIdentifier"])
+    if status in DOWN:
+        raise DiscoveryError(
+            f"The cluster {name} takes no connections: it is {status}",
+            remedy=f"Start it, or wait for it: aws rds start-db-cluster --db-cluster-identifier {name}",
+        )
+    return f"{cluster['EngineVersion']} ({cluster['Engine']}, {status})"

@@ -1,0 +1,187 @@
+"""The CloudFormation stacks of the region, and which of them are meant."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from etl_manager.aws.errors import aws_errors
+from etl_manager.config import Config
+from etl_manager.config.model import host_and_port
+from etl_manager.errors import DiscoveryError
+
+USABLE = ("CREATE_COMPLETE", "UPDATE_COMPLETE")
+ENDPOINT, SECRET, CLUSTER_ARN, INSTANCE = "DBClusterEndpoint", "DBSecretName", "DBClusterArn", "EC2InstanceId"
+"""What the keys of the outputs contain (the usual CDK stacks put their own name before it)."""
+DECIDES = {
+    ENDPOINT: "aurora.endpoint, with aurora.secretName",
+    SECRET: "aurora.secretName",
+    INSTANCE: "bastion.instanceId",
+}
+"""The key of config.json that says what an output would."""
+MOST_LISTED = 10
+UNUSABLE = "A stack in another state is not used: wait until what is under way has ended, or repair the stack.\n"
+
+NO_ENDPOINT = "[ERROR] Could not retrieve Aurora endpoint from CloudFormation"
+
+_OTHER_KEY = re.compile(r"(?:Doc|Document|Memory|Neptune|Dynamo|Influx)$", re.IGNORECASE)
+"""What stands before ``DBCluster…`` in the outputs of other products: DocDB, MemoryDB, Neptune …"""
+_OTHER_HOST = re.compile(r"\.(?:docdb|neptune|memorydb|cache|redshift)\.(?:[a-z0-9-]+\.)*amazonaws\.", re.IGNORECASE)
+"""An endpoint of another product of AWS's, whatever its output is called; Aurora's are under ``rds``."""
+
+
+@dataclass(frozen=True)
+class Stack:
+    """A stack, with its outputs by their keys."""
+
+    name: str
+    status: str
+    outputs: Mapping[str, str]
+
+    def candidates(self, part: str) -> dict[str, str]:
+        """Return the output whose key is *part*, or else those whose key contains it and that may be what is meant."""
+        found = {
+            key: value
+            for key, value in self.outputs.items()
+            if part in key
+            and not (part.startswith("DB") and _OTHER_KEY.search(key.partition(part)[0]))
+            and not (part == ENDPOINT and _OTHER_HOST.search(value))
+        }
+        return {part: found[part]} if part in found else found
+
+    def output(self, part: str) -> str | None:
+        """Return the output that is meant by *part*; None without one.
+
+        Raises:
+            DiscoveryError: When several could be it and their values differ.
+        """
+        found = self.candidates(part)
+        if len(set(found.values())) > 1:
+            decides = f"Name it in config.json: {DECIDES[part]}.\n" if part in DECIDES else ""
+            raise DiscoveryError(
+                f"Several outputs of the stack could be its {part}: {', '.join(sorted(found))}",
+                where={"stack": self.name},
+                remedy=f"{decides}Or call the output that is meant exactly {part}.",
+            )
+        return next(iter(found.values()), None)
+
+
+NONE = Stack("", "", {})
+"""In place of the cluster's stack where the configuration itself names the cluster."""
+
+
+def read_stacks(config: Config, client: Any) -> list[Stack]:
+    """Return the stacks that cluster and bastion may be in: those *config* names where it names both, else all.
+
+    Raises:
+        DiscoveryError: When CloudFormation refuses, or cannot be reached.
+    """
+    names = {config.aurora_stack} if config.endpoint is None else set()
+    names |= {config.bastion_stack} if config.instance_id is None else set()
+    if None not in names:
+        return [stack for name in sorted(filter(None, names)) for stack in _named(client, name)]
+    with aws_errors("CloudFormation", "DescribeStacks", f"all stacks of {config.region}"):
+        pages = client.get_paginator("describe_stacks").paginate()
+        return [_stack(found) for page in pages for found in page["Stacks"]]
+
+
+def _named(client: Any, name: str) -> list[Stack]:
+    """Return the stack called *name*; none where there is no such stack."""
+    try:
+        with aws_errors("CloudFormation", "DescribeStacks", name):
+            return [_stack(found) for found in client.describe_stacks(StackName=name)["Stacks"]]
+    except DiscoveryError as error:
+        if "ValidationError" in error.what:  # AWS: what DescribeStacks says of a name that is not there
+            return []
+        raise
+
+
+def _stack(found: Mapping[str, Any]) -> Stack:
+    outputs = {item["OutputKey"]: item["OutputValue"] for item in found.get("Outputs", [])}
+    return Stack(found["StackName"], found["StackStatus"], outputs)
+
+
+def aurora_stack(config: Config, stacks: list[Stack]) -> Stack:
+    """Return the stack of the cluster; `NONE` where the configuration names its endpoint.
+
+    Stacks that name the same endpoint are one cluster, as a nested stack and the one around it.
+
+    Raises:
+        DiscoveryError: When none can be used, or several name clusters of their own.
+    """
+    if config.endpoint is not None:
+        return NONE
+    usable = {
+        stack.name: (stack, set(endpoints.values()))
+        for stack in stacks
+        if config.aurora_stack in (None, stack.name) and stack.status in USABLE
+        if (endpoints := stack.candidates(ENDPOINT))
+    }
+    if len(usable) > 1 and len(set.union(*(endpoints for _, endpoints in usable.values()))) > 1:
+        raise DiscoveryError(
+            f"{len(usable)} stacks have an Aurora endpoint: {', '.join(sorted(usable))}",
+            where={"region": config.region},
+            remedy="Name the one that is meant in config.json: aurora.stackName",
+        )
+    if usable:
+        return min(
+            (stack for stack, _ in usable.values()), key=lambda stack: (not stack.candidates(SECRET), stack.name)
+        )
+    others = unusable(stacks, config.aurora_stack, ENDPOINT)
+    wanted = f" called {config.aurora_stack} (aurora.stackName)" if config.aurora_stack else ""
+    raise DiscoveryError(
+        NO_ENDPOINT,
+        where={
+            "region": config.region,
+            "stacks seen": len(stacks),
+            "not usable": others,
+            "not Aurora": ", ".join(
+                f"{stack.name} ({key})"
+                for stack in stacks
+                if stack.status in USABLE
+                for key in sorted(stack.outputs)
+                if ENDPOINT in key and key not in stack.candidates(ENDPOINT)
+            ),
+        },
+        remedy=(UNUSABLE if others else "")
+        + (
+            f"No stack{wanted} in CREATE_COMPLETE or UPDATE_COMPLETE has an output whose key contains {ENDPOINT}.\n"
+            "Phase 1 may not be complete, or the cluster not running: look with\n"
+            f"aws cloudformation describe-stacks --region {config.region} --query 'Stacks[].[StackName,StackStatus]'\n"
+            "A cluster that no stack tells of: aurora.endpoint and aurora.secretName in config.json.\n"
+            "Another region: --aws-region, or project.region in config.json."
+        ),
+    )
+
+
+def unusable(stacks: list[Stack], name: str | None, part: str) -> str:
+    """Return which stacks are in another state than is used, in words: the one called *name*, or all without one.
+
+    Those with an output like *part* come first; one that is being made, or was not made, has no outputs to tell by.
+    """
+    others = [stack for stack in stacks if stack.status not in USABLE and name in (None, stack.name)]
+    others.sort(key=lambda stack: (not stack.candidates(part), stack.name))
+    found = [f"{stack.name} is {stack.status}" for stack in others]
+    more = len(found) - MOST_LISTED
+    return ", ".join(found[:MOST_LISTED]) + (f" and {more} more" if more > 0 else "")
+
+
+def endpoint(config: Config, stack: Stack) -> tuple[str, int | None]:
+    """Return host and port of the cluster, configured or an output; no port where that is the host alone.
+
+    Raises:
+        DiscoveryError: When the output cannot be read.
+    """
+    if config.endpoint is not None:
+        return host_and_port(config.endpoint)
+    text = (stack.output(ENDPOINT) or "").strip()
+    try:
+        return host_and_port(text)
+    except ValueError:
+        raise DiscoveryError(
+            f"The Aurora endpoint of the stack cannot be read: {text!r}",
+            where={"stack": stack.name},
+            remedy="The output must be host:port, or host.",
+        ) from None

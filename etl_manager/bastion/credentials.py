@@ -1,0 +1,78 @@
+"""Sealed handover: credentials travel to the bastion as ciphertext that only this run's key there opens.
+
+SSM keeps the text of a command for up to 30 days and the bastion's disk keeps it for 14 (AWS Systems Manager user
+guide; the agent's default log retention), so nothing secret may stand in one. RSA holds only 318 bytes and an IAM
+token is longer: RSA carries a passphrase, and AES under that passphrase carries the credentials.
+"""
+
+from __future__ import annotations
+
+import base64
+import secrets
+from dataclasses import dataclass
+
+from cryptography.hazmat.primitives import hashes, padding, serialization
+from cryptography.hazmat.primitives.asymmetric import padding as rsa_padding
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+from cryptography.hazmat.primitives.kdf.pbkdf2 import PBKDF2HMAC
+
+from etl_manager.aws.connection import Credentials
+from etl_manager.errors import WorkspaceError
+
+ITERATIONS = 10_000
+"""Rounds of PBKDF2, as ``openssl enc -pbkdf2 -iter`` is told on the bastion. The passphrase is 256 random bits."""
+
+
+@dataclass(frozen=True)
+class Sealed:
+    """A text only the bastion can open; both parts are base64 and may be shown."""
+
+    key: str
+    body: str
+
+
+def seal(credentials: Credentials, public_key_pem: str) -> Sealed:
+    """Encrypt *credentials*, as a line of a pgpass file, to the bastion's *public_key_pem*.
+
+    Raises:
+        WorkspaceError: When what the bastion sent is no RSA public key.
+    """
+    return seal_text(f"*:*:*:{_escaped(credentials.user)}:{_escaped(credentials.password)}\n", public_key_pem)
+
+
+def seal_text(text: str, public_key_pem: str) -> Sealed:
+    """Encrypt *text* to the bastion's *public_key_pem*.
+
+    Raises:
+        WorkspaceError: When what the bastion sent is no RSA public key.
+    """
+    try:
+        public_key = serialization.load_pem_public_key(public_key_pem.encode())
+    except ValueError as error:
+        raise WorkspaceError("The bastion sent no readable public key", remedy="Is openssl installed there?") from error
+    if not isinstance(public_key, rsa.RSAPublicKey):
+        raise WorkspaceError("The bastion sent a public key that is not RSA")
+    passphrase = secrets.token_hex(32)
+    oaep = rsa_padding.OAEP(mgf=rsa_padding.MGF1(hashes.SHA256()), algorithm=hashes.SHA256(), label=None)
+    return Sealed(
+        key=base64.b64encode(public_key.encrypt(passphrase.encode(), oaep)).decode(),
+        body=base64.b64encode(_encrypt(text.encode(), passphrase)).decode(),
+    )
+
+
+def _escaped(value: str) -> str:
+    """Escape *value* for a pgpass line (PostgreSQL manual, "The Password File")."""
+    return value.replace("\\", "\\\\").replace(":", "\\:")
+
+
+def _encrypt(plain: bytes, passphrase: str) -> bytes:
+    """Return what ``openssl enc -aes-256-cbc -pbkdf2 -md sha256`` would write: a magic word, salt and ciphertext."""
+    salt = secrets.token_bytes(8)
+    derived = PBKDF2HMAC(algorithm=hashes.SHA256(), length=48, salt=salt, iterations=ITERATIONS).derive(
+        passphrase.encode()
+    )
+    padder = padding.PKCS7(128).padder()
+    encryptor = Cipher(algorithms.AES256(derived[:32]), modes.CBC(derived[32:])).encryptor()
+    padded = padder.update(plain) + padder.finalize()
+    return b"Salted__" + salt + encryptor.update(padded) + encryptor.finalize()

@@ -1,0 +1,190 @@
+"""What stands between an environment and Phase 3: the thing, what is wrong with it, and how to mend it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from typing import NamedTuple
+
+from etl_manager.config import Config
+from etl_manager.database.snapshot import Catalogue, Name, Shape
+from etl_manager.database.verification import Verification
+from etl_manager.gate import cluster
+from etl_manager.provisioning.context import RunContext
+from etl_manager.zero_etl import FilterComparison, FilterError, Pattern, compare_filter, compile_filter, parse
+
+
+class Finding(NamedTuple):
+    """One thing that is not as Phase 3 needs it."""
+
+    subject: str
+    problem: str
+    remedy: str
+
+    def __str__(self) -> str:
+        """Return the line that a red gate shows."""
+        return f"{self.subject}: {self.problem}; {self.remedy}"
+
+
+SOURCE = "zeroEtl.dataFilter"
+LATER = (
+    "it is written by patterns: it also takes schemas that are made later and that the patterns match, so that it is "
+    "exact only for what is there now; gate again before the integration is made or modified"
+)
+_NARROW = f"correct {SOURCE} in config.json, or leave it out: it is then compiled from the tenants"
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataFilter:
+    """A data filter and what it takes.
+
+    Attributes:
+        text: As ``--data-filter`` takes it; None where there is none to give.
+        patterns: How many patterns it has.
+        own: Whether it is the user's own.
+        taken: The tables of the tenants' database it takes, of those that exist; without a text, those it is to take.
+        findings: What keeps it from being exact.
+        notes: What is true of an exact filter and should be known.
+    """
+
+    text: str | None
+    patterns: int
+    own: bool
+    taken: tuple[Name, ...]
+    findings: tuple[Finding, ...]
+    notes: tuple[str, ...] = ()
+
+
+def examine(config: Config, catalogue: Catalogue) -> DataFilter:
+    """Compile the filter, or take the user's own, and prove it against the *catalogue*."""
+    wanted = [(tenant, "users") for tenant in config.tenants]
+    tables = catalogue.replicated(config.database)
+    own = config.data_filter is not None
+    there = {(schema, table) for _, schema, table in tables}
+    notes = []
+    try:
+        if config.data_filter is not None:
+            text = config.data_filter
+        else:
+            compiled = compile_filter(config.database, wanted, tables)
+            text = compiled.text
+            notes = [_open(compiled.open_schemas)] if compiled.open_schemas else []
+        comparison = compare_filter(text, config.database, wanted, tables)
+        if takes_more_later(text):
+            notes.append(LATER)
+    except FilterError as error:
+        remedy = error.remedy or _NARROW
+        finding = Finding(SOURCE if own else "data filter", error.what, remedy)
+        taken = tuple(sorted(there.intersection(wanted)))
+        return DataFilter(text=None, patterns=0, own=own, taken=taken, findings=(finding,))
+    ambiguous = _ambiguous(comparison)
+    if comparison.exact:  # both semantics take the same tables: it can only matter to tables that are yet to come
+        notes += [f"{finding.subject}: {finding.problem}" for finding in ambiguous]
+        ambiguous = []
+    missed = {(table.schema, table.table) for table in comparison.missing}
+    excess = {(table.schema, table.table) for table in comparison.excess}
+    return DataFilter(
+        text=text,
+        patterns=len(comparison.patterns),
+        own=own,
+        taken=tuple(sorted((there & set(wanted) - missed) | (there & excess))),
+        findings=(
+            *(_absent(config, table) for table in wanted if table not in there),
+            *(_missed(table) for table in comparison.missing),
+            *(_excess(table) for table in comparison.excess),
+            *ambiguous,
+            *(_elsewhere(pattern, config.database) for pattern in _of_others(comparison.patterns, config.database)),
+        ),
+        notes=tuple(notes),
+    )
+
+
+def takes_more_later(text: str) -> bool:
+    """Return whether the filter *text* can take tables that do not exist yet, beside those it names.
+
+    Raises:
+        FilterError: When it is none.
+    """
+    return any(
+        part == "*" or part.startswith("/")
+        for pattern in parse(text)
+        if pattern.include
+        for part in (pattern.schema, pattern.table)
+    )
+
+
+def _open(schemas: tuple[str, ...]) -> str:
+    shown = ", ".join(schemas[:5]) + (f" and {len(schemas) - 5} more" if len(schemas) > 5 else "")
+    return f"it would take a users table in these schemas too, were one made there: {shown}"
+
+
+def _absent(config: Config, table: Name) -> Finding:
+    name = f"{config.database}.{table[0]}.{table[1]}"
+    return Finding(name, "the filter is to take it, and there is no such table", "provision it: pytest features/")
+
+
+def _missed(table: object) -> Finding:
+    return Finding(str(table), "the filter does not take it", _NARROW)
+
+
+def _excess(table: object) -> Finding:
+    return Finding(str(table), "the filter takes it, and it is no tenant's", _NARROW)
+
+
+def _ambiguous(comparison: FilterComparison) -> list[Finding]:
+    return [
+        Finding(
+            f"pattern {found.number} ({found.pattern})",
+            f"found in, but not the whole of: {', '.join(found.names[:10])}; AWS does not say which of the two counts",
+            "write the expression so that both readings agree, for instance with .* at its ends",
+        )
+        for found in comparison.ambiguous
+    ]
+
+
+def _of_others(patterns: tuple[Pattern, ...], database: str) -> list[Pattern]:
+    """Return the patterns that include tables of another database: the catalogue does not show what they take."""
+    return [pattern for pattern in patterns if pattern.database != database and pattern.include]
+
+
+def _elsewhere(pattern: Pattern, database: str) -> Finding:
+    return Finding(str(pattern), f"it includes tables of another database than {database}", _NARROW)
+
+
+@dataclass(frozen=True)
+class GateInputs:
+    """What the verification printed, what stands in the catalogue, and what AWS says; *at* is when that was read."""
+
+    config: Config
+    environment: RunContext
+    verification: Verification
+    catalogue: Catalogue
+    at: datetime
+
+    @cached_property
+    def data_filter(self) -> DataFilter:
+        """The data filter, and what is wrong with it."""
+        return examine(self.config, self.catalogue)
+
+    @cached_property
+    def cluster(self) -> cluster.Cluster:
+        """What RDS says of the cluster.
+
+        Raises:
+            DiscoveryError: When it cannot be asked.
+        """
+        return cluster.read(self.environment)
+
+    @property
+    def cluster_arn(self) -> str:
+        """The cluster's ARN: as RDS gave it, where it was asked, else as the stack has it."""
+        asked = self.__dict__.get("cluster")
+        return asked.arn if isinstance(asked, cluster.Cluster) else self.environment.cluster_arn
+
+    @cached_property
+    def filtered(self) -> dict[Name, Shape]:
+        """The tables that are to be replicated, and those the filter takes beside them, as far as they exist."""
+        wanted = {(tenant, "users"): None for tenant in self.config.tenants}
+        names = [*wanted, *sorted(set(self.data_filter.taken) - wanted.keys())]
+        return {name: self.catalogue.tables[name] for name in names if name in self.catalogue.tables}

@@ -1,0 +1,1 @@
+"""A run: ensure a phase, run all again, verify, plan."""

@@ -1,0 +1,37 @@
+"""Where a run took place: what a verdict or a report is bound to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+ClientFor = Callable[[str], Any]
+"""Gives the boto3 client of a service."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunContext:
+    """The target, and what discovery found behind it.
+
+    Attributes:
+        target: ``local``, ``container`` or ``aws``.
+        emulated: True whenever what answered is not AWS itself.
+        account: The AWS account of the credentials in use.
+        region: The AWS region.
+        stack: The stack that names the cluster; empty where the configuration does.
+        cluster_arn: The cluster's ARN, where the stack has it; else empty.
+        host: The cluster's endpoint.
+        port: Its port.
+        client: Gives the boto3 clients of the target.
+    """
+
+    target: str
+    emulated: bool
+    account: str
+    region: str
+    stack: str
+    cluster_arn: str
+    host: str
+    port: int
+    client: ClientFor = field(repr=False, compare=False)

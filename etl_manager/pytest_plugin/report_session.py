@@ -1,0 +1,244 @@
+"""The report of a run is closed when the run has ended: counted, compared, sealed by a manifest and summed up."""
+
+from __future__ import annotations
+
+import csv
+import io
+import logging
+import os
+import secrets
+import shutil
+import sys
+from collections import Counter
+from collections.abc import Generator, Sequence
+from datetime import datetime, timezone
+from pathlib import Path
+
+import pytest
+from pytest_bdd.parser import Scenario, Step
+
+from etl_manager import git
+from etl_manager.gate.check import sql_digest
+from etl_manager.git import Repository
+from etl_manager.provisioning.run import ProvisioningRun
+from etl_manager.pytest_plugin.collection import SCENARIO, has_scenarios, project_config
+from etl_manager.pytest_plugin.gate import proof
+from etl_manager.pytest_plugin.options import SETTINGS, Mode
+from etl_manager.pytest_plugin.reporting import RunLog
+from etl_manager.pytest_plugin.session import RUN
+from etl_manager.pytest_plugin.staging import STAGING
+from etl_manager.pytest_plugin.writable import ALLURE_DIRECTORY, asked_directories, unwritable
+from etl_manager.report import LOG, RESULTS, SUMMARY, VERDICT_PAGE, allure, finalize
+from etl_manager.report.labels import write_environment
+from etl_manager.report.page import headline
+from etl_manager.report.results import Changes, Record, expected_scenarios
+from etl_manager.report.verdict import RunVerdict, facts
+from etl_manager.wording import number_of
+
+
+class ReportSession:
+    """Closes the report of one run, whose results are written into each of *directories*."""
+
+    def __init__(self, session: pytest.Session, directories: Sequence[Path], made_from: Repository) -> None:
+        """Begin."""
+        self._directories = directories
+        self._staging = session.config.stash[STAGING]
+        self._source, self._digest = made_from, sql_digest(session.config.rootpath)
+        self._started = _now()
+        self._promised = expected_scenarios(session.config.rootpath, project_config(session.config))
+        selected = Counter(proof(item) for item in session.items if SCENARIO in item.stash)
+        self._left_out = tuple((Counter(self._promised) - selected).elements())
+        self._closed: tuple[RunVerdict, str] | None = None
+
+    @pytest.hookimpl(wrapper=True, trylast=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None, object, object]:
+        """Close the report after everybody else has written what is covered by it, and before the terminal sums up."""
+        result = yield
+        config = session.config
+        run = config.stash.get(RUN, None)
+        known = facts(
+            project_config(config),
+            config.stash[SETTINGS].target,
+            run,
+            source=self._source,
+            digest=self._digest,
+        )
+        for directory in self._directories:
+            write_environment(directory, known)
+        record = Record(
+            run_id=run.batches.bastion.run_id if run else secrets.token_hex(6),
+            started=self._started,
+            finished=_now(),
+            mode=config.stash[SETTINGS].mode.value,
+            exit_status=int(session.exitstatus),
+            facts=known,
+            changes=_changes(run),
+            promised=tuple(self._promised),
+            left_out=self._left_out,
+        )
+        self._closed = finalize.close(self._staging.folder, record)
+        return result
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+        """Say where the verdict is, and the digest by which the evidence can be checked."""
+        if self._closed is None:
+            return
+        assessment, digest = self._closed
+        folder = os.path.relpath(config.stash[SETTINGS].reports, config.invocation_params.dir)
+        found = assessment.completeness
+        terminalreporter.section("report")
+        if self._staging.refused:
+            terminalreporter.write_line(f"{folder}/ is left as it is: this run wrote no report and no log there.")
+            return
+        terminalreporter.write_line(f"{headline(assessment)}: {folder}/{VERDICT_PAGE}, {folder}/{SUMMARY}")
+        terminalreporter.write_line(f"Results of {found.there} of {number_of(found.promised, 'promised scenario')}.")
+        terminalreporter.write_line(f"manifest sha256:{digest}")
+
+
+def begin(session: pytest.Session, directories: Sequence[Path], made_from: Repository) -> None:
+    """Have the report of this run, whose results go to *directories*, closed at its end."""
+    session.config.pluginmanager.register(ReportSession(session, directories, made_from))
+
+
+def _changes(run: ProvisioningRun | None) -> tuple[Changes, ...]:
+    return tuple(
+        Changes(
+            phase=report.phase,
+            created=len(report.of("created")),
+            unchanged=report.unchanged,
+            repaired=tuple(str(change).removeprefix("repaired ") for change in report.of("repaired")),
+            lost=tuple(report.lost),
+        )
+        for report in (run.reports.values() if run else ())
+        if report.changes or report.unchanged
+    )
+
+
+def _now() -> str:
+    return datetime.now(timezone.utc).isoformat(timespec="seconds")
+
+
+_log = logging.getLogger("etl_manager.run")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Keep allure-pytest from starting by itself.
+
+    It would write before it is known whether scenarios are run, and what it writes would not be redacted.
+    """
+    if config.pluginmanager.has_plugin("allure_pytest"):
+        config.stash[ALLURE_DIRECTORY] = config.option.allure_report_dir
+        config.option.allure_report_dir = None
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, object]:
+    """Start the reports once it is certain that tests are run."""
+    config = session.config
+    settings = config.stash[SETTINGS]
+    if session.testsfailed or config.option.collectonly or settings.mode is Mode.PLAN:
+        return (yield)
+    if not has_scenarios(session):
+        _start_allure(session, None)
+        return (yield)
+    staging = config.stash[STAGING]
+    try:
+        log = RunLog(staging.folder / LOG)
+        staging.show_log()
+        _start_allure(session, log)
+    except OSError as error:
+        raise unwritable(settings.reports, str(error)) from None
+    config.pluginmanager.register(log)
+    config.add_cleanup(log.close)
+    _log.info("%s on %s, configuration %s", settings.mode.value, settings.target, settings.config_path)
+    return (yield)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Say why there is no report where there is none."""
+    if STAGING in config.stash and ALLURE_DIRECTORY not in config.stash:
+        terminalreporter.section("report")
+        terminalreporter.write_line("There is no report: the plugin allure_pytest, which writes the results, is off.")
+
+
+def _start_allure(session: pytest.Session, log: RunLog | None) -> None:
+    """Have Allure's results written where ``--alluredir`` says, and those of a run with a *log* into its report too."""
+    config = session.config
+    if ALLURE_DIRECTORY not in config.stash:
+        return
+    directories = [config.stash[STAGING].folder / RESULTS] if log else []
+    for asked in asked_directories(config):
+        if not (log and asked.resolve() == (config.stash[SETTINGS].reports / RESULTS).resolve()):
+            directories.append(asked)
+            if config.option.clean_alluredir:
+                shutil.rmtree(asked, ignore_errors=True)
+    if not directories:
+        return
+    config.option.allure_report_dir = str(directories[0])
+    source = git.repository(config.rootpath)
+    tenants = project_config(config).tenants if log else ()
+    recorder = allure.start_recording(config, directories, source=source, tenants=tenants)
+    config.pluginmanager.register(Recording(recorder, log))
+    if log:
+        begin(session, directories, source)
+
+
+class Recording:
+    """Tells the recorder what happens. It is registered after Allure's listener, and so sees what that made of it."""
+
+    def __init__(self, recorder: allure.Recorder, log: RunLog | None) -> None:
+        """Tell *recorder*; a scenario that did not hold gets its part of the *log*."""
+        self._recorder, self._log = recorder, log
+        self._begun = 0
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None, None, None]:
+        """Name the test as its scenario reads, also when its set-up fails."""
+        try:
+            return (yield)
+        finally:
+            if SCENARIO in item.stash:
+                self._begun = 0
+                path, line, title = item.location
+                self._recorder.name(title, proof(item), (path, (line or 0) + 1))
+
+    def pytest_bdd_before_step(self, step: Step) -> None:
+        """Open the step."""
+        self._begun += 1
+        self._recorder.begin_step(_title(step))
+        if step.datatable is not None:
+            table = io.StringIO()
+            csv.writer(table).writerows(step.datatable.raw())
+            allure.attach("table of the step", table.getvalue(), "csv")
+
+    def pytest_bdd_after_step(self) -> None:
+        """Close a step that passed."""
+        self._recorder.end_step()
+
+    def pytest_bdd_step_error(self, exception: Exception) -> None:
+        """Close a step that did not pass."""
+        self._recorder.end_step(exception)
+
+    def pytest_bdd_after_scenario(self, scenario: Scenario) -> None:
+        """Close what a skip or an interrupt left open, which no other hook tells of; write down what did not run."""
+        self._recorder.end_step(sys.exc_info()[1])
+        for step in scenario.steps[self._begun :]:
+            self._recorder.skip_step(_title(step))
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        """Say whether the database or the environment is at fault: Allure only knows asserts."""
+        report = yield
+        if call.when == "teardown" and SCENARIO in item.stash:
+            self._recorder.settle_parameters(item.callspec.params if hasattr(item, "callspec") else ())
+        if call.excinfo and SCENARIO in item.stash and call.when != "teardown" and not hasattr(report, "wasxfail"):
+            said = "" if report.skipped or self._log is None else self._log.of_scenario()
+            self._recorder.judge(call.excinfo.value, report.longreprtext, said)
+        return report
+
+
+def _title(step: Step) -> str:
+    return f"{step.keyword} {step.name}"

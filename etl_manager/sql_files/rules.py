@@ -1,0 +1,235 @@
+"""What a phase may not do: destroy, and, in a verification, write."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterable, Iterator, Sequence
+
+from etl_manager.sql_files.lexer import Command, Statement, Token, statements, words
+
+_STARTS = {";", "BEGIN", "THEN", "ELSE", "LOOP", ">"}
+"""What a statement of a function's body may stand behind; ``>`` ends a label."""
+_DROPPED = {"DATABASE", "SCHEMA", "TABLE", "OWNED"}
+_WITH_COLUMNS = {"TYPE", "DOMAIN", "EXTENSION"}
+"""Dropping one of these with CASCADE drops the columns that are of such a type."""
+_NO_DATA = {"CONSTRAINT", "DEFAULT", "NOT", "IDENTITY", "EXPRESSION"}
+"""What ALTER TABLE … DROP takes away without losing a row or a column."""
+_DEFINED = re.compile(r"CREATE (?:OR REPLACE )?(FUNCTION|PROCEDURE|RULE)\b")
+_BARE_VERB = re.compile(r"\s*(DROP|TRUNCATE|DELETE(?: FROM)?)\s+", re.IGNORECASE)
+_DEEPEST = 5
+
+
+def destroys(statement: Statement) -> str:
+    """Return by what *statement* destroys, such as ``DROP TABLE``, or an empty string."""
+    return _of_statement(statement, 0)
+
+
+def command_destroys(command: Command) -> str:
+    """Return by what a backslash *command* destroys, or an empty string."""
+    if command.name == "lo_unlink":
+        return r"\lo_unlink"
+    if command.name == "copy":
+        return _first(_of_pieces(each.tokens) for each in statements(command.arguments))
+    if command.name == "set":
+        return _of_text([command.arguments], 0)
+    return shell_destroys(command.arguments) if command.name == "!" or "`" in command.arguments else ""
+
+
+def shell_destroys(line: str) -> str:
+    """Return by what the shell's *line* destroys as far as it can be seen, or an empty string."""
+    try:
+        words = shlex.split(line.replace("`", " "))
+    except ValueError:
+        words = line.split()
+    return "dropdb" if any(word.endswith("dropdb") for word in words) else _of_text(words, 0)
+
+
+def defines(statement: Statement) -> tuple[str, str] | None:
+    """Return the name of the function or procedure that *statement* defines, and by what its body destroys."""
+    words = [token.text for token in statement.tokens if token.kind == "word" or token.text == "("]
+    head = _DEFINED.match(" ".join(words))
+    if head is None or head[1] == "RULE" or "(" not in words:
+        return None
+    named = [token.text.strip('"').upper() for token in statement.tokens]
+    name = named[named.index("(") - 1]
+    body = [*(_of_body(text, 1) for text in statement.strings), _of_pieces(statement.tokens)]
+    return (name, found) if (found := _first(body)) else None
+
+
+def calls(statement: Statement) -> set[str]:
+    """Return the names in capitals that *statement*, or the body of its ``DO``, calls like a function."""
+    if statement.tokens[0].text in {"CREATE", "ALTER", "DROP", "COMMENT", "GRANT", "REVOKE", "SECURITY"}:
+        return set()
+    found = {
+        name.text.strip('"').upper()
+        for name, bracket in zip(statement.tokens, statement.tokens[1:], strict=False)
+        if bracket.text == "("
+    }
+    bodies = statement.strings if statement.tokens[0].text == "DO" else []
+    return found.union(*(calls(inner) for body in bodies for inner in statements(body)))
+
+
+def _of_statement(statement: Statement, depth: int) -> str:
+    tokens = statement.tokens
+    if _DEFINED.match(" ".join(token.text for token in tokens[:4] if token.kind == "word")):
+        return ""  # what is only defined is not run
+    if found := _of_pieces(tokens):
+        return found
+    if tokens[0].text == "DO":
+        return _first(_of_body(text, depth + 1) for text in statement.strings)
+    return _of_text(statement.strings, depth + 1) if statement.sent_by == "gexec" else ""
+
+
+def _of_body(text: str, depth: int) -> str:
+    """Look into the body of a block: its statements, and what they execute."""
+    if depth > _DEEPEST:
+        return ""
+    for statement in statements(text):
+        if found := _of_pieces(statement.tokens):
+            return found
+        if any(token.text == "EXECUTE" for token in statement.tokens):
+            said = [piece for piece in _statement_pieces(statement.tokens) if piece[0].text not in {"RAISE", "ASSERT"}]
+            strings = [token.text for piece in said for token in piece if token.kind == "string"]
+            if found := _of_text(strings, depth + 1):
+                return found
+    return ""
+
+
+def _of_text(texts: Sequence[str], depth: int) -> str:
+    """Look at texts that are run: each by itself, and what they are where they are put together."""
+    if depth > _DEEPEST:
+        return ""
+    for text in dict.fromkeys([*texts, "".join(texts), " ".join(texts)]):
+        if bare := _BARE_VERB.fullmatch(text):
+            return f"{bare[1].upper()} …"  # of what, only the database knows
+        if found := _first(_of_statement(each, depth) for each in statements(text) if each.tokens):
+            return found
+    return ""
+
+
+def _statement_pieces(tokens: Sequence[Token]) -> Iterator[Sequence[Token]]:
+    """Cut *tokens* where a statement may begin."""
+    begin = 0
+    for index, token in enumerate(tokens):
+        if token.kind != "string" and token.text in _STARTS:
+            if index > begin:
+                yield tokens[begin:index]
+            begin = index + 1
+    if begin < len(tokens):
+        yield tokens[begin:]
+
+
+def _of_pieces(tokens: Sequence[Token]) -> str:
+    merging = any(token.text == "MERGE" for token in tokens)
+    return _first(_of_piece([_word(token) for token in piece], merging=merging) for piece in _statement_pieces(tokens))
+
+
+def _word(token: Token) -> str:
+    """Return a word as it is, and of a string or a quoted name only what it is."""
+    return "'" if token.kind == "string" else token.text
+
+
+def _of_piece(words: list[str], *, merging: bool) -> str:
+    following = [*words[1:], ""]
+    pairs = list(zip(words, following, strict=True))
+    found = {
+        "DELETE": ("DELETE", "FROM") in pairs,
+        "MERGE … DELETE": merging and words[0] == "DELETE",
+        "lo_unlink": ("LO_UNLINK", "(") in pairs,
+        "TRUNCATE": words[0] == "TRUNCATE" and following[0] not in {"", ",", "ON", "OR"},
+    }
+    dropped = _of_drop(following) if words[0] == "DROP" else _of_alter(words, pairs) if words[0] == "ALTER" else ""
+    return _first([*(what for what, is_there in found.items() if is_there), dropped])
+
+
+def _of_alter(words: list[str], pairs: list[tuple[str, str]]) -> str:
+    kind = words[2:3] if words[1:2] == ["FOREIGN"] else words[1:2]
+    dropped = [after for word, after in pairs if word == "DROP"]
+    if kind == ["TABLE"] and any(after not in _NO_DATA for after in dropped):
+        return "ALTER TABLE … DROP COLUMN"
+    return "ALTER TYPE … DROP ATTRIBUTE" if kind == ["TYPE"] and "ATTRIBUTE" in dropped else ""
+
+
+def _of_drop(words: list[str]) -> str:
+    if words[0] in _DROPPED:
+        return f"DROP {words[0]}"
+    if words[0] == "%":
+        return "DROP …"
+    return f"DROP {words[0]} … CASCADE" if words[0] in _WITH_COLUMNS and "CASCADE" in words else ""
+
+
+def _first(found: Iterable[str]) -> str:
+    return next(filter(None, found), "")
+
+
+OWN_CONNECTION = '-reuse-previous=on :"database_conninfo"'
+"""By these arguments the inspection connects to the tenants' database."""
+OWN_BACKQUOTE = "`cat :'config_file'`"
+"""By this ``sql/shared`` reads the configuration."""
+
+_CONTROL = {"BEGIN", "START", "COMMIT", "END", "ROLLBACK", "ABORT", "SAVEPOINT", "RELEASE"}
+_CLOSES = ["SET", "DEFAULT_TRANSACTION_READ_ONLY", "ON"]
+_OPENS = re.compile(
+    r"transaction_read_only|session\s+characteristics|read\s+write|reset\s+all|discard\s+all", re.IGNORECASE
+)
+_SHELL = {"!", "setenv", "e", "edit", "ef", "ev"}
+
+
+def uses_shell(part: Statement | Command) -> bool:
+    """Return whether *part* runs a program, or sets what one would be run by."""
+    if isinstance(part, Statement):
+        named = [token.text for token in part.tokens if token.kind == "word"]
+        return named[:1] == ["COPY"] and "PROGRAM" in named
+    arguments = part.arguments.replace(OWN_BACKQUOTE, "")
+    piped = arguments.startswith("|") or (part.name == "copy" and "PROGRAM" in arguments.upper().split())
+    return part.name in _SHELL or piped or "`" in arguments
+
+
+def objection(part: Statement | Command, phase: str) -> str:
+    """Return why *part* may not stand in a file of the read-only *phase*, or an empty string."""
+    if uses_shell(part):
+        return "a shell command, which could change anything"
+    if isinstance(part, Command):
+        if part.name in {"c", "connect"} and (phase != "inspection" or part.arguments != OWN_CONNECTION):
+            return "a connection of its own, which would not be read-only"
+        return "a setting of psql's own" if part.name == "set" and _OPENS.search(part.arguments) else ""
+    for piece in _meta_pieces(part.tokens):
+        named = [token.text for token in piece if token.kind == "word"]
+        if (named[:1] and named[0] in _CONTROL) or named[:2] == ["PREPARE", "TRANSACTION"]:
+            return f"{named[0]} in a file that runs in one read-only transaction"
+        if named != _CLOSES and any(map(_OPENS.search, [" ".join(named), *_run_strings(part, named)])):
+            return "a setting that would let the session write"
+    return ""
+
+
+def ends_early(parts: Sequence[Statement | Command]) -> Command | None:
+    r"""Return the ``\q`` after which something stands that would never be run."""
+    for part in parts[:-1]:
+        if isinstance(part, Command) and part.name in {"q", "quit"}:
+            return part
+    return None
+
+
+def included(command: Command) -> str | None:
+    """Return the file that *command* includes, or None where it includes none."""
+    if command.name not in {"i", "include", "ir", "include_relative"}:
+        return None
+    return " ".join(words(command.arguments)[:1])
+
+
+def _meta_pieces(tokens: Sequence[Token]) -> list[list[Token]]:
+    r"""Cut *tokens* at the semicolons that ``\;`` left in one statement."""
+    pieces: list[list[Token]] = [[]]
+    for token in tokens:
+        if token.kind == "other" and token.text == ";":
+            pieces.append([])
+        else:
+            pieces[-1].append(token)
+    return [piece for piece in pieces if piece]
+
+
+def _run_strings(statement: Statement, named: Sequence[str]) -> list[str]:
+    """Return the strings of *statement* that are run, or that name a setting."""
+    runs = named[:1] == ["DO"] or statement.sent_by == "gexec" or "SET_CONFIG" in named
+    return statement.strings if runs else []

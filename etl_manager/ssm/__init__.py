@@ -1,0 +1,1 @@
+"""SSM Run Command: a script goes out, one complete result comes back."""

