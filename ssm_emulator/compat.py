@@ -1,7 +1,7 @@
 """moto, which answers whatever is not Run Command: the only module that knows it, and its private parts.
 
 Private are `DomainDispatcherApplication`, `get_backend`, `Instance.id`, the tags of EC2's backend, and
-`bucket_accounts`; `tests/ssm_emulator/test_compat.py` says what would break with each. moto is imported by the first
+`bucket_accounts`; `tests/unit/ssm_emulator/test_compat.py` says what would break with each. moto is imported by the first
 call that needs it: commands alone never do.
 """
 

@@ -1,0 +1,56 @@
+"""Real runs of ``pytest features/`` on copies of the project: the developer's own state and reports are not touched."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from etl_manager.targets.base import TargetOptions
+from etl_manager.targets.local import LocalTarget
+from tests.e2e.acceptance.rig import DATABASE, PRISTINE, Cloud, Project
+
+
+@pytest.fixture(scope="session")
+def new_project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], Project]]:
+    """Make copies of the project; what they keep outside of their folder goes at the end."""
+    made: list[Project] = []
+
+    def make() -> Project:
+        made.append(Project(tmp_path_factory.mktemp("project") / "suite"))
+        return made[-1]
+
+    yield make
+    for project in made:
+        project.forget()
+
+
+@pytest.fixture(scope="session")
+def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
+    """One account for the whole session; tests put it into the state they need."""
+    state = tmp_path_factory.mktemp("cloud")
+    target = LocalTarget(TargetOptions(region="us-east-1", state=state))
+    cloud = Cloud(target)
+    cloud.execute("ALTER SYSTEM SET fsync = off", "SELECT pg_reload_conf()", database="postgres")
+    yield cloud
+    target.close()
+    target.postgres.forget()
+
+
+@pytest.fixture(scope="session")
+def _built(cloud: Cloud, new_project: Callable[[], Project]) -> Project:
+    project = new_project()
+    project.environment = cloud.environment
+    cloud.empty()
+    outcome = project.run()
+    assert outcome.status == 0, outcome.terminal
+    cloud.keep()
+    return project
+
+
+@pytest.fixture
+def built(cloud: Cloud, _built: Project) -> Project:
+    """A project whose account is provisioned; it is again after each test."""
+    if DATABASE not in cloud.databases() or cloud.snapshot() != cloud.snapshot(PRISTINE):
+        cloud.restore()
+    return _built

@@ -1,0 +1,163 @@
+"""Every proof fails when its thing is broken: --verify-only names tenant and difference, and repairs nothing."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.e2e.acceptance.rig import DATABASE, Project
+
+BREAKAGES = {
+    "row deleted": (
+        "DELETE FROM tenant_b.users WHERE user_id = 3",
+        "rows of tenant_b.users: expected 5, found 4",
+        "tenant_b: sample rows: expected none missing, found missing 3",
+    ),
+    "row altered": (
+        "UPDATE tenant_c.users SET email = 'x' WHERE user_id = 2",
+        "unaltered sample rows of tenant_c.users: expected 5, found 4",
+        "tenant_c: sample rows: expected none altered, found altered 2",
+    ),
+    "row too many": (
+        "INSERT INTO tenant_a.users VALUES (6, 'x', 'x')",
+        "rows of tenant_a.users: expected 5, found 6",
+        "tenant_a: rows: expected 5, found 6",
+    ),
+    "table dropped": (
+        "DROP TABLE tenant_c.users",
+        "table tenant_c.users: expected exists, found missing",
+        "missing: tenant_c users",
+    ),
+    "schema dropped": (
+        "DROP SCHEMA tenant_b CASCADE",
+        "schema tenant_b: expected exists, found missing",
+        "tenant_b: schema: expected exists, found missing",
+    ),
+    "owner changed": (
+        "ALTER TABLE tenant_a.users OWNER TO pg_monitor",
+        "owner of tenant_a.users: expected postgres, found pg_monitor",
+        "tenant_a: table owner: expected postgres, found pg_monitor",
+    ),
+    "owner of the schema changed": (
+        "ALTER SCHEMA tenant_a OWNER TO pg_monitor",
+        "owner of schema tenant_a: expected postgres, found pg_monitor",
+        "tenant_a: schema owner: expected postgres, found pg_monitor",
+    ),
+    "primary key dropped": (
+        "ALTER TABLE tenant_c.users DROP CONSTRAINT users_pkey",
+        "primary key of tenant_c.users: expected user_id, found none",
+        "tenant_c: primary key: expected user_id, found missing",
+    ),
+    "column of another type": (
+        "ALTER TABLE tenant_b.users ALTER email TYPE text",
+        "columns of tenant_b.users: expected as configured, found different",
+        "tenant_b: column email: expected",
+    ),
+    "table unlogged": (
+        "ALTER TABLE tenant_b.users SET UNLOGGED",
+        "tenant_b: table users: expected logged, found unlogged",
+    ),
+    "tenant schema that nobody configured": (
+        "CREATE SCHEMA tenant_z",
+        "tenant schemas that config.json does not name: 1",
+        "tenant_z: schema: expected not configured: absent, found exists",
+    ),
+}
+
+
+def statuses(project: Project) -> dict[str, str]:
+    """Return how the verdict of the last run says that each prerequisite went."""
+    verdict = json.loads((project.path / "reports/phase3-gate.json").read_text())
+    return {item["id"]: item["status"] for item in verdict["prerequisites"]}
+
+
+@pytest.mark.parametrize("breakage", BREAKAGES)
+def test_broken_thing_fails_its_proof_and_is_left_as_it_is(built, cloud, breakage):
+    """--verify-only exits 1, names tenant and difference, and repairs nothing."""
+    statement, *differences = BREAKAGES[breakage]
+    cloud.execute(statement)
+    before = cloud.snapshot()
+    proof = built.run("features/", "--verify-only")
+    assert proof.status == 1
+    for difference in differences:
+        assert difference in proof.terminal
+        assert difference in proof.log
+    assert "Traceback" not in proof.terminal
+    assert cloud.snapshot() == before
+
+
+def test_missing_database_fails_every_proof_and_is_not_made(built, cloud):
+    """Where the database is gone, --verify-only says so and what to do, and makes none."""
+    cloud.empty()
+    proof = built.run("features/", "--verify-only")
+    assert proof.status == 1
+    assert proof.counts.keys() == {"failed", "skipped"}
+    assert proof.counts["failed"] == 1
+    assert "not run because the proof of phase database failed: The database" in proof.terminal
+    assert statuses(built)["database-exists"] == "failed"
+    assert f"The database {DATABASE} does not exist" in proof.terminal
+    assert "Run without --verify-only to build it" in proof.terminal
+    assert DATABASE not in cloud.databases()
+
+
+@pytest.mark.parametrize(
+    ("statement", "told", "prerequisite"),
+    [
+        ("DROP SCHEMA {} CASCADE", "2 of 3 tenants have no schema", "tenant-schemas-exist"),
+        ("DROP TABLE {}.users", "2 of 3 tenants have no users table", "users-tables-exist"),
+    ],
+    ids=["schemas", "tables"],
+)
+def test_most_tenants_missing_is_one_failure(built, cloud, statement, told, prerequisite):
+    """Where most tenants are gone there is nothing to prove of each: one scenario counts them, the rest is not run."""
+    cloud.execute(*(statement.format(tenant) for tenant in ("tenant_b", "tenant_c")))
+    proof = built.run("features/", "--verify-only")
+    assert proof.status == 1
+    assert proof.counts["failed"] == 1, proof.terminal
+    [(title, failure)] = proof.failures().items()
+    assert title == "The tenants of the configuration have schemas, and nobody else"
+    assert failure.startswith(f"\n{told}\n  where: missing tenant_b, tenant_c\n")
+    assert f"not run because the proof of phase schema failed: {told}\n" in proof.terminal
+    assert statuses(built)[prerequisite] == "failed"
+
+
+def test_wrong_database_fails_every_proof(built, cloud):
+    """A configuration that names another database is not proven by what is in this one."""
+    there = cloud.databases()
+    aurora = {"databaseName": "another_database"}
+    proof = built.run("features/", "--verify-only", "--config-json", built.write("other.json", {"aurora": aurora}))
+    assert proof.status == 1
+    assert "passed" not in proof.counts
+    assert "The database another_database does not exist" in proof.terminal
+    assert cloud.databases() == there
+
+
+REPAIRS = {
+    "DROP TABLE tenant_c.users": ("repaired tenant_c.users: missing → exists", "repaired tenant_c.users: 0 → 5 rows"),
+    "ALTER TABLE tenant_a.users OWNER TO pg_monitor": ("repaired tenant_a.users owner: pg_monitor → postgres",),
+    "ALTER TABLE tenant_b.users DROP CONSTRAINT users_pkey": (
+        "repaired tenant_b.users primary key: missing → user_id",
+    ),
+}
+
+
+def test_provisioning_repairs_all_of_it_aloud(built, cloud):
+    """What a provisioning run mends it names, tenant, object, before and after, on terminal, in log and report."""
+    cloud.execute(*REPAIRS)
+    repair = built.run()
+    assert repair.status == 0, repair.terminal
+    for line in (line for lines in REPAIRS.values() for line in lines):
+        assert line in repair.terminal.partition("= provisioning =")[2]
+        assert line in repair.log
+        assert line in repair.evidence
+
+
+def test_what_provisioning_cannot_mend_stays_red(built, cloud):
+    """A row that was altered, and a schema nobody configured, are told by a provisioning run and left alone."""
+    cloud.execute("UPDATE tenant_c.users SET email = 'x' WHERE user_id = 2", "CREATE SCHEMA tenant_z")
+    outcome = built.run()
+    assert outcome.status == 1
+    assert "tenant_c: sample rows: expected none altered, found altered 2" in outcome.terminal
+    assert "tenant_z" in outcome.terminal
+    assert cloud.rows("SELECT email FROM tenant_c.users WHERE user_id = 2") == [("x",)]

@@ -1,0 +1,99 @@
+"""A run that is ended early leaves nothing running, and the next one ends proven."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.acceptance.rig import Project
+
+SLOW = "sql/aurora/data/a-slow.sql"
+SIGNALS = {
+    "Ctrl-C": (signal.SIGINT, os.killpg),
+    "SIGTERM": (signal.SIGTERM, os.kill),
+    "SIGKILL": (signal.SIGKILL, os.kill),
+}
+
+
+def eventually(condition: Callable[[], object], process: subprocess.Popen[str]) -> None:
+    """Wait for *condition* while *process* runs, a minute at most."""
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert process.poll() is None, process.communicate()[0]
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def sleeping(mark: str) -> list[int]:
+    """Return the psql processes that run the slow file of the workspace whose path holds *mark*."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            words, place = (process / "cmdline").read_bytes(), str((process / "cwd").readlink())
+        except OSError:
+            continue
+        if words.startswith(b"psql\0") and SLOW.encode() in words and mark in place:
+            found.append(int(process.name))
+    return found
+
+
+@pytest.fixture(scope="module")
+def project(new_project: Callable[[], Project]) -> Project:
+    """A project of this module's own: its runs are ended in the midst of the first build already."""
+    return new_project()
+
+
+@pytest.mark.parametrize("name", SIGNALS)
+def test_run_that_is_ended_in_mid_phase_leaves_nothing_running_and_the_next_is_green(project, name):
+    """Ctrl-C and SIGTERM stop psql, server and all; after SIGKILL, which nobody can catch, the next run cleans up."""
+    sign, send = SIGNALS[name]
+    project.write(SLOW, "SELECT pg_sleep(120);\n")
+    try:
+        process = project.start("features/")
+        eventually(lambda: sleeping(str(project.path)), process)
+        send(process.pid, sign)
+        ended = project.outcome(process)
+    finally:
+        (project.path / SLOW).unlink()
+    if sign != signal.SIGKILL:
+        assert ended.status == 2
+        assert "KeyboardInterrupt" in ended.terminal
+        assert project.processes() == []
+        assert not list((project.path / ".local/bastion/tmp").glob("etl-manager-run-*"))
+    following = project.run()
+    assert following.status == 0, following.terminal
+    assert project.processes() == []
+    with project.cluster() as cluster:
+        assert cluster.rows("SELECT count(*) FROM tenant_b.users") == [(5,)]
+        assert cluster.rows(
+            "SELECT count(*) FROM pg_stat_activity WHERE query ~ 'pg_sleep' AND pid <> pg_backend_pid()"
+        ) == [(0,)]
+
+
+def test_ctrl_c_cancels_the_command_on_the_bastion_and_cleans_up(built, cloud):
+    """AWS is told to cancel, nothing goes on in the database, and the run's key is gone from the bastion."""
+    built.write(SLOW, "\\ir ../../shared/configuration.sql\nSELECT pg_sleep(120);\n")
+    try:
+        with cloud.counted() as commands:
+            process = built.start("features/")
+            eventually(lambda: sleeping(str(cloud.tmp)), process)
+            os.killpg(process.pid, signal.SIGINT)
+            ended = built.outcome(process)
+    finally:
+        (built.path / SLOW).unlink()
+    assert ended.status == 2
+    assert [command["Status"] for command in commands if "phase data [" in command["Comment"]] == ["Cancelled"]
+    assert not sleeping(str(cloud.tmp))
+    assert not list(cloud.tmp.glob("etl-manager-run-*"))
+    deadline = time.monotonic() + 20
+    asleep = "SELECT count(*) FROM pg_stat_activity WHERE query ~ '^SELECT pg_sleep'"
+    while cloud.rows(asleep) != [(0,)]:
+        assert time.monotonic() < deadline, "the statement goes on in the server"
+        time.sleep(0.1)
+    assert built.run().status == 0

@@ -1,0 +1,78 @@
+"""--plan tells beforehand what a run would do, and does none of it."""
+
+from __future__ import annotations
+
+from tests.e2e.acceptance.rig import DATABASE
+
+
+def test_plan_of_a_fresh_cluster_shows_each_phase_and_builds_nothing(built, cloud):
+    """On a cluster where nothing was built, the plan names every phase with SQL and database, and what would be created."""
+    cloud.empty()
+    there = cloud.databases()
+    plan = built.run("features/", "--plan")
+    assert plan.status == 0, plan.terminal
+    for phase, database, file in (
+        ("database", "postgres", "sql/aurora/database/create-multitenant-database.sql"),
+        ("schema", DATABASE, "sql/aurora/schema/create-tenant-schemas.sql"),
+        ("data", DATABASE, "sql/aurora/data/insert-sample-data.sql"),
+        ("verification", DATABASE, "sql/aurora/verification/verify-setup.sql"),
+    ):
+        assert f"{phase}: " in plan.terminal
+        assert f", in {database}\n  {file}\n" in plan.terminal
+    assert f"would be created database {DATABASE}: missing → exists" in plan.terminal
+    assert "would be created schema tenant_a: missing → exists" in plan.terminal
+    assert "would be created tenant_b.users: 0 → 5 rows" in plan.terminal
+    assert cloud.databases() == there
+
+
+def test_plan_of_a_built_cluster_has_nothing_to_change(built, cloud):
+    """On what was built the plan says for each phase that there is nothing to change."""
+    before = cloud.snapshot()
+    plan = built.run("features/", "--plan")
+    assert plan.status == 0, plan.terminal
+    assert plan.terminal.count("  nothing to change\n") == 3
+    assert "would be" not in plan.terminal
+    assert cloud.snapshot() == before
+
+
+def test_plan_foretells_the_repairs_that_a_run_then_makes(built, cloud):
+    """Each change that the plan announces is reported by the run that follows, in the same words."""
+    cloud.execute(
+        "DELETE FROM tenant_b.users WHERE user_id = 3",
+        "DROP TABLE tenant_c.users",
+        "ALTER SCHEMA tenant_a OWNER TO pg_monitor",
+        "ALTER TABLE tenant_a.users DROP CONSTRAINT users_pkey",
+    )
+    before = cloud.snapshot()
+    plan = built.run("features/", "--plan")
+    assert plan.status == 0, plan.terminal
+    assert cloud.snapshot() == before
+    foretold = {line.removeprefix("  would be ") for line in plan.terminal.splitlines() if "would be re" in line}
+    assert foretold == {
+        "repaired schema tenant_a owner: pg_monitor → postgres",
+        "repaired tenant_a.users primary key: missing → user_id",
+        "repaired tenant_c.users: missing → exists",
+        "repaired tenant_b.users: 4 → 5 rows",
+        "repaired tenant_c.users: 0 → 5 rows",
+    }
+    outcome = built.run()
+    assert outcome.status == 0, outcome.terminal
+    summary = outcome.terminal.partition("= provisioning =")[2]
+    assert {line for line in summary.splitlines() if line.startswith("repaired ")} == foretold
+
+
+def test_plan_names_a_schema_that_nobody_configured(built, cloud):
+    """A stray tenant schema is in the plan as what it is: not configured, and left alone."""
+    cloud.execute("CREATE SCHEMA tenant_z")
+    assert (
+        "a run leaves as it is, and will be red for:\n  schema tenant_z: not configured; name it under"
+        in built.run("features/", "--plan").terminal
+    )
+
+
+def test_plan_cleans_up_on_the_bastion(built, cloud):
+    """The plan leaves no key on the bastion, and needs two commands."""
+    with cloud.counted() as commands:
+        assert built.run("features/", "--plan").status == 0
+    assert len(commands) == 2
+    assert not list(cloud.tmp.glob("etl-manager-run-*"))

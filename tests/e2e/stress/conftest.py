@@ -1,0 +1,54 @@
+"""Long tests, outside of ``make test``: ``make stress``, or pytest's own ``-m stress``."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from etl_manager.targets.postgres import EmbeddedPostgres
+from tests.e2e.transport import rig
+from tests.e2e.transport.rig import Account
+
+SEEDS = int(os.environ.get("SEEDS", "200"))
+"""How many schedules are run."""
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave these tests out unless they are asked for by their mark."""
+    if "stress" not in config.option.markexpr:
+        ours = [item for item in items if item.get_closest_marker("stress")]
+        config.hook.pytest_deselected(items=ours)
+        items[:] = [item for item in items if item not in ours]
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run a test once for each seed."""
+    if "seed" in metafunc.fixturenames:
+        metafunc.parametrize("seed", range(SEEDS))
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgres]:
+    """The cluster."""
+    with rig.server(tmp_path_factory.mktemp("cluster")) as found:
+        yield found
+
+
+@pytest.fixture(scope="session")
+def built(postgres: EmbeddedPostgres, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The root of a bastion that has the workspace; the database it built is kept as `rig.PRISTINE`."""
+    with rig.accounts(tmp_path_factory.mktemp("built"), postgres) as open_:
+        root = rig.warm(open_)
+    with rig.Database(postgres).connected("postgres") as connection:
+        connection.execute(f"CREATE DATABASE {rig.PRISTINE} TEMPLATE {rig.DATABASE}".encode())
+    return root
+
+
+@pytest.fixture
+def account(postgres: EmbeddedPostgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Account]]:
+    """Open accounts; they are stopped after each test."""
+    with rig.accounts(tmp_path_factory.mktemp("accounts"), postgres) as open_:
+        yield open_

@@ -1,0 +1,206 @@
+"""A provisioned environment on real PostgreSQL and emulated AWS, and the gate held against it in this process."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime, timezone
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from botocore.stub import Stubber
+
+from etl_manager import config as configuration
+from etl_manager.database.snapshot import Catalogue
+from etl_manager.database.verification import Verification
+from etl_manager.errors import NotApplicable, ProvisioningError
+from etl_manager.gate.inputs import GateInputs
+from etl_manager.gate.prerequisites import PREREQUISITES
+from etl_manager.gate.verdict import Proof, ProofLog, Scenarios, Source, Verdict
+from etl_manager.progress import NullProgress
+from etl_manager.provisioning.context import RunContext as Place
+from etl_manager.provisioning.run import CATALOGUE, ProvisioningRun
+from etl_manager.provisioning.startup import start_run
+from etl_manager.targets.base import TargetOptions
+from etl_manager.targets.local import LocalTarget
+from tests.e2e.acceptance.rig import DATABASE, PRISTINE, ROOT, Cloud
+
+CLUSTER_ARN = "arn:aws:rds:us-east-1:123456789012:cluster:analytics"
+INTEGRATION = {
+    "IntegrationName": "another",
+    "SourceArn": "arn:aws:rds:us-east-1:123456789012:cluster:other",
+    "TargetArn": "arn:aws:redshift-serverless:us-east-1:123456789012:namespace/1f2e3d4c-0000-4000-8000-000000000000",
+    "Status": "active",
+}
+
+
+@dataclass
+class FakeAws:
+    """AWS, as far as RDS: it answers what the test wants it to, held by botocore's stubber against AWS's own model."""
+
+    endpoint: str
+    cluster: dict[str, Any]
+    parameters: dict[str, str]
+    integrations: list[dict[str, Any]]
+    name: str = "aws"
+    emulated: bool = False
+
+    def client(self, service: str) -> Any:
+        """Return a client that answers once to each call."""
+        client: Any = boto3.client(service, region_name="us-east-1", aws_access_key_id="x", aws_secret_access_key="x")
+        stubber = Stubber(client)
+        described = [{"ParameterName": name, "ParameterValue": value} for name, value in self.parameters.items()]
+        stubber.add_response("describe_db_clusters", {"DBClusters": [{"Endpoint": self.endpoint, **self.cluster}]})
+        stubber.add_response("describe_db_cluster_parameters", {"Parameters": described})
+        stubber.add_response("describe_integrations", {"Integrations": self.integrations})
+        stubber.activate()
+        return client
+
+
+@dataclass
+class Environment:
+    """A project and its provisioned environment, with the gate held against it; nothing is changed in the database."""
+
+    cloud: Cloud
+    run: ProvisioningRun
+    verification: tuple[str, ...] = ("sql/aurora/verification/verify-setup.sql", CATALOGUE)
+
+    def prove(self, target: FakeAws | None = None, **changes: Any) -> dict[str, Proof]:
+        """Return what becomes of each prerequisite, on *target*, with *changes* of the configuration.
+
+        The verification runs on the bastion as it does in a run; the bastion stays open for the next test.
+        """
+        config, place = replace(self.run.config, **changes), self.run.environment
+        if target is not None:
+            place = replace(place, target=target.name, emulated=target.emulated, client=target.client)
+
+        @cache
+        def facts() -> GateInputs:
+            printed, seen = self.run.batches.run("verification", self.verification, config.database)
+            verification, catalogue = Verification.read(printed.stdout), Catalogue.read(seen.stdout)
+            return GateInputs(config, place, verification, catalogue, datetime.now(timezone.utc))
+
+        return proofs(place, facts)
+
+    def aws(self, **changes: Any) -> FakeAws:
+        """Return the same environment as AWS would have it, all in order but for *changes*."""
+        aws = FakeAws(
+            endpoint=self.run.environment.host,
+            cluster={
+                "DBClusterArn": CLUSTER_ARN,
+                "Engine": "aurora-postgresql",
+                "EngineVersion": "16.6",
+                "DBClusterParameterGroup": "analytics-pg",
+                "DBClusterMembers": [
+                    {"DBInstanceIdentifier": "reader", "IsClusterWriter": False},
+                    {
+                        "DBInstanceIdentifier": "writer",
+                        "IsClusterWriter": True,
+                        "DBClusterParameterGroupStatus": "in-sync",
+                    },
+                ],
+            },
+            parameters={
+                "rds.logical_replication": "1",
+                "aurora.enhanced_logical_replication": "1",
+                "aurora.logical_replication_backup": "0",
+                "aurora.logical_replication_globaldb": "0",
+                "log_min_duration_statement": "15000",
+            },
+            integrations=[INTEGRATION],
+        )
+        for part, change in changes.items():
+            before = getattr(aws, part)
+            setattr(aws, part, before | change if isinstance(before, dict) else change)
+        return aws
+
+
+def open_environment(target: LocalTarget, project: Path, *, verify_only: bool) -> ProvisioningRun:
+    """Open a run of the project in *project*."""
+    return start_run(
+        configuration.load(project / "config.json", project),
+        target,
+        verify_only=verify_only,
+        skip_copy=False,
+        progress=NullProgress(),
+        attach=lambda *_: None,
+        warn=lambda _: None,
+    )
+
+
+def proofs(place: Place, facts: Callable[[], GateInputs]) -> dict[str, Proof]:
+    """Hold the gate against *facts*, each prerequisite once."""
+    gate = ProofLog()
+    for prerequisite in PREREQUISITES:
+        with contextlib.suppress(NotApplicable, ProvisioningError):  # the proof says it
+            gate.prove(prerequisite.id, place, facts)
+    return {proof.id: proof for proof in gate.proofs}
+
+
+@pytest.fixture(scope="package")
+def _built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Environment]:
+    folder = tmp_path_factory.mktemp("gate")
+    for name in ("sql", "scripts"):
+        shutil.copytree(ROOT / name, folder / name)
+    shutil.copy(ROOT / "config.json", folder)
+    target = LocalTarget(TargetOptions(region="us-east-1", state=folder / ".local"))
+    cloud = Cloud(target)
+    try:
+        run = open_environment(target, folder, verify_only=False)
+        run.ensure("data")
+        cloud.keep()
+        yield Environment(cloud, run)
+        run.close()
+    finally:
+        target.close()
+        target.postgres.forget()
+
+
+@pytest.fixture
+def environment(_built: Environment) -> Environment:
+    """A provisioned environment, with its databases put back where a test changed them."""
+    if _built.cloud.databases() != {"postgres", "template0", "template1", DATABASE, PRISTINE}:
+        _built.cloud.execute("DROP DATABASE IF EXISTS legacy", database="postgres")
+    if DATABASE not in _built.cloud.databases() or _built.cloud.snapshot() != _built.cloud.snapshot(PRISTINE):
+        _built.cloud.restore()
+    return _built
+
+
+def unmet(found: dict[str, Proof]) -> set[str]:
+    """Return the ids of the prerequisites that failed."""
+    return {proof.id for proof in found.values() if proof.status == "failed"}
+
+
+def made_verdict(**changes: Any) -> Verdict:
+    """Return a ready verdict of a cluster on AWS, but for *changes*."""
+    parts: dict[str, Any] = {
+        "schema_version": 1,
+        "ready": True,
+        "reasons": [],
+        "target": "aws",
+        "emulated": False,
+        "mode": "provision",
+        "region": "us-east-1",
+        "account": "123456789012",
+        "cluster": CLUSTER_ARN,
+        "endpoint": "analytics.example:5432",
+        "database": "multitenant_analytics",
+        "tenants": ["tenant_a"],
+        "prerequisites": [
+            Proof(id=item.id, title=item.title, status="passed", detail="found") for item in PREREQUISITES
+        ],
+        "data_filter": "include: multitenant_analytics.tenant_a.users",
+        "phases": [],
+        "scenarios": Scenarios(promised=9, passed=7, failed=0, not_run=0, not_applicable=2),
+        "source": Source(
+            commit="a" * 40, dirty=False, sql_sha256="b" * 64, config="config.json", config_sha256="c" * 64
+        ),
+        "checked_at": datetime(2026, 1, 1, tzinfo=timezone.utc),
+        "run_id": "0123456789ab",
+    }
+    return Verdict(**parts | changes)

@@ -1,0 +1,154 @@
+"""The verdict: what makes it ready, the schema it is published with, and its page."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime, timezone
+from typing import Any
+
+import jsonschema
+import pytest
+from pydantic import ValidationError
+
+from etl_manager.gate.prerequisites import PREREQUISITES
+from etl_manager.gate.verdict import Proof, Scenarios, Verdict, markdown, schema, shortcomings
+from tests.e2e.acceptance.rig import ROOT
+from tests.unit.gate.conftest import made_verdict
+
+PUBLISHED = json.loads((ROOT / "docs/phase3-gate.schema.json").read_text())
+ALL = Scenarios(promised=9, passed=7, failed=0, not_run=0, not_applicable=2)
+
+
+def why_not(**changes: Any) -> list[str]:
+    """Return what is wrong with a verdict in order, but for *changes*."""
+    parts: dict[str, Any] = {
+        "tenants": ("tenant_a",),
+        "emulated": False,
+        "data_filter": "include: d.tenant_a.users",
+        "proofs": tuple(Proof(id=item.id, title=item.title, status="passed", detail="found") for item in PREREQUISITES),
+        "scenarios": ALL,
+    }
+    return list(shortcomings(**parts | changes))
+
+
+def proofs(id_: str, status: str, detail: str = "told") -> tuple[Proof, ...]:
+    """Return proofs that passed, but for one."""
+    return tuple(
+        Proof(id=item.id, title=item.title, status=status if item.id == id_ else "passed", detail=detail)  # type: ignore[arg-type]
+        for item in PREREQUISITES
+    )
+
+
+def test_all_proven_is_ready():
+    """Nothing stands in the way when everything was proven, on AWS or emulated."""
+    assert why_not() == []
+    assert why_not(emulated=True) == []
+
+
+@pytest.mark.parametrize("id_", [item.id for item in PREREQUISITES])
+@pytest.mark.parametrize("status", ["failed", "not-run"])
+def test_each_prerequisite_counts(id_, status):
+    """One that failed or was not run is enough, and it is named."""
+    [reason] = why_not(proofs=proofs(id_, status))
+    assert id_ in reason
+
+
+@pytest.mark.parametrize("item", PREREQUISITES, ids=lambda item: item.id)
+def test_not_applicable_is_for_aws_alone_to_answer(item):
+    """On AWS everything applies; on an emulated target only what AWS alone can answer does not."""
+    some = proofs(item.id, "not-applicable")
+    assert why_not(proofs=some, emulated=False) == [f"{item.id} was not proven, and applies here"]
+    assert (why_not(proofs=some, emulated=True) == []) is item.asks_aws
+
+
+def test_prerequisite_that_is_absent_was_not_proven():
+    """A verdict that lost one is not ready."""
+    assert why_not(proofs=proofs("", "passed")[1:]) == ["not proven in this run: database-exists"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"tenants": ()}, "there is no tenant to replicate"),
+        ({"data_filter": None}, "there is no data filter to give to Phase 3"),
+        (
+            {"scenarios": Scenarios(promised=9, passed=6, failed=1, not_run=0, not_applicable=2)},
+            "1 of 9 scenarios failed",
+        ),
+        (
+            {"scenarios": Scenarios(promised=9, passed=6, failed=0, not_run=1, not_applicable=2)},
+            "1 of 9 scenarios did not run: only a whole run is a proof",
+        ),
+        (
+            {"scenarios": Scenarios(promised=9, passed=6, failed=0, not_run=0, not_applicable=2)},
+            "1 of 9 scenarios did not run: only a whole run is a proof",
+        ),
+        (
+            {"scenarios": Scenarios(promised=0, passed=0, failed=0, not_run=0, not_applicable=0)},
+            "0 of 0 scenarios did not run: only a whole run is a proof",
+        ),
+    ],
+)
+def test_other_shortcomings(changes, reason):
+    """No tenant, no filter, a failed scenario, one that did not run, and none at all."""
+    assert why_not(**changes) == [reason]
+
+
+def test_published_schema_is_the_one_of_the_code():
+    """docs/phase3-gate.schema.json is what the code accepts, and is itself a schema."""
+    assert schema() == PUBLISHED
+    jsonschema.Draft202012Validator.check_schema(PUBLISHED)
+
+
+def test_published_schema_takes_verdicts_and_refuses_contradictions():
+    """A ready verdict has no reasons, only proven prerequisites, tenants and a filter; another one has reasons."""
+    validator = jsonschema.Draft202012Validator(PUBLISHED)
+    good = json.loads(made_verdict().text())
+    assert list(validator.iter_errors(good)) == []
+    failed = [good["prerequisites"][0] | {"status": "failed"}, *good["prerequisites"][1:]]
+    for change in (
+        {"reasons": ["why"]},
+        {"tenants": []},
+        {"data_filter": None},
+        {"prerequisites": failed},
+        {"ready": False},
+        {"unheard": 1},
+        {"schema_version": 2},
+        {"source": good["source"] | {"sql_sha256": "x"}},
+    ):
+        assert list(validator.iter_errors(good | change)), change
+
+
+def test_model_refuses_what_is_not_a_verdict():
+    """Missing parts, unknown parts and converted values are no verdict."""
+    good = json.loads(made_verdict().text())
+    for bad in (good | {"ready": "true"}, good | {"more": 1}, {key: good[key] for key in good if key != "tenants"}):
+        with pytest.raises(ValidationError):
+            Verdict.model_validate_json(json.dumps(bad))
+    assert Verdict.model_validate_json(json.dumps(good)) == made_verdict()
+
+
+def test_page_shows_what_a_reader_decides_from():
+    """Verdict, reasons, each prerequisite, repairs, filter and what it is bound to; and no name becomes markup."""
+    page = markdown(
+        made_verdict(
+            ready=False,
+            reasons=("sample-data-complete failed: <b>x</b> | y",),
+            phases=[
+                {"phase": "data", "created": 0, "repaired": ["repaired tenant_b.users: 4 → 5 rows"], "unchanged": 2}
+            ],
+            checked_at=datetime(2026, 1, 2, 3, 4, 5, tzinfo=timezone.utc),
+        )
+    )
+    assert page.startswith("# Phase 3 gate: not ready\n")
+    assert r"- sample-data-complete failed: \<b\>x\</b\> \| y" in page
+    assert r"repaired by phase data: repaired tenant\_b.users: 4 → 5 rows" in page
+    assert "include: multitenant_analytics.tenant_a.users" in page
+    assert "| checked at | 2026-01-02T03:04:05+00:00 |" in page
+    assert all(f"`{item.id}`" in page for item in PREREQUISITES)
+    assert len(page.splitlines()) < 60
+
+
+def test_page_of_an_emulated_verdict_says_so_first():
+    """Nobody takes a rehearsal for a proof."""
+    assert "**Emulated.**" in "\n".join(markdown(made_verdict(emulated=True)).splitlines()[:4])

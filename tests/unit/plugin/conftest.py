@@ -1,0 +1,146 @@
+"""A project of its own for each test: real runs of pytest, in a process of their own, with steps that need no target."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[3]
+
+CONFTEST = """\
+pytest_plugins = ["etl_manager.pytest_plugin", "sentences"]
+"""
+
+SENTENCES = """\
+from pytest_bdd import given, parsers, then, when
+
+from etl_manager import errors, evidence
+from etl_manager.pytest_plugin.terminal import PROGRESS
+
+
+@given("the database exists")
+def database_exists():
+    evidence.attach("create-database.sql", "create database x;", "sql")
+
+
+@given(parsers.parse("the schema {name} exists"))
+@then(parsers.parse("the schema {name} exists"))
+def schema_exists(name):
+    pass
+
+
+@when("it is provisioned")
+def provisioned():
+    pass
+
+
+@then(parsers.parse("{tenant}.users has {count:d} rows"))
+def has_rows(tenant, count):
+    found = 4 if tenant == "tenant_b" else 5
+    assert found == count, f"{tenant}.users: expected {count} rows, found {found}"
+"""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended."""
+
+    status: int
+    out: str
+    err: str
+
+    @property
+    def ids(self) -> list[str]:
+        """The node ids that ``--collect-only -q`` printed."""
+        return [line for line in self.out.splitlines() if ".feature::" in line]
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """The counts of the last line, as in ``2 passed, 1 failed``."""
+        last = self.out.rstrip().splitlines()[-1]
+        return {word: int(count) for count, word in re.findall(r"(\d+) (\w+)", last.partition(" in ")[0])}
+
+    def failure(self, heading: str) -> str:
+        """Return what stands under *heading* among the failures."""
+        part = re.search(rf"^_+ {re.escape(heading)} _+\n(.*?)^(?:___+ .* _+|=+ .* =+)$", self.out, re.M | re.S)
+        assert part is not None, self.out
+        return part[1]
+
+
+class Project:
+    """A folder with features, steps and a configuration, using the plugin as it is here."""
+
+    def __init__(self, path: Path) -> None:
+        """Lay out the least that the configuration accepts."""
+        self.path = path
+        for phase in ("database", "schema", "data", "verification"):
+            self.write(f"sql/aurora/{phase}/{phase}.sql", "select 1;\n")
+        self.write("conftest.py", CONFTEST)
+        self.write("sentences.py", SENTENCES)
+        self.write("pytest.ini", (ROOT / "pytest.ini").read_text().replace("pythonpath = .", f"pythonpath = . {ROOT}"))
+        self.tenants("tenant_a", "tenant_b", "tenant_c")
+
+    def write(self, name: str, text: str) -> Path:
+        """Write the file *name*."""
+        path = self.path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    def append(self, name: str, text: str) -> None:
+        """Add *text* to the file *name*."""
+        self.write(name, (self.path / name).read_text() + text)
+
+    def tenants(self, *names: str) -> None:
+        """Configure these tenants."""
+        self.write("config.json", json.dumps({"tenants": names}))
+
+    def command(self, *arguments: str) -> list[str]:
+        """Return the command line of a run."""
+        return [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *arguments]
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The environment of a run, the same on every machine."""
+        foreign = ("PYTEST", "PROVISION", "AWS", "CI", "BUILD_NUMBER")
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
+        return {**kept, "COLUMNS": "160"}
+
+    def run(self, *arguments: str, **environment: str) -> Outcome:
+        """Run pytest here with *arguments*."""
+        done = subprocess.run(
+            self.command(*arguments),
+            cwd=self.path,
+            env={**self.environment, **environment},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        return Outcome(done.returncode, done.stdout, done.stderr)
+
+    def results(self) -> dict[str, dict]:
+        """Return Allure's results by the names of the tests."""
+        found = [json.loads(path.read_text()) for path in self.path.glob("reports/allure-results/*-result.json")]
+        return {result["name"]: result for result in found}
+
+    def attachment(self, attachment: dict) -> str:
+        """Return the text of an attachment of a result."""
+        return (self.path / "reports/allure-results" / attachment["source"]).read_text()
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    return Project(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def shared_project(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A project for the tests of one module that look at the same run."""
+    return Project(tmp_path_factory.mktemp("project"))

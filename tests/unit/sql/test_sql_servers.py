@@ -1,0 +1,58 @@
+"""The same files on other servers: the next major version, and one whose master user is a superuser, as in a container."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from etl_manager.database.snapshot import Catalogue
+from etl_manager.targets.postgres import EmbeddedPostgres
+from tests.unit.sql.conftest import Bastion, _bastion
+
+CATALOGUE = "sql/aurora/inspection/inspect-catalogue.sql"
+DAMAGE = (
+    "DROP SCHEMA tenant_a CASCADE",
+    "ALTER TABLE tenant_b.users DROP CONSTRAINT users_pkey",
+    "DELETE FROM tenant_b.users WHERE user_id = 4",
+    "DROP TABLE tenant_c.users",
+)
+
+
+@pytest.fixture(scope="module")
+def newer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgres]:
+    """PostgreSQL 18 in the shape of Aurora."""
+    server = EmbeddedPostgres(tmp_path_factory.mktemp("newer"), major=18)
+    server.start()
+    yield server
+    server.forget()
+
+
+def prove_build_repair_and_inspection(bastion: Bastion, **user: str) -> None:
+    """Build, damage, repair and inspect; every step is proven by the verification."""
+    bastion.build(**user)
+    assert bastion.findings(**user) == []
+    bastion.break_things(*DAMAGE)
+    assert {tenant for tenant, *_ in bastion.findings(**user)} == {"tenant_a", "tenant_b", "tenant_c"}
+    bastion.build(**user)
+    assert bastion.findings(**user) == []
+    tenants = [line for line in bastion.inspect(**user) if line["kind"] == "tenant"]
+    assert [(line["rows"], line["sample_rows"], line["denied"]) for line in tenants] == [(5, 5, [])] * 3
+    counted = [json.loads(line)["rows"] for line in bastion.succeed(bastion.ROWS, **user).splitlines()]
+    assert counted == [5, 5, 5]
+    found = Catalogue.read(bastion.succeed(CATALOGUE, **user))
+    assert set(found.encodings.values()) == {"UTF8"}
+    assert [shape.primary_key for shape in found.tables.values()] == [("user_id",)] * 3
+
+
+def test_newer_version(newer: EmbeddedPostgres, tmp_path: Path) -> None:
+    """On PostgreSQL 18 a master user who is no superuser builds, repairs, verifies and inspects."""
+    with _bastion(newer, tmp_path) as bastion:
+        prove_build_repair_and_inspection(bastion)
+
+
+def test_master_user_who_is_a_superuser(bastion: Bastion) -> None:
+    """As with the images of the container target, nothing is denied to it."""
+    prove_build_repair_and_inspection(bastion, AURORA_USER="rdsadmin", AURORA_PASSWORD=bastion.server.admin_password)

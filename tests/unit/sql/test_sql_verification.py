@@ -1,0 +1,278 @@
+"""Verification prints what is there, names every difference, and changes nothing."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.unit.sql.conftest import kinds
+
+PROVEN = """\
+ schemaname 
+------------
+ tenant_a
+ tenant_b
+ tenant_c
+(3 rows)
+
+ schemaname | tablename | tableowner 
+------------+-----------+------------
+ tenant_a   | users     | postgres
+ tenant_b   | users     | postgres
+ tenant_c   | users     | postgres
+(3 rows)
+
+  tenant  | user_count 
+----------+------------
+ tenant_a |          5
+ tenant_b |          5
+ tenant_c |          5
+(3 rows)
+
+ tenant | object | expected | found | kind | remedy 
+--------+--------+----------+-------+------+--------
+(0 rows)
+
+"""  # noqa: W291
+
+FINDINGS = [
+    ("DROP SCHEMA tenant_b CASCADE", [("schema", "exists", "missing")]),
+    ("ALTER SCHEMA tenant_b OWNER TO stranger", [("schema owner", "postgres", "stranger")]),
+    ("DROP TABLE tenant_b.users", [("table users", "ordinary table", "missing")]),
+    (
+        "ALTER TABLE tenant_b.users RENAME TO people; CREATE VIEW tenant_b.users AS TABLE tenant_b.people",
+        [("table users", "ordinary table", "view")],
+    ),
+    (
+        "DROP TABLE tenant_b.users; CREATE TABLE tenant_b.users (user_id int PRIMARY KEY) PARTITION BY RANGE (user_id)",
+        [("table users", "ordinary table", "partitioned table")],
+    ),
+    ("ALTER TABLE tenant_b.users OWNER TO stranger", [("table owner", "postgres", "stranger")]),
+    ("ALTER TABLE tenant_b.users SET UNLOGGED", [("table users", "logged", "unlogged")]),
+    ("ALTER TABLE tenant_b.users DROP CONSTRAINT users_pkey", [("primary key", "user_id", "missing")]),
+    (
+        "ALTER TABLE tenant_b.users DROP CONSTRAINT users_pkey, ADD PRIMARY KEY (email, user_id)",
+        [("primary key", "user_id", "email, user_id")],
+    ),
+    (
+        "ALTER TABLE tenant_b.users DROP COLUMN email",
+        [("column email", "character varying(255) not null", "missing")],
+    ),
+    (
+        "ALTER TABLE tenant_b.users ALTER name TYPE text, ALTER created_at TYPE timestamp",
+        [
+            ("column name", "character varying(100) not null", "text not null"),
+            ("column created_at", "timestamp with time zone not null", "timestamp without time zone not null"),
+        ],
+    ),
+    (
+        "ALTER TABLE tenant_b.users ALTER name TYPE varchar(50)",
+        [("column name", "character varying(100) not null", "character varying(50) not null")],
+    ),
+    (
+        "ALTER TABLE tenant_b.users ALTER email DROP NOT NULL",
+        [("column email", "character varying(255) not null", "character varying(255) null")],
+    ),
+    (
+        "DELETE FROM tenant_b.users WHERE user_id = 3",
+        [("rows", "5", "4"), ("sample rows", "none missing", "missing 3")],
+    ),
+    (
+        "TRUNCATE tenant_b.users",
+        [("rows", "5", "0"), ("sample rows", "none missing", "missing 1, 2, 3, 4, 5")],
+    ),
+    (
+        "UPDATE tenant_b.users SET email = 'x' WHERE user_id IN (2, 5)",
+        [("sample rows", "none altered", "altered 2, 5")],
+    ),
+    ("UPDATE tenant_b.users SET name = 'x' WHERE user_id = 1", [("sample rows", "none altered", "altered 1")]),
+    ("INSERT INTO tenant_b.users VALUES (6, 'x', 'x')", [("rows", "5", "6")]),
+    (
+        "UPDATE tenant_b.users SET user_id = 9 WHERE user_id = 4",
+        [("sample rows", "none missing", "missing 4")],
+    ),
+    (
+        "ALTER TABLE tenant_b.users DROP CONSTRAINT users_pkey; INSERT INTO tenant_b.users TABLE tenant_b.users LIMIT 1",
+        [("primary key", "user_id", "missing"), ("rows", "5", "6")],
+    ),
+]
+
+
+def test_proven_output_to_the_byte(built):
+    """For the three standard tenants, verification prints the three known result sets and an empty fourth."""
+    assert built.succeed(built.VERIFICATION) == PROVEN
+
+
+@pytest.mark.parametrize(("damage", "expected"), FINDINGS)
+def test_each_difference_is_found(built, stranger, snapshot, damage, expected):
+    """Each broken thing alone is found, with tenant, expectation and finding; exit 0, and nothing is changed."""
+    built.break_things(*damage.split("; "))
+    before = snapshot(built)
+    assert built.findings() == [("tenant_b", *finding) for finding in expected]
+    assert snapshot(built) == before
+
+
+def test_all_differences_at_once(built, stranger):
+    """Different differences of different tenants are listed together: by tenant as configured, strays last."""
+    built.break_things(
+        "CREATE SCHEMA tenant_0",
+        "CREATE SCHEMA tenant_Z",
+        "DROP TABLE tenant_c.users",
+        "ALTER SCHEMA tenant_c OWNER TO stranger",
+        "DELETE FROM tenant_a.users WHERE user_id = 1",
+    )
+    built.configure(tenants=["tenant_c", "tenant_b", "tenant_a"])
+    assert built.findings() == [
+        ("tenant_c", "schema owner", "postgres", "stranger"),
+        ("tenant_c", "table users", "ordinary table", "missing"),
+        ("tenant_a", "rows", "5", "4"),
+        ("tenant_a", "sample rows", "none missing", "missing 1"),
+        ("tenant_0", "schema", "not configured: absent", "exists"),
+        ("tenant_z", "schema", "not configured: absent", "exists"),
+    ]
+
+
+def test_first_three_sets_show_what_is_there(built):
+    """A tenant whose schema or table is missing is absent from the sets, and no unconfigured one is in them."""
+    built.break_things("DROP SCHEMA tenant_a CASCADE", "DROP TABLE tenant_b.users", "CREATE SCHEMA tenant_q")
+    sets = built.succeed(built.VERIFICATION).split("\n\n")
+    assert [[line.strip() for line in one.splitlines()[2:]] for one in sets[:3]] == [
+        ["tenant_b", "tenant_c", "(2 rows)"],
+        ["tenant_c   | users     | postgres", "(1 row)"],
+        ["tenant_c |          5", "(1 row)"],
+    ]
+
+
+def test_rows_of_a_tenants_own_are_accepted_where_the_configuration_says_so(built):
+    """They are no finding then; a sample row that is missing or altered still is one."""
+    built.configure(sampleData={"otherRows": "accept"})
+    built.break_things(
+        "INSERT INTO tenant_a.users VALUES (6, 'x', 'x'), (7, 'y', 'y')",
+        "INSERT INTO tenant_b.users VALUES (8, 'x', 'x')",
+        "DELETE FROM tenant_b.users WHERE user_id = 3",
+        "UPDATE tenant_c.users SET name = 'x' WHERE user_id = 1",
+    )
+    assert built.findings() == [
+        ("tenant_b", "sample rows", "none missing", "missing 3"),
+        ("tenant_c", "sample rows", "none altered", "altered 1"),
+    ]
+    assert [line["other_rows"] for line in built.inspect()[1:-1]] == [2, 1, 0]
+
+
+def test_every_kind_of_difference_is_told_to_programs(built, stranger):
+    """The kind does not depend on the words; where the user itself may mend it, there is no remedy."""
+    built.break_things(
+        "CREATE SCHEMA tenant_z",
+        "ALTER SCHEMA tenant_a OWNER TO stranger",
+        "ALTER TABLE tenant_a.users DROP CONSTRAINT users_pkey, ALTER email TYPE text",
+        "ALTER TABLE tenant_a.users SET UNLOGGED, OWNER TO stranger",
+        "DROP TABLE tenant_b.users",
+        "DELETE FROM tenant_c.users WHERE user_id = 1",
+        "UPDATE tenant_c.users SET name = 'x' WHERE user_id = 2",
+    )
+    built.configure(tenants=["tenant_a", "tenant_b", "tenant_c", "tenant_d"])
+    assert kinds(built.succeed(built.VERIFICATION)) == [
+        ("tenant_a", "schema-owner", ""),
+        ("tenant_a", "table-owner", ""),
+        ("tenant_a", "unlogged", ""),
+        ("tenant_a", "primary-key-missing", ""),
+        ("tenant_a", "column", ""),
+        ("tenant_b", "table-missing", ""),
+        ("tenant_c", "rows-too-few", ""),
+        ("tenant_c", "sample-rows-missing", ""),
+        ("tenant_c", "sample-rows-altered", ""),
+        ("tenant_d", "schema-missing", ""),
+        ("tenant_z", "not-configured", ""),
+    ]
+
+
+def test_many_altered_rows_are_summarised(built):
+    """Of many altered or missing rows the first ten are named, and the rest are counted."""
+    built.configure(sampleData={"usersPerTenant": 30})
+    assert ("tenant_a", "sample rows", "none missing", "missing 6, 7, 8, 9, 10, 11, 12, 13, 14, 15 and 15 more") in (
+        built.findings()
+    )
+
+
+def test_table_that_may_not_be_read(built):
+    """A table the user may not read is a finding, not an error."""
+    built.break_things("CREATE ROLE reader LOGIN PASSWORD 'r'", database="postgres")
+    try:
+        built.break_things(
+            "GRANT USAGE ON SCHEMA tenant_a, tenant_b TO reader",
+            "GRANT SELECT ON tenant_a.users, tenant_c.users TO reader",
+        )
+        reader = {"AURORA_USER": "reader", "AURORA_PASSWORD": "r"}
+        unreadable = [line for line in built.findings(**reader) if line[1] == "table users"]
+        assert unreadable == [
+            (tenant, "table users", "readable", "not readable by reader") for tenant in ("tenant_b", "tenant_c")
+        ]
+        assert [line["rows"] for line in built.inspect(**reader) if line["kind"] == "tenant"] == [5, None, None]
+    finally:
+        with built.connect() as connection:
+            connection.execute("DROP OWNED BY reader")
+            connection.execute("DROP ROLE reader")
+
+
+STRAYS = [
+    (["tenant_a", "tenant_b"], "CREATE SCHEMA tenant_c", "tenant_c"),
+    (["tenant_a"], "CREATE SCHEMA tenant_c", "tenant_c"),
+    (["eu_shop_a", "eu_shop_b"], "CREATE SCHEMA eu_shop_c", "eu_shop_c"),
+    (["eu_shop_a", "eu_mall_b"], "CREATE SCHEMA eu_c", "eu_c"),
+    (["acme", "zeta"], "CREATE SCHEMA other; CREATE TABLE other.users (n int)", "other"),
+    (["tenant_a"], 'CREATE SCHEMA "A b"; CREATE TABLE "A b".users (n int) PARTITION BY LIST (n)', "A b"),
+    (["tenant_a"], 'CREATE SCHEMA "TENANT_A"; CREATE TABLE "TENANT_A".users (n int)', "TENANT_A"),
+]
+
+
+def strays(bastion, tenants, damage):
+    """Return the stray schemas that the verification finds, with or without the tenants themselves."""
+    bastion.configure(tenants=tenants)
+    bastion.succeed(bastion.DATABASE)
+    bastion.break_things(*damage.split("; "))
+    return [line for line in bastion.findings() if line[2] == "not configured: absent"]
+
+
+@pytest.mark.parametrize(("tenants", "damage", "stray"), STRAYS)
+def test_stray_tenant_schema_is_found(bastion, tenants, damage, stray):
+    """A schema nobody configured is a stray tenant by its users table, or by the prefix all tenants share."""
+    assert strays(bastion, tenants, damage) == [(stray, "schema", "not configured: absent", "exists")]
+    assert [line["schema"] for line in bastion.inspect() if line["kind"] == "stray_schema"] == [stray]
+
+
+@pytest.mark.parametrize(("tenants", "damage", "other"), STRAYS)
+def test_schema_that_is_named_as_anothers_is_no_stray(bastion, tenants, damage, other):
+    """aurora.otherSchemas names what is no tenant's; any other schema of the kind still is a stray."""
+    bastion.configure(tenants=tenants, aurora={"databaseName": bastion.database, "otherSchemas": [other]})
+    bastion.succeed(bastion.DATABASE)
+    bastion.break_things(*damage.split("; "), "CREATE SCHEMA stray", "CREATE TABLE stray.users (n int)")
+    found = [line["schema"] for line in bastion.inspect() if line["kind"] == "stray_schema"]
+    assert found == ["stray"]
+
+
+FOREIGN = [
+    (["tenant_a", "tenant_b"], "CREATE SCHEMA reporting"),
+    (["tenant_a", "tenant_b"], "CREATE SCHEMA tenants"),
+    (["tenant_a", "tenant_b"], "CREATE SCHEMA reporting; CREATE TABLE reporting.orders (n int)"),
+    (["tenant_a", "tenant_b"], "CREATE SCHEMA reporting; CREATE VIEW reporting.users AS SELECT 1 AS n"),
+    (["tenant_a", "shop_b"], "CREATE SCHEMA tenant_c"),
+    (["t_a", "t_b"], "CREATE SCHEMA t_c"),
+    (["customer1", "customer2"], "CREATE SCHEMA customer3"),
+    (["tenant_a"], "CREATE TABLE public.users (n int)"),
+    (["tenant_a"], "CREATE SCHEMA tenant_x; ALTER EXTENSION plpgsql ADD SCHEMA tenant_x"),
+]
+
+
+@pytest.mark.parametrize(("tenants", "damage"), FOREIGN)
+def test_foreign_schema_is_nobodys_business(bastion, tenants, damage):
+    """Other schemas, public, an extension's, or one that shares no real prefix are not taken for tenants."""
+    assert strays(bastion, tenants, damage) == []
+
+
+def test_verification_is_read_only(built):
+    """Once it looks, the session could not change anything even by mistake."""
+    (built.workspace / "sql/aurora/verification/try.sql").write_text(
+        "\\ir ../../shared/configuration.sql\n\\ir ../../shared/observation.sql\nDELETE FROM tenant_a.users;\n"
+    )
+    done = built.engine("sql/aurora/verification/try.sql")
+    assert done.returncode == 3
+    assert "cannot execute DELETE in a read-only transaction" in done.stderr

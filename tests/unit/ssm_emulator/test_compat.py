@@ -1,0 +1,72 @@
+"""The private parts of moto that the emulator uses: what would break with another version of moto."""
+
+from __future__ import annotations
+
+import inspect
+import subprocess
+import sys
+
+import pytest
+
+from ssm_emulator import SandboxHost, SsmEmulator
+from tests.unit.ssm_emulator.conftest import INSTANCE
+
+ACTIONS = """
+import sys
+from pathlib import Path
+from ssm_emulator import SandboxHost, SsmEmulator
+with SsmEmulator({"i-0123456789abcdef0": SandboxHost(Path(sys.argv[1]))}) as emulator:
+    ssm = emulator.client("ssm")
+    ssm.send_command(InstanceIds=[emulator.instance_id], DocumentName="AWS-RunShellScript",
+                     Parameters={"commands": ["true"]})
+    ssm.list_commands()
+    print("moto" in sys.modules)
+    emulator.client("sts").get_caller_identity()
+    print("moto" in sys.modules)
+"""
+
+
+def test_moto_is_loaded_by_the_first_call_that_needs_it(tmp_path):
+    """Run Command alone does not wait for moto's import."""
+    done = subprocess.run([sys.executable, "-c", ACTIONS, tmp_path], check=True, capture_output=True, text=True)
+    assert done.stdout.split() == ["False", "True"]
+
+
+def test_dispatcher_of_all_services():
+    """`DomainDispatcherApplication` takes what makes the application of a service, and is WSGI."""
+    from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+
+    assert list(inspect.signature(DomainDispatcherApplication).parameters) == ["create_app"]
+    assert callable(create_backend_app)
+    assert list(inspect.signature(DomainDispatcherApplication.__call__).parameters)[1:] == ["environ", "start_response"]
+
+
+def test_account_is_chosen_by_a_header(tmp_path):
+    """`X-Moto-Account-Id`: without it all emulators of a process would be one account."""
+    with SsmEmulator({INSTANCE: SandboxHost(tmp_path)}) as emulator:
+        assert emulator.client("sts").get_caller_identity()["Account"] == emulator.account
+
+
+def test_backend_of_ec2():
+    """`get_backend` by account and region; an instance has an id that can be set, and tags are kept by id."""
+    from moto.backends import get_backend
+
+    backend = get_backend("ec2")["111122223333"]["us-east-1"]
+    [instance] = backend.run_instances(
+        "ami-1", 1, None, [], instance_type="t3.medium", is_instance_type_default=True, tags={}
+    ).instances
+    assert instance.id.startswith("i-")
+    assert instance in backend.all_instances()
+    assert isinstance(backend.tags, dict)
+    with pytest.raises(AttributeError):
+        type(instance).id  # noqa: B018  # no property: it is set
+
+
+def test_names_of_buckets_are_given_back(tmp_path):
+    """`bucket_accounts` holds the bucket names of all accounts: what a stopped emulator held is free again."""
+    for number in range(2):
+        with SsmEmulator({INSTANCE: SandboxHost(tmp_path / str(number))}) as emulator:
+            s3 = emulator.client("s3")
+            s3.create_bucket(Bucket="one-name")
+            assert s3.list_objects_v2(Bucket="one-name")["KeyCount"] == 0
+            s3.put_object(Bucket="one-name", Key="key", Body=b"content")
