@@ -12,9 +12,9 @@ import signal
 
 import pytest
 
-from etl_manager.batch import Batches
+from etl_manager.provisioning.sql_runner import SqlRunner
 
-run = Batches.run
+run = SqlRunner.run
 
 
 def end(number, frame):
@@ -31,7 +31,7 @@ def limited(self, title, *arguments, **how):
         signal.setitimer(signal.ITIMER_REAL, 0)
 
 
-Batches.run = limited
+SqlRunner.run = limited
 """
 AGAIN = """\
 import pytest

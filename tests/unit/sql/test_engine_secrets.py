@@ -80,11 +80,12 @@ def silent_server():
 
 
 def processes(group):
-    """Return the /proc folders of a process group's members."""
+    """Return the /proc folders of a process group's members; one that has ended and waits to be reaped is none."""
     members = []
     for folder in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError, IndexError):
-            if (folder / "stat").read_text().rpartition(")")[2].split()[2] == str(group):
+            state, _, its_group = (folder / "stat").read_text().rpartition(")")[2].split()[:3]
+            if its_group == str(group) and state != "Z":
                 members.append(folder)
     return members
 
