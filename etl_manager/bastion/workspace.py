@@ -16,7 +16,7 @@ from etl_manager.errors import ConfigError, WorkspaceError
 from etl_manager.ssm.script import facts
 
 PSQL, OPENSSL = (11,), (1, 1, 1)
-"""The oldest that do: psql 9 knows no \\if, 10 no :{?name}; openssl 1.0 opens no sealed handover (no -pbkdf2)."""
+"""The oldest that suffice: psql 9 knows no \\if, 10 no :{?name}; openssl 1.0 opens no sealed handover (no -pbkdf2)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,12 +58,12 @@ class BastionState:
             public_key="".join(text.partition("-----BEGIN")[1:]),
         )
 
-    def now_holding(self, archive: Archive) -> BastionState:
-        """Return the facts after *archive* was swapped in."""
+    def with_archive(self, archive: Archive) -> BastionState:
+        """Return the state after *archive* was swapped in."""
         return replace(self, state="made", intact=True, digest=archive.digest, parts={})
 
-    def holds(self, archive: Archive) -> bool:
-        """Say whether the workspace is *archive*, unchanged."""
+    def matches(self, archive: Archive) -> bool:
+        """Return whether the workspace is *archive*, unchanged."""
         return self.state == "made" and self.intact and self.digest == archive.digest
 
 
@@ -125,7 +125,7 @@ def check_skipped_copy(found: BastionState, archive: Archive, path: str) -> list
             "[WARNING] You may need to run without --skip-copy first to transfer files",
             remedy="Run again without --skip-copy, and with bastion.autoTransfer.enabled as it is by default.",
         )
-    if not found.holds(archive):
+    if not found.matches(archive):
         return [f"[WARNING] The workspace {path} on the bastion is not what this project holds now; using it as it is"]
     return []
 
@@ -152,7 +152,7 @@ class ArchiveChunks:
         ]
 
     def values(self) -> dict[str, str]:
-        """Return what ``transfer.sh`` is given."""
+        """Return the variables of ``transfer.sh``."""
         return {
             "DIGEST": self.archive.digest,
             "ARCHIVE_SHA256": hashlib.sha256(self.archive.data).hexdigest(),

@@ -1,4 +1,4 @@
-"""Where a run took place: what a verdict or a report is bound to."""
+"""Where a run takes place: target, account, region, cluster."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run would do, told beforehand: each phase with its SQL files and its database, and what it would change."""
+"""Predict what a run would do: each phase with its SQL files, its database, and what it would change."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from etl_manager.database.snapshot import DatabaseSnapshot
 
 
 def plan(config: Config, look: DatabaseSnapshot) -> list[str]:
-    """Return the plan, line by line, for what *look* saw."""
+    """Return the lines of the plan for the snapshot *look*."""
     lines = []
     for phase in config.phases:
         lines.append(f"{phase.name}: {phase.description or 'no description'}, in {phase.connection_db}")

@@ -13,9 +13,9 @@ if command -v openssl11 >/dev/null; then
     export -f openssl
 fi
 
-# mark ENCODING BYTES SHA256 STATUS SIZE KEPT: the end of every output.
+# mark ENCODING BYTES SHA256 STATUS SIZE REMAINDER: the end of every output.
 mark() {
-    printf '\n%s encoding=%s bytes=%d sha256=%s status=%d size=%d kept=%s\n' "$MARK" "$@"
+    printf '\n%s encoding=%s bytes=%d sha256=%s status=%d size=%d remainder=%s\n' "$MARK" "$@"
 }
 
 # refuse WHY: SSM may be given a command twice when an answer is lost on the network. The first to claim the token of
@@ -54,7 +54,7 @@ digest_of_workspace() { cat "$WORKSPACE/.transfer/digest"; }
 intact() { (cd "$WORKSPACE" && sha256sum --quiet --check .transfer/manifest >/dev/null 2>&1); }
 
 # finish STATUS: print what main printed and the end marker, with its length and digest. SSM keeps 24,000 bytes:
-# more than LIMIT is compressed; where that is not enough either, the rest is kept (in $kept) for the suite to fetch.
+# more than LIMIT is compressed; where that is not enough either, all of it is left in the file $remainder for the suite to fetch.
 finish() {
     local status=$1 bytes digest encoding=plain size
     bytes=$(wc -c <"$OUT") digest=$(sha256sum <"$OUT" | cut -d' ' -f1)
@@ -63,10 +63,10 @@ finish() {
         gzip -9n <"$OUT" | base64 -w 0 >"$OUT.enc" && mv "$OUT.enc" "$OUT"
     fi
     size=$(wc -c <"$OUT")
-    kept=''
-    ((size > LIMIT)) && kept=$OUT
+    remainder=''
+    ((size > LIMIT)) && remainder=$OUT
     head -c "$LIMIT" "$OUT"
-    mark "$encoding" "$bytes" "$digest" "$status" "$size" "${kept##*/}"
-    [[ -n $kept ]] || rm -f "$OUT"
+    mark "$encoding" "$bytes" "$digest" "$status" "$size" "${remainder##*/}"
+    [[ -n $remainder ]] || rm -f "$OUT"
     return "$status"
 }

@@ -91,7 +91,7 @@ def opened(environment, tokens, monkeypatch):
 
 def who(opened):
     found, bastion = opened
-    _, [step] = bastion.batch([WHO], found.connection, "who")
+    _, [step] = bastion.run_sql([WHO], found.connection, "who")
     return step.exit_code, step.stdout
 
 

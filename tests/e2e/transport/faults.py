@@ -45,14 +45,14 @@ class Case:
         faults: As ``--fault`` takes them.
         proven: Whether the run is proven all the same.
         left: What the run leaves, where chance decides how far a command came; else empty, and looked up.
-        waiting: How long the run waits.
+        timeouts: How long the run waits.
     """
 
     title: str
     faults: tuple[str, ...]
     proven: bool = False
     left: str = ""
-    waiting: Timeouts = BRIEF
+    timeouts: Timeouts = BRIEF
 
 
 def _resets(when: str) -> tuple[str, ...]:
@@ -88,7 +88,12 @@ CASES = [
         ("agent-lost=0.15@3",),
         left=f"what the phase builds, or a part of it; {AND_THE_RUN}",
     ),
-    Case("The bastion reboots while a command runs", ("reboot=0.15@3",), left=PARTLY, waiting=replace(BRIEF, agent=9)),
+    Case(
+        "The bastion reboots while a command runs",
+        ("reboot=0.15@3",),
+        left=PARTLY,
+        timeouts=replace(BRIEF, agent_timeout=9),
+    ),
     Case("The agent is offline before the run", ("offline",)),
     Case("The credentials have expired before the run", ("expired-credentials=1",)),
     Case("The credentials expire between two commands", ("expired-credentials=3:SendCommand",)),
@@ -113,7 +118,7 @@ def row(
     rig.copy(warm, root)
     database.empty()
     bad = account(*case.faults, root=root)
-    outcome = full_run(bad, waiting=case.waiting)
+    outcome = full_run(bad, timeouts=case.timeouts)
     settled(bad)
     bad.close()
     state = case.left or f"{database.described()}; on the bastion {_on_the_bastion(bad)}"
@@ -138,8 +143,8 @@ def _seen(outcome: Outcome) -> str:
         r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}": "COMMAND-ID",
         r"\[[0-9a-f]{8}\]": "[TOKEN]",
         r"etl-manager-run-[0-9a-f]{12}": "etl-manager-run-ID",
-        r"(did not answer \w+) for \d+ s": rf"\1 for {DEFAULT_TIMEOUTS.patience:.0f} s",
-        r"(did not show it) for \d+ s": rf"\1 for {DEFAULT_TIMEOUTS.patience:.0f} s",
+        r"(did not answer \w+) for \d+ s": rf"\1 for {DEFAULT_TIMEOUTS.retry_timeout:.0f} s",
+        r"(did not show it) for \d+ s": rf"\1 for {DEFAULT_TIMEOUTS.retry_timeout:.0f} s",
         r"http://127[0-9.:]+/": "https://ssm.REGION.amazonaws.com/",
         r"i-0[0-9a-f]{16}": "INSTANCE",
         r"\|": "\\|",
