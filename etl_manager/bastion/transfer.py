@@ -72,7 +72,7 @@ class Transfer:
         yield self._combine_or_send_first(last, script, _part(parts, *missing[-1:]))
 
     def read(self, head: str) -> None:
-        """Read what a command printed of the transfer, before its own output."""
+        """Show the transfer's warnings from *head*, which a command prints before its own output."""
         for kept in facts(head).get("kept", []):
             self.warn(f"[WARNING] What was in {self.run_command.workspace} was not made by a run; it is kept in {kept}")
 
@@ -138,7 +138,7 @@ URL_SECONDS = 900
 class Bucket:
     """The bucket *name*; *warn* shows a warning where an object could not be deleted.
 
-    A presigned URL lets whoever reads it have the object: it is a secret, and the caller seals it.
+    Anybody who has a presigned URL can read the object: the URL is a secret, and the caller encrypts it.
     """
 
     client: Any

@@ -1,4 +1,4 @@
-"""The workspace on the bastion: what is there, whether it may be used, and how the archive gets there."""
+"""The workspace on the bastion: its state, whether it may be used, and the archive that fills it."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def check_tools(found: BastionState) -> None:
     Raises:
         WorkspaceError: It names each program that is missing or too old, and how to install it on Amazon Linux.
     """
-    openssl = found.openssl if found.public_key else ""  # one that makes no key is none
+    openssl = found.openssl if found.public_key else ""  # one that cannot make the key is of no use
     remedies = {
         "psql" if not found.psql else f"psql {PSQL[0]} or newer (it has {found.psql})": (
             _recent(found.psql, PSQL),
@@ -100,10 +100,10 @@ def _recent(version: str, least: tuple[int, ...]) -> bool:
 
 
 def check_usable(found: BastionState, path: str) -> None:
-    """Refuse a workspace that is a link or another user's: what it leads to is not ours to replace.
+    """Refuse a workspace that is a link or another user's: it must not be replaced.
 
     Raises:
-        WorkspaceError: It says what is there and how to make room.
+        WorkspaceError: It says what is there and what to do.
     """
     if found.state in {"link", "foreign"}:
         what = "is a symbolic link" if found.state == "link" else f"belongs to {found.owner}, not to {found.user}"
@@ -117,7 +117,7 @@ def check_skipped_copy(found: BastionState, archive: Archive, path: str) -> list
     """Return the warnings of a run that uses the workspace as it is.
 
     Raises:
-        WorkspaceError: When there is no workspace; the two warnings its users know come first.
+        WorkspaceError: When there is no workspace; its message begins with two warnings that users know.
     """
     if found.state == "absent":
         raise WorkspaceError(

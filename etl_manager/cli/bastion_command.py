@@ -29,7 +29,7 @@ RETRY_HINT = "Look at what it did before you run it again: it may not be safe to
 
 @dataclass(frozen=True, kw_only=True)
 class CommandRequest:
-    """What the command line asks for: either *command*, a line for the shell, or *script*, a file to upload and run."""
+    """The arguments of the command line: either *command*, a line for the shell, or *script*, a file to upload and run."""
 
     config: Path
     command: str | None
@@ -41,7 +41,7 @@ class CommandRequest:
 
     @property
     def title(self) -> str:
-        """What a person calls it."""
+        """How the output names it."""
         return f"Command: {self.command}" if self.command is not None else f"Script: {self.script}"
 
 
@@ -148,7 +148,7 @@ def _interpreted(name: str, content: bytes) -> str:
     """Return the line that runs an uploaded script by its interpreter: in a /tmp mounted noexec it cannot run itself.
 
     Raises:
-        ConfigError: When a shell would trip over its line ends.
+        ConfigError: When it is a shell script with Windows line ends.
     """
     first = content.partition(b"\n")[0].decode(errors="replace").strip()
     words = first[2:].strip().split(maxsplit=1) if first.startswith("#!") else ["bash"]

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from etl_manager.aws.discovery import DiscoveredCluster, Preflight, discover
+from etl_manager.aws.discovery import DiscoveredCluster, discover
+from etl_manager.aws.preflight import Preflight
 from etl_manager.bastion.session import BastionSession
 from etl_manager.bastion.transfer import Bucket
 from etl_manager.bastion.workspace import build

@@ -3,8 +3,8 @@
 # Given by the suite: DIGEST, that of the archive this run would use.
 open_run() {
     local state part
-    # What a run that was killed left behind more than a day ago goes now: nobody else would clean it up. A workspace
-    # that was moved aside goes where a run made it, or where nothing is in it; a person's own is kept.
+    # Delete what killed runs left more than a day ago. A workspace that was moved aside is deleted where a run made it
+    # or where it is empty; a person's own is kept.
     local stale=(-maxdepth 1 -type d -user "$(id -u)" -mmin +1440)
     find "${RUNTIME%/*}" "${WORKSPACE%/*}" "${stale[@]}" \
         \( -name "${RUNTIME_PREFIX:?}*" -o -name "${WORKSPACE##*/}.parts-*" -o -name "${WORKSPACE##*/}.new-*" \) \
@@ -27,7 +27,7 @@ open_run() {
     fact openssl "$(openssl version 2>/dev/null)"
     fact curl "$(command -v curl)"
     if [[ ! -s $RUNTIME/key.pem ]]; then
-        # Of two that begin the same run, the first to link its key has made the run's.
+        # This command may run twice at once: the first to link its key wins.
         part=$(mktemp "$RUNTIME/key.XXXXXX") &&
             openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:3072 -out "$part" 2>/dev/null &&
             ln "$part" "$RUNTIME/key.pem" 2>/dev/null

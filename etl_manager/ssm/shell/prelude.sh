@@ -1,4 +1,4 @@
-# Every command starts here: strict mode, an environment of its own, and a run folder nobody else may enter.
+# Every command starts here: strict mode, an environment of its own, and a run folder that no other user may enter.
 # shellcheck shell=bash
 # Given by the suite: WORKSPACE RUNTIME LIMIT MARK, and ONCE, the token of a command that may run once.
 set -uo pipefail
@@ -18,8 +18,8 @@ mark() {
     printf '\n%s encoding=%s bytes=%d sha256=%s status=%d size=%d remainder=%s\n' "$MARK" "$@"
 }
 
-# refuse WHY: SSM may be given a command twice when an answer is lost on the network. The first to claim the token of
-# the command runs; the other one, and one that comes when the run is over, does nothing and says so.
+# refuse WHY: SSM may have a command twice where a response was lost on the network. The first to claim the token of
+# the command runs; the other one, and one that arrives when the run is over, does nothing and says so.
 refuse() {
     local why="why=$1"
     printf '%s' "$why"
