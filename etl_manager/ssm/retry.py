@@ -53,7 +53,8 @@ class PendingCommand:
 
     Attributes:
         purpose: What the command is for, as the terminal shows it.
-        comment: What SSM's history shows; it ends in a random token.
+        token: What no other command has; its output ends with it.
+        comment: What SSM's history shows; it ends with the token.
         instance_id: Where it runs.
         retry_hint: What a user who wants to run it again should know.
         command_id: Empty until SSM has accepted it.
@@ -62,6 +63,7 @@ class PendingCommand:
     """
 
     purpose: str
+    token: str
     comment: str
     instance_id: str
     retry_hint: str

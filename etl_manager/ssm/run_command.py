@@ -60,7 +60,7 @@ class RunCommand:
         return f"/tmp/{RUNTIME_PREFIX}{self.run_id}"  # noqa: S108 - private, and checked to be ours
 
     def text(self, script: Script, token: str) -> str:
-        """Return the whole text of *script*; unless it is repeatable, *token* lets it run once and while the run lasts."""
+        """Return the whole text of *script*; unless it is repeatable, it runs once by *token*, and while the run lasts."""
         return script.text(
             {
                 "WORKSPACE": self.workspace,
@@ -68,7 +68,8 @@ class RunCommand:
                 "RUNTIME": self.runtime,
                 "LIMIT": str(LIMIT),
                 "MARK": MARK,
-                "ONCE": "" if script.repeatable else token,
+                "TOKEN": token,
+                "ONCE": "" if script.repeatable else "yes",
             }
         )
 
@@ -92,7 +93,7 @@ class RunCommand:
         """
         token = secrets.token_hex(TOKEN_BYTES)
         comment = f"{f'etl-manager {purpose}'[:MAX_PURPOSE]} [{token}]"
-        command = PendingCommand(purpose, comment, self.instance_id, self.retry_hint)
+        command = PendingCommand(purpose, token, comment, self.instance_id, self.retry_hint)
         self.on_status(f"{purpose} · sending")
         try:
             for attempt in self.retry.attempts("SendCommand", command):
@@ -146,6 +147,12 @@ class RunCommand:
                 f"{result.stderr.strip()[:400] or 'it printed nothing on stderr'}",
                 where={"SSM command": result.command_id, "instance": result.instance_id},
                 remedy=f"It was cut off on the bastion. {self.retry_hint}",
+            )
+        if marker.token != command.token:
+            raise CommandError(
+                "SSM returned the output of another command, and it is not used",
+                where={"SSM command": result.command_id, "instance": result.instance_id, "token": command.token},
+                remedy=f"Look at the command in the SSM console; its output ends in its own token. {self.retry_hint}",
             )
         return result, marker
 

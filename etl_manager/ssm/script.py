@@ -25,7 +25,7 @@ LIMIT = 22_000
 RUNTIME_PREFIX = "etl-manager-run-"
 
 _END = re.compile(
-    rf"\n{MARK} encoding=(?P<encoding>plain|gzip) bytes=(?P<bytes>\d+) sha256=(?P<sha256>[0-9a-f]{{64}})"
+    rf"\n{MARK} token=(?P<token>\w+) encoding=(?P<encoding>plain|gzip) bytes=(?P<bytes>\d+) sha256=(?P<sha256>[0-9a-f]{{64}})"
     r" status=(?P<status>\d+) size=(?P<size>\d+) remainder=(?P<remainder>\S*)\n?$"
 )
 _FILE = re.compile(
@@ -92,6 +92,7 @@ class EndMarker(NamedTuple):
     """The last line of an output: how to decode what precedes it, and where the rest is when SSM could not carry it."""
 
     content: str
+    token: str
     encoding: str
     length: int
     sha256: str
@@ -124,6 +125,7 @@ def read_end_marker(stdout: str) -> EndMarker | None:
         return None
     return EndMarker(
         content=stdout[: end.start()],
+        token=end["token"],
         encoding=end["encoding"],
         length=int(end["bytes"]),
         sha256=end["sha256"],

@@ -1,9 +1,9 @@
 # Every command starts here: strict mode, an environment of its own, and a run folder that no other user may enter.
 # shellcheck shell=bash
-# Given by the suite: WORKSPACE RUNTIME LIMIT MARK, and ONCE, the token of a command that may run once.
+# Given by the suite: WORKSPACE RUNTIME LIMIT MARK, TOKEN, which no other command has, and ONCE, where it may run once.
 set -uo pipefail
 umask 077
-: "${WORKSPACE:?}" "${RUNTIME:?}" "${LIMIT:?}" "${MARK:?}"
+: "${WORKSPACE:?}" "${RUNTIME:?}" "${LIMIT:?}" "${MARK:?}" "${TOKEN:?}"
 export PATH="${PATH:-/usr/bin}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 export HOME="$RUNTIME" LC_ALL=C
 unset CDPATH ENV BASH_ENV
@@ -13,9 +13,9 @@ if command -v openssl11 >/dev/null; then
     export -f openssl
 fi
 
-# mark ENCODING BYTES SHA256 STATUS SIZE REMAINDER: the end of every output.
+# mark ENCODING BYTES SHA256 STATUS SIZE REMAINDER: the end of every output, with the command's own token.
 mark() {
-    printf '\n%s encoding=%s bytes=%d sha256=%s status=%d size=%d remainder=%s\n' "$MARK" "$@"
+    printf '\n%s token=%s encoding=%s bytes=%d sha256=%s status=%d size=%d remainder=%s\n' "$MARK" "$TOKEN" "$@"
 }
 
 # refuse WHY: SSM may have a command twice where a response was lost on the network. The first to claim the token of
@@ -33,7 +33,7 @@ refuse() {
     echo "the run folder $RUNTIME is not ours" >&2
     exit 71
 }
-[[ -z ${ONCE:-} ]] || mkdir "$RUNTIME/once.$ONCE" 2>/dev/null || refuse taken
+[[ -z ${ONCE:-} ]] || mkdir "$RUNTIME/once.$TOKEN" 2>/dev/null || refuse taken
 OUT=$(mktemp "$RUNTIME/out.XXXXXX") || exit 71
 
 # fact NAME VALUE: one line the suite reads.

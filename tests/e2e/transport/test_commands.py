@@ -149,6 +149,25 @@ def test_exit_status_is_a_result_and_a_lost_marker_is_none(channel):
         made.run(Script((), ["echo woe >&2; exit 4"]), "cut off")
 
 
+def test_output_of_another_command_is_refused(channel, calm):
+    """An earlier output, whole and with its own end marker, is not taken for that of this command."""
+    client = Client(calm)
+    made = channel(client)
+    made.run(Script((), ["echo five rows"]), "earlier")
+    earlier = client.get_command_invocation(
+        CommandId=calm.commands()[-1]["CommandId"], InstanceId=calm.aws.instance_id
+    )["StandardOutputContent"]
+
+    def replayed(**words: Any) -> Any:
+        answer = client.below.get_command_invocation(**words)
+        return answer | {"StandardOutputContent": earlier if answer["StandardOutputContent"] else ""}
+
+    client.get_command_invocation = replayed  # type: ignore[attr-defined]
+    with pytest.raises(CommandError, match="the output of another command") as caught:
+        made.run(Script((), ["echo no rows"]), "later")
+    assert calm.commands()[-1]["CommandId"] in str(caught.value)
+
+
 @pytest.mark.parametrize("moment", ["sent", "under way"])
 def test_interrupt_cancels_the_command(channel, calm, moment):
     """Ctrl-C, also while SendCommand has not answered yet: nothing goes on running on the bastion."""

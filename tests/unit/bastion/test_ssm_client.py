@@ -61,7 +61,9 @@ class Aws(Stubber):
     def ends(self, code: int = 0, out: str = "", err: str = "") -> Aws:
         """Answer with the invocation of a script that exited with *code*."""
         digest = hashlib.sha256(out.encode()).hexdigest()
-        marker = f"encoding=plain bytes={len(out)} sha256={digest} status={code} size={len(out)} remainder="
+        marker = (
+            f"token={'0' * 8} encoding=plain bytes={len(out)} sha256={digest} status={code} size={len(out)} remainder="
+        )
         return self.shows("Failed" if code else "Success", code=code, out=f"{out}\n{MARK} {marker}\n", err=err)
 
     def shows(self, status: str, details: str | None = None, code: int = -1, out: str = "", err: str = "") -> Aws:
@@ -100,8 +102,9 @@ def aws(client) -> Iterator[Aws]:
 
 
 @pytest.fixture
-def command(client, clock) -> RunCommand:
-    """The client under test; it waits by the test's clock."""
+def command(client, clock, monkeypatch) -> RunCommand:
+    """The client under test; it waits by the test's clock, and its tokens are zeros."""
+    monkeypatch.setattr("etl_manager.ssm.run_command.secrets.token_hex", lambda size: "0" * 2 * size)
     return runner(client, clock)
 
 
