@@ -18,6 +18,8 @@ DOCUMENT = "AWS-RunShellScript"
 UNFINISHED = frozenset({"Pending", "InProgress", "Delayed", "Cancelling"})
 REFUSED = 77
 """The exit status of a script that SSM was given twice and that runs the other time, or whose run is over."""
+OUTPUT_LOST = 78
+"""The exit status of a script that could not write its whole output."""
 RETRY_HINT = "Run again: every phase is safe to repeat."
 TOKEN_BYTES = 4
 MAX_PURPOSE = 100 - 2 * TOKEN_BYTES - len(" []")
@@ -153,6 +155,12 @@ class RunCommand:
                 "SSM returned the output of another command, and it is not used",
                 where={"SSM command": result.command_id, "instance": result.instance_id, "token": command.token},
                 remedy=f"Look at the command in the SSM console; its output ends in its own token. {self.retry_hint}",
+            )
+        if marker.status == OUTPUT_LOST:
+            raise CommandError(
+                "The output of the command could not be written whole on the bastion",
+                where={"SSM command": result.command_id, "instance": result.instance_id},
+                remedy=f"Is /tmp full there, or out of inodes? df -h /tmp; df -i /tmp\n{self.retry_hint}",
             )
         return result, marker
 

@@ -36,8 +36,10 @@ refuse() {
 [[ -z ${ONCE:-} ]] || mkdir "$RUNTIME/once.$TOKEN" 2>/dev/null || refuse taken
 OUT=$(mktemp "$RUNTIME/out.XXXXXX") || exit 71
 
+output_lost='' # set where a part of the output could not be written, as on a full disk
+
 # fact NAME VALUE: one line the suite reads.
-fact() { printf '%s=%s\n' "$1" "$2"; }
+fact() { printf '%s=%s\n' "$1" "$2" || output_lost=yes; }
 
 # state_of_workspace: absent, link, foreign (another user's), unknown (ours, but not made by the suite) or made.
 state_of_workspace() {
@@ -60,8 +62,9 @@ finish() {
     bytes=$(wc -c <"$OUT") digest=$(sha256sum <"$OUT" | cut -d' ' -f1)
     if ((bytes > LIMIT)) || ! iconv -f UTF-8 -t UTF-8 "$OUT" >/dev/null 2>&1; then
         encoding=gzip
-        gzip -9n <"$OUT" | base64 -w 0 >"$OUT.enc" && mv "$OUT.enc" "$OUT"
+        gzip -9n <"$OUT" | base64 -w 0 >"$OUT.enc" && mv "$OUT.enc" "$OUT" || output_lost=yes
     fi
+    [[ -z $output_lost ]] || { status=78 && : >"$OUT"; }
     size=$(wc -c <"$OUT")
     remainder=''
     ((size > LIMIT)) && remainder=$OUT
