@@ -14,7 +14,14 @@ from dataclasses import dataclass, field
 from etl_manager.aws.connection import Connection, Credentials
 from etl_manager.bastion.credentials import Sealed, seal
 from etl_manager.bastion.transfer import Bucket, Transfer
-from etl_manager.bastion.workspace import Archive, BastionState, check_skipped_copy, check_tools, check_usable
+from etl_manager.bastion.workspace import (
+    Archive,
+    BastionState,
+    check_edits,
+    check_skipped_copy,
+    check_tools,
+    check_usable,
+)
 from etl_manager.errors import CommandError, ConfigError
 from etl_manager.ssm.run_command import RunCommand
 from etl_manager.ssm.script import CommandResult, Script, SqlFileResult, quote
@@ -172,6 +179,8 @@ class BastionSession:
         if self.skip_copy or self.state.matches(self.archive):
             yield script
             return
+        for warning in check_edits(self.state, self.workspace):
+            self.warn(warning)
         with self._transfer.prepend_transfer(script, self.state) as whole:
             yield whole
         self._state = self.state.with_archive(self.archive)

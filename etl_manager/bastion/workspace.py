@@ -18,6 +18,9 @@ from etl_manager.ssm.script import facts
 PSQL, OPENSSL = (11,), (1, 1, 1)
 """The oldest that suffice: psql 9 knows no \\if, 10 no :{?name}; openssl 1.0 opens no sealed handover (no -pbkdf2)."""
 
+MAX_EDITED = 20
+"""Edited files that a warning names; ``open.sh`` reports one more."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class BastionState:
@@ -28,6 +31,7 @@ class BastionState:
     user: str
     digest: str
     intact: bool
+    edited: tuple[str, ...]
     parts: dict[int, str]
     psql: str
     json_reader: str
@@ -50,6 +54,7 @@ class BastionState:
             user=one("user"),
             digest=one("digest"),
             intact=one("manifest") == "intact",
+            edited=tuple(sorted(map(_printable, found.get("edited", [])))),
             parts={int(number): digest for number, digest in parts if number.isdigit()},
             psql=one("psql"),
             json_reader=one("json"),
@@ -60,11 +65,15 @@ class BastionState:
 
     def with_archive(self, archive: Archive) -> BastionState:
         """Return the state after *archive* was swapped in."""
-        return replace(self, state="made", intact=True, digest=archive.digest, parts={})
+        return replace(self, state="made", intact=True, edited=(), digest=archive.digest, parts={})
 
     def matches(self, archive: Archive) -> bool:
         """Return whether the workspace is *archive*, unchanged."""
         return self.state == "made" and self.intact and self.digest == archive.digest
+
+
+def _printable(name: str) -> str:
+    return "".join(character if character.isprintable() else "?" for character in name)
 
 
 def check_tools(found: BastionState) -> None:
@@ -128,6 +137,15 @@ def check_skipped_copy(found: BastionState, archive: Archive, path: str) -> list
     if not found.matches(archive):
         return [f"[WARNING] The workspace {path} on the bastion is not what this project holds now; using it as it is"]
     return []
+
+
+def check_edits(found: BastionState, path: str) -> list[str]:
+    """Return the warnings of a run that replaces the workspace: files that were edited on the bastion are lost."""
+    if not found.edited:
+        return []
+    more = " and more" if len(found.edited) > MAX_EDITED else ""
+    files = ", ".join(found.edited[:MAX_EDITED])
+    return [f"[WARNING] Edited by hand in {path} on the bastion, and replaced by this project's files: {files}{more}"]
 
 
 @dataclass(frozen=True)

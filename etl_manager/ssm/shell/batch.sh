@@ -1,4 +1,4 @@
-# shellcheck shell=bash disable=SC2154
+# shellcheck shell=bash disable=SC2154,SC2034
 # SQL files run one after another by the engine, each framed with its exit status, seconds and sizes; the first
 # failure ends the batch. Given by the suite: the AURORA_* variables, and the calls of run_sql_file FILE.
 # The engine is given to bash: where /tmp is mounted noexec nothing in the workspace can be executed.

@@ -75,6 +75,25 @@ def test_next_run_transfers_nothing_while_the_workspace_is_intact(host, project,
     assert (host.workspace / DATA).read_text() == "-- data\n"
 
 
+@pytest.mark.parametrize("newer", [False, True], ids=["same project", "newer project"])
+def test_edits_on_the_bastion_that_a_transfer_replaces_are_named(host, project, connection, newer):
+    """Changed, deleted or added there: the files are named, whether or not the project itself changed meanwhile."""
+    host.run(project.archive()).run_sql([DATA], connection, "first", closing=True)
+    assert host.told == []
+    (host.workspace / DATA).write_text("-- a quick fix\n")
+    (host.workspace / SCHEMA).unlink()
+    (host.workspace / "sql/new: FAILED\x1b[31m.sql").write_text("")
+    if newer:
+        project.write(DATA, "-- newer\n")
+    host.run(project.archive()).run_sql([DATA], connection, "second", closing=True)
+    replaced = f"{DATA}, {SCHEMA}, sql/new: FAILED?[31m.sql"
+    assert host.told == [
+        f"[WARNING] Edited by hand in /tmp/workspace on the bastion, and replaced by this project's files: {replaced}"
+    ]
+    host.run(project.archive()).run_sql([DATA], connection, "third", closing=True)
+    assert len(host.told) == 1
+
+
 def test_workspace_can_be_read_by_a_person_and_scripts_be_run(host, project, connection):
     """Modes are those of the archive, whatever the umask of the agent: another user may read and execute."""
     host.run(project.archive()).run_sql([DATA], connection, "modes", closing=True)
