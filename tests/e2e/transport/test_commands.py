@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import traceback
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,10 +11,12 @@ import pytest
 from botocore.exceptions import ClientError, ConnectionClosedError, ReadTimeoutError
 
 from etl_manager.errors import CommandError
+from etl_manager.progress import NullProgress
+from etl_manager.provisioning.startup import start_run
 from etl_manager.ssm.retry import Retry, Timeouts
 from etl_manager.ssm.run_command import RunCommand
 from etl_manager.ssm.script import Script
-from tests.e2e.transport.rig import BRIEF, Account
+from tests.e2e.transport.rig import BRIEF, Account, project
 
 COUNTED = "echo ran >>/tmp/count"
 
@@ -218,3 +221,38 @@ def test_comment_is_kept_within_what_ssm_takes(channel, calm):
     comment = calm.commands()[-1]["Comment"]
     assert len(comment) == 100
     assert comment.endswith("]")
+
+
+def test_step_reaches_boto3_in_few_frames(account):
+    """From a step down: the run, the session, RunCommand, and then AWS's library; nothing that only passes on."""
+    config = project()
+    run = start_run(
+        config,
+        account(),
+        verify_only=False,
+        skip_copy=False,
+        progress=NullProgress(),
+        attach=lambda *_: None,
+        warn=print,
+        timeouts=BRIEF,
+    )
+    ways: dict[str, list[str]] = {}
+
+    def note(params: dict[str, Any], **_: Any) -> None:
+        frames = [frame.f_globals["__name__"] for frame, _ in traceback.walk_stack(None)][::-1]
+        ways[params["Comment"].partition(" [")[0]] = [name for name in frames if name.startswith("etl_manager.")]
+
+    run.sql_runner.bastion.run_command.client.meta.events.register("provide-client-params.ssm.SendCommand", note)
+    for phase in config.phases:
+        run.ensure(phase.name)
+    run.rerun_all_phases()
+    run.close()
+    for purpose in (*(f"phase {phase.name}" for phase in config.phases), "all phases again"):
+        way = ways[f"etl-manager {purpose}"]
+        assert len(way) <= 6, way
+        assert list(dict.fromkeys(way)) == [
+            "etl_manager.provisioning.run",
+            "etl_manager.provisioning.sql_runner",
+            "etl_manager.bastion.session",
+            "etl_manager.ssm.run_command",
+        ]
