@@ -230,10 +230,10 @@ def discover(config: Config, client: ClientFor, preflight: Preflight, *, emulate
     preflight.check()  # without credentials nothing can be found
     all_stacks: list[Stack] = []
     with preflight.row("stack") as row:
-        row.found = "not asked: config.json names cluster and bastion"
+        row.found = "not needed: config.json names cluster and bastion"
         if config.endpoint is None or config.instance_id is None:
             all_stacks = stacks.read_stacks(config, client("cloudformation"))
-            row.found = "not asked: aurora.endpoint names the cluster"
+            row.found = "not needed: aurora.endpoint names the cluster"
     preflight.check()
     stack: Stack | None = None
     with preflight.row("stack") as row:

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from botocore.exceptions import ClientError
+
 from etl_manager.aws.errors import aws_errors
 from etl_manager.config import Config
 from etl_manager.config.model import host_and_port
@@ -93,8 +95,9 @@ def _find_stack(client: Any, name: str) -> list[Stack]:
         with aws_errors("CloudFormation", "DescribeStacks", name):
             return [_stack(found) for found in client.describe_stacks(StackName=name)["Stacks"]]
     except DiscoveryError as error:
-        if "ValidationError" in error.what:  # AWS: what DescribeStacks says of a name that is not there
-            return []
+        cause = error.__cause__
+        if isinstance(cause, ClientError) and cause.response["Error"]["Code"] == "ValidationError":
+            return []  # AWS: DescribeStacks, of a name that does not exist
         raise
 
 

@@ -53,13 +53,13 @@ def run(request: CommandRequest, console: Console) -> int:
         ProvisioningError: When the command did not run to its end.
     """
     config = load(request.config, root_of(request.config))
-    upload = _script(request)
-    line = _interpreted(*upload) if upload else request.command or ""
+    upload = _read_script(request)
+    line = _interpreter_line(*upload) if upload else request.command or ""
     _print_head(request, console)
     with _bastion(request, config, console) as (found, bastion):
         _refuse_secrets(line, upload, found.connection.credentials.current())
         bastion.open()
-        console.info(_transfer(bastion), request.title)
+        console.info(_describe_transfer(bastion), request.title)
         result, command = bastion.run_user_command(line, found.connection, upload)
     console.info("=== COMMAND OUTPUT ===")
     console.output(command.stdout, sys.stdout)
@@ -84,7 +84,7 @@ def preview(request: CommandRequest, console: Console) -> int:
         ConfigError: When request or configuration cannot be used.
     """
     config = load(request.config, root_of(request.config))
-    upload = _script(request)
+    upload = _read_script(request)
     archive = build(config)
     _print_head(request, console)
     console.info(
@@ -94,7 +94,7 @@ def preview(request: CommandRequest, console: Console) -> int:
     if request.skip_copy or not config.transfer.enabled:
         console.info(f"Would transfer nothing, and use {config.workspace} on the Bastion Host as it is")
     else:
-        console.info(f"Would transfer to {config.workspace} on the Bastion Host {_describe(archive)}:")
+        console.info(f"Would transfer to {config.workspace} on the Bastion Host {_describe_archive(archive)}:")
         console.info(*(f"  {name} ({number_of(size, 'byte')})" for name, size in _members(archive)))
     if upload:
         console.info(f"Would upload {request.script} ({number_of(len(upload[1]), 'byte')})")
@@ -135,7 +135,7 @@ def _bastion(
             yield found, bastion
 
 
-def _script(request: CommandRequest) -> tuple[str, bytes] | None:
+def _read_script(request: CommandRequest) -> tuple[str, bytes] | None:
     if request.script is None:
         return None
     try:
@@ -144,7 +144,7 @@ def _script(request: CommandRequest) -> tuple[str, bytes] | None:
         raise ConfigError(f"Cannot read the script to upload: {request.script}: {error.strerror}") from error
 
 
-def _interpreted(name: str, content: bytes) -> str:
+def _interpreter_line(name: str, content: bytes) -> str:
     """Return the line that runs an uploaded script by its interpreter: in a /tmp mounted noexec it cannot run itself.
 
     Raises:
@@ -167,15 +167,15 @@ def _refuse_secrets(line: str, upload: tuple[str, bytes] | None, credentials: Cr
         )
 
 
-def _transfer(bastion: BastionSession) -> str:
+def _describe_transfer(bastion: BastionSession) -> str:
     if bastion.skip_copy:
         return f"Transfer: skipped; {bastion.workspace} on the Bastion Host is used as it is"
     if bastion.state.matches(bastion.archive):
-        return f"Transfer: nothing to do; {bastion.workspace} is up to date: {_describe(bastion.archive)}"
-    return f"Transfer: to {bastion.workspace}: {_describe(bastion.archive)}"
+        return f"Transfer: nothing to do; {bastion.workspace} is up to date: {_describe_archive(bastion.archive)}"
+    return f"Transfer: to {bastion.workspace}: {_describe_archive(bastion.archive)}"
 
 
-def _describe(archive: Archive) -> str:
+def _describe_archive(archive: Archive) -> str:
     total = sum(size for _, size in _members(archive))
     return f"{number_of(len(archive.names), 'file')}, {number_of(total, 'byte')} ({len(archive.data):,} packed), digest {archive.digest}"
 

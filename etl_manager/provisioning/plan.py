@@ -22,6 +22,6 @@ def plan(config: Config, look: DatabaseSnapshot) -> list[str]:
             if report.changes and report.unchanged:
                 lines.append(f"  {report.unchanged} would be left alone")
         elif phase.name not in phases.BUILT_IN:
-            lines.append("  would be run; what it changes is not foretold")
+            lines.append("  would be run; what it changes is not predicted")
     left = [str(difference) for difference in left_as_it_is(config, look)]
     return lines + (["a run leaves as it is, and will be red for:", *(f"  {line}" for line in left)] if left else [])

@@ -18,7 +18,7 @@ from etl_manager.progress import Progress
 from etl_manager.ssm.script import CommandResult, SqlFileResult
 
 Attach = Callable[[str, str, Literal["text", "sql", "csv", "json"]], None]
-"""Keeps evidence: its name, its text, and its kind."""
+"""Adds a text to the report: its name, the text, and its kind."""
 
 LOG = logging.getLogger("etl_manager")
 ENGINE_WARNING = "[WARNING] "
@@ -27,11 +27,11 @@ INSPECTIONS = str(phases.INSPECTION.parent)
 NO_CONNECTION, SQL_FAILED = 2, 3
 """Exit statuses of the engine, which are psql's own (PostgreSQL manual, psql, "Exit Status")."""
 
-_PLACED = re.compile(
+_MESSAGE_WITH_LINE = re.compile(
     r"^psql:(?P<file>.+?):(?P<line>\d+): (?:(?P<severity>[^\s:]+) ?: +)?(?P<message>.*)$", re.MULTILINE
 )
-"""What psql says of a line of a file: a server's message, with its severity in the server's language, or its own."""
-_PSQLS_OWN = "error"
+"""psql's message about a line of a file: the server's, with the severity in the server's language, or psql's own."""
+_PSQL_SEVERITY = "error"
 _ANY_ERROR = re.compile(r"^(?:psql: error: |\[ERROR\] |.*?(?:ERROR|FATAL): +)(?P<message>.*)$", re.MULTILINE)
 
 
@@ -69,9 +69,9 @@ class SqlRunner:
                 LOG.warning("%s destroys: %s", file, why)
                 self.attach(f"what {file} destroys", why, "text")
         result, parts = self.bastion.run_sql(files, self.connection, title, closing=closing)
-        self._keep(title, result, parts)
-        must = len(files) if needed is None else needed
-        if len(parts) < must or any(part.exit_code for part in parts[:must]):
+        self._record(title, result, parts)
+        required = len(files) if needed is None else needed
+        if len(parts) < required or any(part.exit_code for part in parts[:required]):
             raise self._failure(title, parts[-1], database)
         return parts
 
@@ -85,7 +85,7 @@ class SqlRunner:
             raise self._failure(title, parts[-1], database)
         return parts
 
-    def _keep(self, title: str, result: CommandResult, parts: list[SqlFileResult]) -> None:
+    def _record(self, title: str, result: CommandResult, parts: list[SqlFileResult]) -> None:
         LOG.info(
             "%s: SSM command %s on %s: %s in %.1f s",
             title,
@@ -181,12 +181,12 @@ def cause(stderr: str) -> Cause:
 
     It stops at the first error that is not tolerated: this is the last one printed with its place.
     """
-    placed = list(_PLACED.finditer(stderr))
+    placed = list(_MESSAGE_WITH_LINE.finditer(stderr))
     if not placed:
         found = _ANY_ERROR.search(stderr)
         return Cause("", found["message"] if found else stderr.strip()[-300:] or "no message", "", by_psql=False)
     last = placed[-1]
     # The labels are in the server's language, too, and two blanks follow each.
     details = re.findall(r"^(?!CONTEXT)[^\W\d]\w* ?:  (.*)$", stderr[last.end() :], re.MULTILINE)
-    by_psql = last["severity"] == _PSQLS_OWN
+    by_psql = last["severity"] == _PSQL_SEVERITY
     return Cause(f"{last['file']}:{last['line']}", last["message"], "; ".join(details[:2]), by_psql)

@@ -25,6 +25,8 @@ call. The table is written by `python -m tests.e2e.transport.faults`, and `make 
 
 - **A command runs at most once.** Where the answer to SendCommand is lost, the command is looked for in SSM before it
   is sent again; should both arrive, the second finds that its token was claimed and does nothing.
+- **An output is whole, and the command's own.** It ends with its length, its digest and the command's token; what was cut,
+  changed or belongs to another command is refused, and where the bastion's disk is full, the command fails.
 - **What is known is told**: command id, status, whether it may have run, and how to find out more.
 - **The next run ends proven**: where a run ended with an error, one followed that did, and no row was doubled or lost.
 - **By chance**: `make stress` has 200 full runs meet one to three such faults each, drawn by a seed, on clusters that are
