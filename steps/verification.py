@@ -17,7 +17,7 @@ def provisioned_again(run: ProvisioningRun) -> list[PhaseDiff]:
     """Run every phase once more."""
     if run.verify_only:
         raise NotApplicable("--verify-only changes nothing, and so repeats nothing")
-    return run.again()
+    return run.rerun_all_phases()
 
 
 @then("nothing was created or repaired")

@@ -1,4 +1,4 @@
-"""botocore's sessions, watched: each secret that one resolves, is told or tells is registered before it can be logged."""
+"""Register every secret that botocore resolves, sends or receives before it can be logged; and configure clients."""
 
 from __future__ import annotations
 
@@ -31,13 +31,12 @@ _XML_FIELD = re.compile(r"<(SecretAccessKey|SessionToken)>([^<]+)</")
 def watch(session: Any) -> Any:
     """Return the botocore *session*, or a client's events, with its secrets registered for redaction.
 
-    A session hands that on to every client it makes.
-
-    That holds for the clients too that botocore makes for itself, to renew credentials by STS or IAM Identity Center.
+    It holds for every client of a session, those included that botocore makes to renew credentials by STS or IAM
+    Identity Center.
     """
-    session.register("before-parameter-build", _asked)
-    session.register("before-sign", _signed)
-    session.register("before-parse", _answered)
+    session.register("before-parameter-build", _before_request)
+    session.register("before-sign", _before_sign)
+    session.register("before-parse", _before_parse)
     return session
 
 
@@ -45,13 +44,13 @@ def resolve(session: Any) -> None:
     """Have the botocore *session* find its credentials, and register them.
 
     Raises:
-        CredentialRetrievalError: When a provider of them fails in a way of its own.
-        BotoCoreError: When botocore itself says what is wrong with them.
+        CredentialRetrievalError: When a provider of them fails with an error of its own.
+        BotoCoreError: When botocore reports what is wrong with them.
     """
-    _register(_found(session.get_credentials))
+    _register(_frozen_credentials(session.get_credentials))
 
 
-def _found(find: Any) -> Any:
+def _frozen_credentials(find: Any) -> Any:
     """Return what *find* does; a failure that is not botocore's own (of a program it ran, a file it read) becomes one."""
     from botocore.exceptions import BotoCoreError, ClientError, CredentialRetrievalError
 
@@ -60,8 +59,8 @@ def _found(find: Any) -> Any:
         return found and found.get_frozen_credentials()
     except (BotoCoreError, ClientError):
         raise
-    except Exception as error:  # noqa: BLE001 - of whatever program or file was asked
-        # Neither the cause nor its frames are kept: they hold what the program printed and the file said.
+    except Exception as error:  # noqa: BLE001 - of whatever program or file provides them
+        # Cause and frames are dropped: they hold what the program printed and the file contains.
         said = (
             "what it gave is not JSON"
             if isinstance(error, json.JSONDecodeError)
@@ -75,19 +74,19 @@ def _register(credentials: Any) -> None:
         redaction.register(secret or "")
 
 
-def _signed(request_signer: Any, **_: Any) -> None:
+def _before_sign(request_signer: Any, **_: Any) -> None:
     """Register what a request is about to be signed with; it may have been renewed since the last one."""
-    credentials = request_signer._credentials  # noqa: SLF001 - it is told to no event, and tests hold it to this
-    _register(_found(lambda: credentials))
+    credentials = request_signer._credentials  # noqa: SLF001 - no event passes it on, and tests cover it
+    _register(_frozen_credentials(lambda: credentials))
 
 
-def _asked(params: Any, **_: Any) -> None:
+def _before_request(params: Any, **_: Any) -> None:
     """Register the secrets among the parameters of a call."""
     for secret in _secrets(params):
         redaction.register(secret)
 
 
-def _answered(response_dict: Any, **_: Any) -> None:
+def _before_parse(response_dict: Any, **_: Any) -> None:
     """Register the secrets in an answer: botocore logs it as soon as it is parsed."""
     body = response_dict.get("body") or b""
     text = body.decode(errors="replace") if isinstance(body, bytes) else ""

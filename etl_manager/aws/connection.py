@@ -1,4 +1,4 @@
-"""Where the database is, and as whom to connect: what discovery finds, and what the bastion is given, sealed."""
+"""Where the database is, and with which credentials: discovery finds it, and the bastion gets it encrypted."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from etl_manager.errors import DiscoveryError
 
 @dataclass(frozen=True)
 class Credentials:
-    """As whom to connect. The password shows in no repr and is masked everywhere from here on."""
+    """User and password. The password is in no repr, and masked everywhere from here on."""
 
     user: str
     password: str = field(repr=False)
@@ -27,22 +27,22 @@ class Credentials:
         redaction.register(self.password)
 
     def current(self) -> Credentials:
-        """Return what to connect with now: a password does not age."""
+        """Return these credentials: a password does not expire."""
         return self
 
 
 TOKEN_RENEWAL_SECONDS = 600
-"""At this age an IAM token is made anew. It lives 15 minutes (AWS: Aurora user guide, "IAM database authentication"),
-and the rest is for the command to be delivered and to connect; a connection that stands outlives its token."""
+"""The age at which an IAM token is renewed. It is valid for 15 minutes (AWS: Aurora user guide, "IAM database
+authentication"); the rest is for the command to be delivered and to connect. An open connection outlives its token."""
 
 
 class TokenCredentials:
-    """Credentials whose password is an IAM token, made anew when it is older than `TOKEN_RENEWAL_SECONDS`.
+    """Credentials whose password is an IAM token, renewed when it is older than `TOKEN_RENEWAL_SECONDS`.
 
     Args:
         user: The database user; it needs the role ``rds_iam``.
         make: Makes a token.
-        clock: Seconds; the wall's, since AWS counts a token's life also while this machine sleeps.
+        clock: Returns wall-clock seconds: AWS counts a token's age also while this machine sleeps.
     """
 
     def __init__(self, user: str, make: Callable[[], str], clock: Callable[[], float] = time.time) -> None:
@@ -52,7 +52,7 @@ class TokenCredentials:
         self._made: tuple[float, Credentials] | None = None
 
     def current(self) -> Credentials:
-        """Return credentials that are good for a command sent now."""
+        """Return credentials that are valid for a command sent now."""
         now = self._clock()
         if self._made is None or not 0 <= now - self._made[0] < TOKEN_RENEWAL_SECONDS:
             self._made = (now, Credentials(self.user, self._make()))
@@ -61,7 +61,7 @@ class TokenCredentials:
 
 @dataclass(frozen=True, kw_only=True)
 class Connection:
-    """Where the database is and as whom to connect: what discovery found."""
+    """How to connect to the database."""
 
     host: str
     port: int

@@ -12,17 +12,20 @@ from etl_manager.aws import stacks
 from etl_manager.aws.connection import Connection, Credentials, TokenCredentials
 from etl_manager.aws.errors import aws_errors
 from etl_manager.aws.preflight import Preflight
-from etl_manager.aws.stacks import CLUSTER_ARN, INSTANCE, SECRET, UNUSABLE, USABLE, Stack, unusable
+from etl_manager.aws.stacks import CLUSTER_ARN, INSTANCE, SECRET, UNUSABLE_REMEDY, USABLE, Stack, describe_unusable
 from etl_manager.config import Config
 from etl_manager.errors import DiscoveryError
 
 DEFAULT_USER = "postgres"
-HIGHEST_PORT = 65535
+MAX_PORT = 65535
+
+ClientFor = Callable[[str], Any]
+"""Returns the boto3 client of a service."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Secret:
-    """What a secret tells.
+    """The content of a secret.
 
     An attached secret names its cluster's host and port; one that RDS manages holds user and password only (AWS:
     Secrets Manager user guide, "JSON structure of secrets").
@@ -34,8 +37,8 @@ class Secret:
     port: int | None
 
 
-def name(stack: Stack, client: Callable[[str], Any]) -> str:
-    """Return the name or ARN of the secret that *stack* tells of: an output, or else the one RDS manages.
+def find_secret_name(stack: Stack, client: ClientFor) -> str:
+    """Return the name or ARN of the secret of the cluster of *stack*: an output, or else the one RDS manages.
 
     Raises:
         DiscoveryError: When there is neither.
@@ -61,22 +64,22 @@ def read_secret(client: Any, secret: str, master_username: str | None) -> Secret
     """Read *secret*; *master_username* is the user where it names none.
 
     Raises:
-        DiscoveryError: When it may not be read, or is not what a cluster's secret is.
+        DiscoveryError: When it may not be read, or is not the secret of a cluster.
     """
     with aws_errors("Secrets Manager", "GetSecretValue", secret):
         answer = client.get_secret_value(SecretId=secret)
     user = master_username or DEFAULT_USER
-    remedy = f"Secret {secret} must hold JSON with password, username where it is not {user}, and a port from 1 to {HIGHEST_PORT} if any."
+    remedy = f"Secret {secret} must hold JSON with password, username where it is not {user}, and a port from 1 to {MAX_PORT} if any."
     try:
         content = json.loads(answer.get("SecretString") or "")
     except json.JSONDecodeError:
-        # The decoder's message and its cause would quote the secret: neither is kept.
+        # The decoder's message and its cause would quote the secret: both are dropped.
         raise DiscoveryError("The secret of the cluster is not JSON", where={"secret": secret}, remedy=remedy) from None
     password = content.get("password") if isinstance(content, dict) else None
     if not isinstance(password, str) or not password:
         raise DiscoveryError("The secret of the cluster holds no password", where={"secret": secret}, remedy=remedy)
     port = str(content.get("port") or "")
-    if port.isdigit() and not 0 < int(port) <= HIGHEST_PORT:
+    if port.isdigit() and not 0 < int(port) <= MAX_PORT:
         raise DiscoveryError(
             f"The secret of the cluster names the port {port}", where={"secret": secret}, remedy=remedy
         )
@@ -88,8 +91,8 @@ def read_secret(client: Any, secret: str, master_username: str | None) -> Secret
     )
 
 
-def token(client: Any, host: str, port: int, user: str, region: str) -> TokenCredentials:
-    """Return credentials that make their tokens themselves: each is signed here, and AWS is not asked."""
+def iam_credentials(client: Any, host: str, port: int, user: str, region: str) -> TokenCredentials:
+    """Return credentials that sign their own IAM tokens; that takes no call to AWS."""
 
     def make() -> str:
         with aws_errors("RDS", "GenerateDBAuthToken", user):
@@ -99,14 +102,14 @@ def token(client: Any, host: str, port: int, user: str, region: str) -> TokenCre
 
 
 NAME_TAGS = ("*bastion*", "*Bastion*", "*ClientHost*")
-"""Values of the Name tag by which a bastion is known where no stack names it."""
+"""Values of the Name tag that identify a bastion where no stack names it."""
 
 
-def find(config: Config, stacks: list[Stack], client: Callable[[str], Any]) -> str:
+def find_bastion(config: Config, stacks: list[Stack], client: ClientFor) -> str:
     """Return the bastion's instance id: configured, or from a stack's output, or from the Name tag of an instance.
 
     Raises:
-        DiscoveryError: When there is none, or several could be it.
+        DiscoveryError: When there is none, or several may be it.
     """
     if config.instance_id:
         return config.instance_id
@@ -118,15 +121,15 @@ def find(config: Config, stacks: list[Stack], client: Callable[[str], Any]) -> s
         for key, instance_id in stack.candidates(INSTANCE).items()
     }
     if not candidates and named is None:
-        candidates = dict(_tagged(client("ec2")))
+        candidates = dict(_tagged_instances(client("ec2")))
     if len(candidates) == 1:
         return next(iter(candidates))
-    others = "" if candidates else unusable(stacks, named, INSTANCE)
+    others = "" if candidates else describe_unusable(stacks, named, INSTANCE)
     listed = ", ".join(f"{instance_id} ({origin})" for instance_id, origin in sorted(candidates.items()))
     raise DiscoveryError(
         f"{len(candidates)} instances could be the bastion: {listed}" if candidates else "No bastion was found",
         where={"region": config.region, "bastion.stackName": named, "not usable": others},
-        remedy=(UNUSABLE if others else "")
+        remedy=(UNUSABLE_REMEDY if others else "")
         + (
             "Name it in config.json: bastion.instanceId, or bastion.stackName for the stack that has it.\n"
             f"Otherwise a stack needs an output whose key contains {INSTANCE}, "
@@ -135,7 +138,7 @@ def find(config: Config, stacks: list[Stack], client: Callable[[str], Any]) -> s
     )
 
 
-def _tagged(client: Any) -> Iterator[tuple[str, str]]:
+def _tagged_instances(client: Any) -> Iterator[tuple[str, str]]:
     filters = [
         {"Name": "tag:Name", "Values": list(NAME_TAGS)},
         {"Name": "instance-state-name", "Values": ["running"]},
@@ -147,8 +150,8 @@ def _tagged(client: Any) -> Iterator[tuple[str, str]]:
                     yield instance["InstanceId"], "its Name tag"
 
 
-def agent(client: Any, instance_id: str) -> str:
-    """Return the version of the bastion's agent; an agent that is not online is told before anything is sent.
+def check_agent(client: Any, instance_id: str) -> str:
+    """Return the version of the bastion's agent, before anything is sent to it.
 
     Raises:
         DiscoveryError: When it is not online.
@@ -169,21 +172,16 @@ def agent(client: Any, instance_id: str) -> str:
     return str(nodes[0].get("AgentVersion", ""))
 
 
-__all__ = ["DiscoveredCluster", "Preflight", "discover"]
-
-ClientFor = Callable[[str], Any]
-"""Gives the boto3 client of a service."""
-
-DOWN = frozenset({"stopped", "stopping", "starting", "creating", "deleting", "failed"})
+UNAVAILABLE = frozenset({"stopped", "stopping", "starting", "creating", "deleting", "failed"})
 """Statuses in which a cluster takes no connection (AWS: Aurora user guide, "Viewing DB cluster status")."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class DiscoveredCluster:
-    """Everything discovery found; what the log and the report say of the environment.
+    """What discovery found.
 
     Attributes:
-        caller: The ARN of who asks.
+        caller: The ARN of the credentials in use.
         stack: The stack that names the cluster; empty where the configuration does.
         cluster_arn: The cluster's ARN, where the stack has it; else empty.
         secret: The name of its secret; empty where IAM tokens are used.
@@ -208,45 +206,45 @@ class DiscoveredCluster:
 
     @property
     def account(self) -> str:
-        """The AWS account of who asks; it stands in every ARN."""
+        """The AWS account of the credentials in use."""
         return self.caller.split(":")[4]
 
 
 def discover(config: Config, client: ClientFor, preflight: Preflight, *, emulated: bool) -> DiscoveredCluster:
     """Find cluster, credentials and bastion, and fill in the table of *preflight*.
 
-    What does not depend on one another is all looked at, so that everything that is missing is told at once.
+    Independent parts are all checked, so that one error names everything that is missing.
 
     Args:
-        config: What to look for, and the region.
-        client: Gives the clients.
-        preflight: Is told what was found.
-        emulated: Whether something else than AWS answers: then RDS is not asked about the engine.
+        config: Names of cluster and bastion where they are configured, and the region.
+        client: Returns the boto3 client of a service.
+        preflight: Its table is filled in.
+        emulated: Whether something else than AWS answers: then RDS is not called for the engine.
 
     Raises:
-        DiscoveryError: It says what could not be found or read, and what to do next.
+        DiscoveryError: When something cannot be found or read.
     """
     preflight.rows["region"].found = config.region
     with preflight.row("caller") as row:
         row.found = caller = _caller(client("sts"))
-    preflight.check()  # nobody to ask: nothing can be found
-    seen: list[Stack] = []
+    preflight.check()  # without credentials nothing can be found
+    all_stacks: list[Stack] = []
     with preflight.row("stack") as row:
-        row.found = "not asked: config.json names cluster and bastion"
+        row.found = "not needed: config.json names cluster and bastion"
         if config.endpoint is None or config.instance_id is None:
-            seen = stacks.read_stacks(config, client("cloudformation"))
-            row.found = "not asked: aurora.endpoint names the cluster"
+            all_stacks = stacks.read_stacks(config, client("cloudformation"))
+            row.found = "not needed: aurora.endpoint names the cluster"
     preflight.check()
     stack: Stack | None = None
     with preflight.row("stack") as row:
-        stack = stacks.aurora_stack(config, seen)
-        if stack is not stacks.NONE:
+        stack = stacks.aurora_stack(config, all_stacks)
+        if stack is not stacks.NO_STACK:
             row.found = f"{stack.name} ({stack.status})"
     cluster = _cluster(config, stack, client, preflight, emulated=emulated) if stack else None
     with preflight.row("bastion") as row:
-        instance_id = find(config, seen, client)
+        instance_id = find_bastion(config, all_stacks, client)
         row.found = instance_id
-        agent_version = agent(client("ssm"), instance_id)
+        agent_version = check_agent(client("ssm"), instance_id)
         row.found = f"{instance_id} Online, agent {agent_version}"
     preflight.check()
     if stack is None or cluster is None:
@@ -271,9 +269,9 @@ def _caller(client: Any) -> str:
 def _cluster(
     config: Config, stack: Stack, client: ClientFor, preflight: Preflight, *, emulated: bool
 ) -> tuple[str, Connection] | None:
-    """Return the name of the cluster's secret and how to connect; None where *preflight* was told of trouble.
+    """Return the name of the cluster's secret and how to connect; None where *preflight* has an error.
 
-    What *config* does not name is what *stack* tells.
+    What *config* does not name comes from *stack*.
     """
     with preflight.row("PostgreSQL") as row:
         row.found = "known after the first connection" if emulated else _engine(client, stack)
@@ -285,14 +283,14 @@ def _cluster(
     with preflight.row("secret") as row:
         if config.credentials == "iam":
             user = config.master_username or DEFAULT_USER
-            credentials = token(client("rds"), host, port or config.port, user, config.region)
+            credentials = iam_credentials(client("rds"), host, port or config.port, user, config.region)
             row.found = f"none: an IAM token of {user}"
         else:
-            secret_name = config.secret_name or name(stack, client)
+            secret_name = config.secret_name or find_secret_name(stack, client)
             row.found = secret_name
             read = read_secret(client("secretsmanager"), secret_name, config.master_username)
             credentials, port = read.credentials, port or read.port
-            row.found = f"{secret_name} (user {credentials.user}{_elsewhere(read.host, host)})"
+            row.found = f"{secret_name} (user {credentials.user}{_other_host_note(read.host, host)})"
     if credentials is None or not host:
         return None
     port = port or config.port
@@ -302,27 +300,27 @@ def _cluster(
     )
 
 
-def _elsewhere(host: str | None, endpoint: str) -> str:
-    """Return a remark where an attached secret names another host than the stack does."""
+def _other_host_note(host: str | None, endpoint: str) -> str:
+    """Return a note where an attached secret names another host than the stack does."""
     return f"; the secret itself is for {host}" if host not in (None, endpoint) else ""
 
 
 def _engine(client: ClientFor, stack: Stack) -> str:
-    """Return engine, version and status of the cluster, as RDS has them; what may not be asked is no trouble here.
+    """Return engine, version and status of the cluster, as RDS has them; a refused call is no error here.
 
     Raises:
         DiscoveryError: When the cluster takes no connections.
     """
     arn = stack.output(stacks.CLUSTER_ARN)
     if not arn:
-        return f"known after the first connection (no stack tells its {stacks.CLUSTER_ARN})"
+        return f"known after the first connection (no stack has its {stacks.CLUSTER_ARN})"
     try:
         with aws_errors("RDS", "DescribeDBClusters", arn):
             [cluster, *_] = client("rds").describe_db_clusters(DBClusterIdentifier=arn)["DBClusters"]
     except DiscoveryError as error:
         return f"known after the first connection ({error.what})"
     status, name = str(cluster["Status"]), str(cluster["DBClusterIdentifier"])
-    if status in DOWN:
+    if status in UNAVAILABLE:
         raise DiscoveryError(
             f"The cluster {name} takes no connections: it is {status}",
             remedy=f"Start it, or wait for it: aws rds start-db-cluster --db-cluster-identifier {name}",

@@ -1,4 +1,4 @@
-"""AWS's own errors, as errors of the suite: what failed, and what helps."""
+"""Turn AWS's errors into errors of the suite, with remedies."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ REMEDIES = {
     "Signature": "The secret access key is not the one of this access key id, or this machine's clock is wrong.",
     "ResourceNotFound": "It is not there: check the name, and the region.",
     "Decryption": "The operator may not use the key the secret is encrypted with (kms:Decrypt).",
-    "Throttling": "AWS is asked too often by this account: wait a minute, then run again.",
+    "Throttling": "This account calls AWS too often: wait a minute, then run again.",
     "MaxDocumentSizeExceeded": "SSM takes no command of that length: lower bastion.autoTransfer.maxCommandBytes.",
     "RequestEntityTooLarge": "AWS takes no request of that length: lower bastion.autoTransfer.maxCommandBytes.",
     "InvalidInstanceId": "The bastion is not a managed node in a valid state: is it running, and its SSM agent online?",
@@ -57,7 +57,7 @@ NO_CREDENTIALS = (
 
 
 def remedy(error: ClientError | BotoCoreError) -> str:
-    """Return what a user does about *error*; empty where AWS's own words have to do."""
+    """Return what a user can do about *error*; empty where only AWS's message is known."""
     if isinstance(error, ClientError):
         code = str(error.response["Error"]["Code"])
         return next((text for part, text in REMEDIES.items() if part in code), "")
@@ -68,7 +68,7 @@ def remedy(error: ClientError | BotoCoreError) -> str:
 
 @contextmanager
 def aws_errors(service: str, call: str, subject: str) -> Iterator[None]:
-    """Make a `DiscoveryError` of what AWS answers when it refuses *call* about *subject*, or cannot be reached."""
+    """Raise a `DiscoveryError` where AWS refuses *call* about *subject*, or cannot be reached."""
     where = {"call": call, "of": subject}
     try:
         yield
@@ -77,4 +77,4 @@ def aws_errors(service: str, call: str, subject: str) -> Iterator[None]:
         message = str(error.response["Error"].get("Message", ""))
         raise DiscoveryError(f"{service} refused: {code}: {message}", where=where, remedy=remedy(error)) from error
     except BotoCoreError as error:
-        raise DiscoveryError(f"{service} could not be asked: {error}", where=where, remedy=remedy(error)) from error
+        raise DiscoveryError(f"{service} could not be called: {error}", where=where, remedy=remedy(error)) from error

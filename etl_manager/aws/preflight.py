@@ -1,4 +1,4 @@
-"""The preflight: what a run stands on, looked at before anything is changed, and shown in one table."""
+"""The preflight: one table of what a run needs, checked before anything is changed."""
 
 from __future__ import annotations
 
@@ -9,51 +9,51 @@ from dataclasses import dataclass
 from etl_manager.errors import DiscoveryError, ProvisioningError
 
 SUBJECTS = ("caller", "region", "stack", "endpoint", "secret", "bastion", "psql", "PostgreSQL")
-"""What is looked at, in the order of the table."""
-NOT_LOOKED_AT = "not looked at"
+"""The rows of the table, in order."""
+NOT_CHECKED = "not looked at"
 
 
 @dataclass
 class Check:
-    """One line of the table: what was *found*, or the *trouble* with it."""
+    """One line of the table: what was *found*, or the *error*."""
 
-    found: str = NOT_LOOKED_AT
-    trouble: ProvisioningError | None = None
+    found: str = NOT_CHECKED
+    error: ProvisioningError | None = None
 
 
 class Preflight:
-    """Collects what was found, and what is missing: all of it is told at once."""
+    """Collects what was found and what is missing, so that one error names all of it."""
 
     def __init__(self) -> None:
         self.rows = {subject: Check() for subject in SUBJECTS}
 
     @contextmanager
     def row(self, subject: str) -> Iterator[Check]:
-        """Give the row of *subject* to fill in; an error of the suite's own is kept in it, and is raised by `check`."""
+        """Give the row of *subject* to fill in; a `ProvisioningError` is kept in it until `check`."""
         row = self.rows[subject]
         try:
             yield row
         except ProvisioningError as error:
-            row.trouble = error
+            row.error = error
             row.found = "MISSING: " + error.what.splitlines()[0].removeprefix("[ERROR] ")
 
     def check(self) -> None:
-        """Stop where something is missing.
+        """Raise what is missing.
 
         Raises:
-            ProvisioningError: The one trouble there was.
-            DiscoveryError: All of them, with all there is to do.
+            ProvisioningError: The one error there was.
+            DiscoveryError: All of them, with all remedies.
         """
-        troubles = [row.trouble for row in self.rows.values() if row.trouble]
-        if len(troubles) == 1:
-            raise troubles[0]
-        if troubles:
-            first, *others = troubles
-            where = {name: value for trouble in reversed(troubles) for name, value in trouble.where.items()}
+        errors = [row.error for row in self.rows.values() if row.error]
+        if len(errors) == 1:
+            raise errors[0]
+        if errors:
+            first, *others = errors
+            where = {name: value for error in reversed(errors) for name, value in error.where.items()}
             raise DiscoveryError(
-                "\n".join([first.what, *(f"also: {trouble.what}" for trouble in others)]),
+                "\n".join([first.what, *(f"also: {error.what}" for error in others)]),
                 where=where,
-                remedy="\n".join(trouble.remedy for trouble in troubles),
+                remedy="\n".join(error.remedy for error in errors),
             )
 
     def lines(self, title: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""The CloudFormation stacks of the region, and which of them are meant."""
+"""The CloudFormation stacks of the region, and which of them describe cluster and bastion."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+
+from botocore.exceptions import ClientError
 
 from etl_manager.aws.errors import aws_errors
 from etl_manager.config import Config
@@ -15,19 +17,19 @@ from etl_manager.errors import DiscoveryError
 USABLE = ("CREATE_COMPLETE", "UPDATE_COMPLETE")
 ENDPOINT, SECRET, CLUSTER_ARN, INSTANCE = "DBClusterEndpoint", "DBSecretName", "DBClusterArn", "EC2InstanceId"
 """What the keys of the outputs contain (the usual CDK stacks put their own name before it)."""
-DECIDES = {
+CONFIG_KEYS = {
     ENDPOINT: "aurora.endpoint, with aurora.secretName",
     SECRET: "aurora.secretName",
     INSTANCE: "bastion.instanceId",
 }
-"""The key of config.json that says what an output would."""
-MOST_LISTED = 10
-UNUSABLE = "A stack in another state is not used: wait until what is under way has ended, or repair the stack.\n"
+"""The key of config.json that replaces an output."""
+MAX_LISTED = 10
+UNUSABLE_REMEDY = "A stack in another state is not used: wait until what is under way has ended, or repair the stack.\n"
 
 NO_ENDPOINT = "[ERROR] Could not retrieve Aurora endpoint from CloudFormation"
 
 _OTHER_KEY = re.compile(r"(?:Doc|Document|Memory|Neptune|Dynamo|Influx)$", re.IGNORECASE)
-"""What stands before ``DBCluster…`` in the outputs of other products: DocDB, MemoryDB, Neptune …"""
+"""What precedes ``DBCluster…`` in the outputs of other products: DocDB, MemoryDB, Neptune …"""
 _OTHER_HOST = re.compile(r"\.(?:docdb|neptune|memorydb|cache|redshift)\.(?:[a-z0-9-]+\.)*amazonaws\.", re.IGNORECASE)
 """An endpoint of another product of AWS's, whatever its output is called; Aurora's are under ``rds``."""
 
@@ -41,7 +43,7 @@ class Stack:
     outputs: Mapping[str, str]
 
     def candidates(self, part: str) -> dict[str, str]:
-        """Return the output whose key is *part*, or else those whose key contains it and that may be what is meant."""
+        """Return the output whose key is *part*, or else those whose key contains it and that may be Aurora's."""
         found = {
             key: value
             for key, value in self.outputs.items()
@@ -52,14 +54,14 @@ class Stack:
         return {part: found[part]} if part in found else found
 
     def output(self, part: str) -> str | None:
-        """Return the output that is meant by *part*; None without one.
+        """Return the one output that fits *part*; None without one.
 
         Raises:
             DiscoveryError: When several could be it and their values differ.
         """
         found = self.candidates(part)
         if len(set(found.values())) > 1:
-            decides = f"Name it in config.json: {DECIDES[part]}.\n" if part in DECIDES else ""
+            decides = f"Name it in config.json: {CONFIG_KEYS[part]}.\n" if part in CONFIG_KEYS else ""
             raise DiscoveryError(
                 f"Several outputs of the stack could be its {part}: {', '.join(sorted(found))}",
                 where={"stack": self.name},
@@ -68,7 +70,7 @@ class Stack:
         return next(iter(found.values()), None)
 
 
-NONE = Stack("", "", {})
+NO_STACK = Stack("", "", {})
 """In place of the cluster's stack where the configuration itself names the cluster."""
 
 
@@ -81,20 +83,21 @@ def read_stacks(config: Config, client: Any) -> list[Stack]:
     names = {config.aurora_stack} if config.endpoint is None else set()
     names |= {config.bastion_stack} if config.instance_id is None else set()
     if None not in names:
-        return [stack for name in sorted(filter(None, names)) for stack in _named(client, name)]
+        return [stack for name in sorted(filter(None, names)) for stack in _find_stack(client, name)]
     with aws_errors("CloudFormation", "DescribeStacks", f"all stacks of {config.region}"):
         pages = client.get_paginator("describe_stacks").paginate()
         return [_stack(found) for page in pages for found in page["Stacks"]]
 
 
-def _named(client: Any, name: str) -> list[Stack]:
+def _find_stack(client: Any, name: str) -> list[Stack]:
     """Return the stack called *name*; none where there is no such stack."""
     try:
         with aws_errors("CloudFormation", "DescribeStacks", name):
             return [_stack(found) for found in client.describe_stacks(StackName=name)["Stacks"]]
     except DiscoveryError as error:
-        if "ValidationError" in error.what:  # AWS: what DescribeStacks says of a name that is not there
-            return []
+        cause = error.__cause__
+        if isinstance(cause, ClientError) and cause.response["Error"]["Code"] == "ValidationError":
+            return []  # AWS: DescribeStacks, of a name that does not exist
         raise
 
 
@@ -104,7 +107,7 @@ def _stack(found: Mapping[str, Any]) -> Stack:
 
 
 def aurora_stack(config: Config, stacks: list[Stack]) -> Stack:
-    """Return the stack of the cluster; `NONE` where the configuration names its endpoint.
+    """Return the stack of the cluster; `NO_STACK` where the configuration names its endpoint.
 
     Stacks that name the same endpoint are one cluster, as a nested stack and the one around it.
 
@@ -112,7 +115,7 @@ def aurora_stack(config: Config, stacks: list[Stack]) -> Stack:
         DiscoveryError: When none can be used, or several name clusters of their own.
     """
     if config.endpoint is not None:
-        return NONE
+        return NO_STACK
     usable = {
         stack.name: (stack, set(endpoints.values()))
         for stack in stacks
@@ -129,7 +132,7 @@ def aurora_stack(config: Config, stacks: list[Stack]) -> Stack:
         return min(
             (stack for stack, _ in usable.values()), key=lambda stack: (not stack.candidates(SECRET), stack.name)
         )
-    others = unusable(stacks, config.aurora_stack, ENDPOINT)
+    others = describe_unusable(stacks, config.aurora_stack, ENDPOINT)
     wanted = f" called {config.aurora_stack} (aurora.stackName)" if config.aurora_stack else ""
     raise DiscoveryError(
         NO_ENDPOINT,
@@ -145,27 +148,27 @@ def aurora_stack(config: Config, stacks: list[Stack]) -> Stack:
                 if ENDPOINT in key and key not in stack.candidates(ENDPOINT)
             ),
         },
-        remedy=(UNUSABLE if others else "")
+        remedy=(UNUSABLE_REMEDY if others else "")
         + (
             f"No stack{wanted} in CREATE_COMPLETE or UPDATE_COMPLETE has an output whose key contains {ENDPOINT}.\n"
             "Phase 1 may not be complete, or the cluster not running: look with\n"
             f"aws cloudformation describe-stacks --region {config.region} --query 'Stacks[].[StackName,StackStatus]'\n"
-            "A cluster that no stack tells of: aurora.endpoint and aurora.secretName in config.json.\n"
+            "A cluster without a stack: aurora.endpoint and aurora.secretName in config.json.\n"
             "Another region: --aws-region, or project.region in config.json."
         ),
     )
 
 
-def unusable(stacks: list[Stack], name: str | None, part: str) -> str:
-    """Return which stacks are in another state than is used, in words: the one called *name*, or all without one.
+def describe_unusable(stacks: list[Stack], name: str | None, part: str) -> str:
+    """Return which stacks are in a state that is not used, in words: the one called *name*, or all without one.
 
-    Those with an output like *part* come first; one that is being made, or was not made, has no outputs to tell by.
+    Those with an output like *part* come first; one that is being created, or failed to be, has no outputs.
     """
     others = [stack for stack in stacks if stack.status not in USABLE and name in (None, stack.name)]
     others.sort(key=lambda stack: (not stack.candidates(part), stack.name))
     found = [f"{stack.name} is {stack.status}" for stack in others]
-    more = len(found) - MOST_LISTED
-    return ", ".join(found[:MOST_LISTED]) + (f" and {more} more" if more > 0 else "")
+    more = len(found) - MAX_LISTED
+    return ", ".join(found[:MAX_LISTED]) + (f" and {more} more" if more > 0 else "")
 
 
 def endpoint(config: Config, stack: Stack) -> tuple[str, int | None]:

@@ -1,7 +1,7 @@
-"""Sealed handover: credentials travel to the bastion as ciphertext that only this run's key there opens.
+"""Sealed handover: credentials are sent to the bastion as ciphertext that only this run's key there decrypts.
 
 SSM keeps the text of a command for up to 30 days and the bastion's disk keeps it for 14 (AWS Systems Manager user
-guide; the agent's default log retention), so nothing secret may stand in one. RSA holds only 318 bytes and an IAM
+guide; the agent's default log retention), so a command holds no secret. RSA holds only 318 bytes and an IAM
 token is longer: RSA carries a passphrase, and AES under that passphrase carries the credentials.
 """
 
@@ -21,12 +21,12 @@ from etl_manager.aws.connection import Credentials
 from etl_manager.errors import WorkspaceError
 
 ITERATIONS = 10_000
-"""Rounds of PBKDF2, as ``openssl enc -pbkdf2 -iter`` is told on the bastion. The passphrase is 256 random bits."""
+"""Rounds of PBKDF2, as ``openssl enc -pbkdf2 -iter`` is called on the bastion. The passphrase is 256 random bits."""
 
 
 @dataclass(frozen=True)
 class Sealed:
-    """A text only the bastion can open; both parts are base64 and may be shown."""
+    """A text that only the bastion can decrypt; both parts are base64 and may be shown."""
 
     key: str
     body: str
@@ -36,7 +36,7 @@ def seal(credentials: Credentials, public_key_pem: str) -> Sealed:
     """Encrypt *credentials*, as a line of a pgpass file, to the bastion's *public_key_pem*.
 
     Raises:
-        WorkspaceError: When what the bastion sent is no RSA public key.
+        WorkspaceError: When the bastion sent no RSA public key.
     """
     return seal_text(f"*:*:*:{_escaped(credentials.user)}:{_escaped(credentials.password)}\n", public_key_pem)
 
@@ -45,7 +45,7 @@ def seal_text(text: str, public_key_pem: str) -> Sealed:
     """Encrypt *text* to the bastion's *public_key_pem*.
 
     Raises:
-        WorkspaceError: When what the bastion sent is no RSA public key.
+        WorkspaceError: When the bastion sent no RSA public key.
     """
     try:
         public_key = serialization.load_pem_public_key(public_key_pem.encode())

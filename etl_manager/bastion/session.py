@@ -1,23 +1,33 @@
-"""The bastion of one run: it is opened, runs batches of SQL files, and is left as it was found.
+"""The bastion of one run: opened, used for SQL files or one command, and closed without leaving anything behind.
 
-A run is few SendCommands: one opens it, one carries each phase (the transfer rides along where it fits), one closes.
+A run is few SendCommands: one opens it, one runs each phase (with the transfer where both fit), one closes it.
 """
 
 from __future__ import annotations
 
 import base64
 import gzip
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from etl_manager.aws.connection import Connection, Credentials
 from etl_manager.bastion.credentials import Sealed, seal
-from etl_manager.bastion.transfer import Bucket, CommandPayload, Transfer
-from etl_manager.bastion.workspace import Archive, BastionState, check_skipped_copy, check_tools, check_usable
+from etl_manager.bastion.transfer import Bucket, Transfer
+from etl_manager.bastion.workspace import (
+    Archive,
+    BastionState,
+    check_edits,
+    check_skipped_copy,
+    check_tools,
+    check_usable,
+)
 from etl_manager.errors import CommandError, ConfigError
-from etl_manager.ssm import script
-from etl_manager.ssm.run_command import Invocation, RunCommand
-from etl_manager.ssm.script import FINISH, FINISH_AND_CLOSE, ScriptRunner
+from etl_manager.ssm.run_command import RunCommand
+from etl_manager.ssm.script import CommandResult, Script, SqlFileResult, quote
+
+COMMAND_BYTES = 6_000
+"""What a command takes beside an uploaded script: its shell functions and the sealed credentials."""
 
 
 @dataclass
@@ -25,206 +35,191 @@ class BastionSession:
     """One run on the bastion.
 
     Args:
-        run_command: Sends the commands.
-        workspace: Where the archive is unpacked.
-        archive: What the run needs there.
-        max_command_bytes: Bounds one command.
+        run_command: Runs the scripts.
+        archive: What the run needs in the workspace.
         skip_copy: Use the workspace as it is.
-        warn: Told what its users should know.
-        bucket: The way of an archive that does not fit into one command, where there is one.
+        warn: Shows a warning.
+        bucket: Where an archive that does not fit into one command is uploaded, if there is such a bucket.
     """
 
     run_command: RunCommand
-    workspace: str
     archive: Archive
-    max_command_bytes: int
     skip_copy: bool
     warn: Callable[[str], None]
     bucket: Bucket | None = None
-    channel: ScriptRunner = field(init=False)
     _transfer: Transfer = field(init=False)
-    _facts: BastionState | None = None
+    _state: BastionState | None = None
     _sealed: tuple[Credentials, Sealed] | None = None
     _opened: bool = False
 
     def __post_init__(self) -> None:
-        """Make the channel of this run."""
-        self.channel = ScriptRunner(self.run_command, self.workspace, self.max_command_bytes)
-        self._transfer = Transfer(self.channel, self.archive, self.bucket, self.warn)
+        """Prepare the transfer."""
+        self._transfer = Transfer(self.run_command, self.archive, self.bucket, self.warn)
 
     def open(self) -> BastionState:
-        """Learn what the bastion has, and have it make this run's key.
+        """Find out what the bastion has, and have it make this run's key.
 
         Raises:
             WorkspaceError: When the bastion lacks a program, or the workspace may not be used.
             CommandError: When the command did not run to its end.
         """
         self._opened = True  # from here on there may be something to clean up
-        ran = self.channel.execute(("open.sh",), "open_run", {"DIGEST": self.archive.digest}, "open", once=False)
-        found = BastionState.read(ran.output.decode("utf-8", "replace"))
-        check_tools(found)
-        check_usable(found, self.workspace)
+        script = Script(("open.sh",), ["open_run"], {"DIGEST": self.archive.digest}, repeatable=True)
+        state = BastionState.read(self.run_command.run(script, "open").stdout.decode("utf-8", "replace"))
+        check_tools(state)
+        check_usable(state, self.workspace)
         if self.skip_copy:
-            for warning in check_skipped_copy(found, self.archive, self.workspace):
+            for warning in check_skipped_copy(state, self.archive, self.workspace):
                 self.warn(warning)
-        self._facts, self._sealed = found, None
-        return found
-
-    @property
-    def facts(self) -> BastionState:
-        """What `open` found; it knows of the transfers since."""
-        return self._facts or self.open()
-
-    @property
-    def known(self) -> BastionState | None:
-        """What is known of the bastion without asking it; None before `open`."""
-        return self._facts
-
-    @property
-    def has_this_project(self) -> bool:
-        """Whether the workspace is known to be what this project holds; `skip_copy` may leave another one there."""
-        return self._facts is not None and self._facts.holds(self.archive)
+        self._state, self._sealed = state, None
+        return state
 
     @property
     def run_id(self) -> str:
         """The id of this run."""
-        return self.channel.run_id
+        return self.run_command.run_id
 
-    def batch(
-        self, files: Sequence[str], connection: Connection, comment: str, *, closing: bool = False
-    ) -> tuple[Invocation, list[script.SqlFileResult]]:
+    @property
+    def instance_id(self) -> str:
+        """The instance."""
+        return self.run_command.instance_id
+
+    @property
+    def commands_sent(self) -> int:
+        """How many SendCommands there were so far."""
+        return self.run_command.commands_sent
+
+    @property
+    def workspace(self) -> str:
+        """The folder on the bastion that the archive is unpacked to."""
+        return self.run_command.workspace
+
+    @property
+    def state(self) -> BastionState:
+        """What `open` found, and what was transferred since."""
+        return self._state or self.open()
+
+    @property
+    def known_state(self) -> BastionState | None:
+        """The state without a command that finds it out: None before `open`."""
+        return self._state
+
+    @property
+    def workspace_matches(self) -> bool:
+        """Whether the workspace is known to hold what this project holds; `skip_copy` may leave another one there."""
+        return self._state is not None and self._state.matches(self.archive)
+
+    def run_sql(
+        self, files: Sequence[str], connection: Connection, purpose: str, *, closing: bool = False
+    ) -> tuple[CommandResult, list[SqlFileResult]]:
         """Run SQL *files* one after another, after the transfer when one is due; the first failure ends the batch.
 
         Args:
             files: Relative to the workspace.
             connection: Where and as whom the engine connects.
-            comment: What the command is for, as SSM's history shows it.
-            closing: Close the run in the same command: it is expected to be the last. A later batch opens it anew.
+            purpose: What the command is for, as SSM's history shows it.
+            closing: Close the run in the same command, as the last one is expected to do. A later batch opens it anew.
 
         Raises:
             WorkspaceError: When the transfer failed.
             CommandError: When the command did not run to its end.
         """
-        body = [f"step {script.quote(file)} || return 0" for file in files]
-        return self.carry(("batch.sh",), body, connection, comment, closing=closing)
+        body = [f"run_sql_file {quote(file)} || return 0" for file in files]
+        script = Script(("batch.sh",), body, self._connection_values(connection), closing)
+        with self._after_transfer(script) as whole:
+            return self._read(self.run_command.run(whole, purpose), closing=closing)
 
-    def carry(
-        self,
-        templates: tuple[str, ...],
-        body: list[str],
-        connection: Connection,
-        comment: str,
-        *,
-        closing: bool,
-        errors: str = "replace",
-    ) -> tuple[Invocation, list[script.SqlFileResult]]:
-        """Run *body*, after the transfer when one is due: in the same command where both fit.
+    def run_user_command(
+        self, line: str, connection: Connection, upload: tuple[str, bytes] | None = None
+    ) -> tuple[CommandResult, SqlFileResult]:
+        """Run the shell command *line* in the workspace, after the transfer when one is due, and close the run.
+
+        It runs at most once, as all commands of a run. Bytes of its output that are no UTF-8 come back as surrogates.
+
+        Args:
+            line: What a shell reads.
+            connection: What the command finds in ``AURORA_*`` and ``PG*``; psql connects by itself.
+            upload: Name and content of a script that *line* finds as ``$UPLOADED``; it is deleted with the run.
 
         Raises:
+            ConfigError: When *upload* does not fit into one command.
             WorkspaceError: When the transfer failed.
             CommandError: When the command did not run to its end.
         """
-        load = CommandPayload(
-            (*templates, "close.sh") if closing else templates, body, self._connection_values(connection)
-        )
-        if self.skip_copy or self.facts.holds(self.archive):
-            return self._run(load, comment, closing=closing, errors=errors)
-        with self._transfer.ahead_of(load, self.facts) as whole:
-            ran = self._run(whole, comment, closing=closing, errors=errors)
-        self._facts = self.facts.now_holding(self.archive)
-        return ran
+        body = [self._upload(*upload)] if upload else []
+        body += [f"framed command run_line {quote(line)}", "return 0"]
+        templates = ("batch.sh", "unseal.sh", "command.sh")
+        script = Script(templates, body, self._connection_values(connection), closing=True)
+        with self._after_transfer(script) as whole:
+            result = self.run_command.run(whole, "bastion command")
+            _, [part] = self._read(result, closing=True, errors="surrogateescape")
+            return result, part
 
     def close(self) -> None:
-        """Delete this run's key and what was kept for it; once, and only when the run was opened.
-
-        Raises:
-            CommandError: When that could not be done.
-        """
+        """Delete this run's folder with its key, once, and only when the run was opened; warn where that fails."""
         if not self._opened:
             return
         self._opened = False
-        if not self.run_command.calls.reachable:
-            raise CommandError(
-                f"the bastion could not be reached any more: {self.channel.runtime} stays there until a run more than "
-                "a day later removes it"
-            )
-        self.channel.execute(("close.sh",), "", {}, "clean up", FINISH_AND_CLOSE, once=False)
-
-    def _run(
-        self, load: CommandPayload, comment: str, *, closing: bool, errors: str
-    ) -> tuple[Invocation, list[script.SqlFileResult]]:
-        ran = self.channel.execute(
-            load.templates, "\n".join(load.body), load.values, comment, FINISH_AND_CLOSE if closing else FINISH
+        failure = (
+            f"the bastion could not be reached any more: {self.run_command.runtime} stays there until a run more than a "
+            "day later removes it"
         )
-        self._opened = not closing or ran.kept
-        head, steps = script.steps(ran.output, errors)
-        if ran.status != 0 or not steps:
-            raise self._transfer.failed(ran)
+        if self.run_command.retry.reachable:
+            try:
+                self.run_command.run(Script((), [], closing=True, repeatable=True), "clean up")
+            except CommandError as error:
+                failure = error.what
+            else:
+                return
+        self.warn(f"[WARNING] The clean-up on the bastion did not complete: {failure}")
+
+    @contextmanager
+    def _after_transfer(self, script: Script) -> Iterator[Script]:
+        """Give what to run in place of *script*, with the last part of the transfer before it where one is due."""
+        if self.skip_copy or self.state.matches(self.archive):
+            yield script
+            return
+        for warning in check_edits(self.state, self.workspace):
+            self.warn(warning)
+        with self._transfer.prepend_transfer(script, self.state) as whole:
+            yield whole
+        self._state = self.state.with_archive(self.archive)
+
+    def _read(
+        self, result: CommandResult, *, closing: bool, errors: str = "replace"
+    ) -> tuple[CommandResult, list[SqlFileResult]]:
+        self._opened = not closing or result.paged
+        head, files = result.sql_files(errors)
+        if result.exit_status != 0 or not files:
+            raise self._transfer.failed(result)
         self._transfer.read(head)
-        return ran.invocation, steps
+        return result, files
 
     def _connection_values(self, connection: Connection) -> dict[str, str]:
         if not self._opened:
             self.open()
         credentials = connection.credentials.current()
         if self._sealed is None or self._sealed[0] is not credentials:
-            self._sealed = (credentials, seal(credentials, self.facts.public_key))
-        sealed = self._sealed[1]
+            self._sealed = (credentials, seal(credentials, self.state.public_key))
+        sealed, runtime = self._sealed[1], self.run_command.runtime
         values = {
             "AURORA_ENDPOINT": connection.host,
             "AURORA_PORT": str(connection.port),
             "AURORA_USER": connection.credentials.user,
             "AURORA_SSLMODE": connection.sslmode,
-            "AURORA_RUNTIME_DIR": self.channel.runtime,
+            "AURORA_RUNTIME_DIR": runtime,
             "AURORA_SEALED_KEY": sealed.key,
             "AURORA_SEALED": sealed.body,
-            "AURORA_HANDOVER_KEY": f"{self.channel.runtime}/key.pem",
+            "AURORA_HANDOVER_KEY": f"{runtime}/key.pem",
         }
         return values | ({"AURORA_SSLROOTCERT": connection.ca_bundle} if connection.ca_bundle else {})
 
-
-COMMAND_BYTES = 6_000
-"""What a command takes beside an uploaded script: its shell functions and the sealed credentials."""
-
-
-def run(
-    bastion: BastionSession, line: str, connection: Connection, upload: tuple[str, bytes] | None = None
-) -> tuple[Invocation, script.SqlFileResult]:
-    """Run the shell command *line* in the workspace, after the transfer when one is due, and close the run.
-
-    It runs at most once, as all commands of a run: see `etl_manager.ssm.script`. Bytes of its output that are no
-    UTF-8 come back as surrogates.
-
-    Args:
-        bastion: Where; it was not used for an errand yet.
-        line: What a shell reads.
-        connection: What the command finds in ``AURORA_*`` and ``PG*``; psql connects by itself.
-        upload: Name and content of a script that *line* finds as ``$UPLOADED``; it goes away with the run.
-
-    Raises:
-        ConfigError: When *upload* does not fit into one command.
-        WorkspaceError: When the transfer failed.
-        CommandError: When the command did not run to its end.
-    """
-    body = [] if upload is None else [_receive(bastion, *upload)]
-    body.append(f"framed command run_line {script.quote(line)}\nreturn 0")
-    invocation, [step] = bastion.carry(
-        ("batch.sh", "unseal.sh", "command.sh"),
-        body,
-        connection,
-        "bastion command",
-        closing=True,
-        errors="surrogateescape",
-    )
-    return invocation, step
-
-
-def _receive(bastion: BastionSession, name: str, content: bytes) -> str:
-    text = base64.b64encode(gzip.compress(content, mtime=0)).decode()
-    room = bastion.max_command_bytes - COMMAND_BYTES
-    if len(text) > room:
-        raise ConfigError(
-            f"{name} is too long for one command: {len(text)} bytes packed, and there is room for {room}",
-            remedy="Put it into scripts/, which is transferred, and run it with --bastion-command.",
-        )
-    return f"upload {script.quote(name)} <<'SCRIPT' || return\n{text}\nSCRIPT"
+    def _upload(self, name: str, content: bytes) -> str:
+        text = base64.b64encode(gzip.compress(content, mtime=0)).decode()
+        room = self.run_command.max_command_bytes - COMMAND_BYTES
+        if len(text) > room:
+            raise ConfigError(
+                f"{name} is too long for one command: {len(text)} bytes packed, and there is room for {room}",
+                remedy="Put it into scripts/, which is transferred, and run it with --bastion-command.",
+            )
+        return f"upload {quote(name)} <<'SCRIPT' || return\n{text}\nSCRIPT"

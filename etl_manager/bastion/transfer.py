@@ -1,4 +1,4 @@
-"""The transfer of one run: in the command that needs it where it fits, else in parts, or by way of a bucket."""
+"""The transfer of one run: in the command that needs it where both fit, else in parts, or through a bucket."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from etl_manager.aws.errors import aws_errors
 from etl_manager.bastion.credentials import seal_text
 from etl_manager.bastion.workspace import Archive, ArchiveChunks, BastionState
 from etl_manager.errors import WorkspaceError
-from etl_manager.ssm import script
-from etl_manager.ssm.script import ScriptResult, ScriptRunner
+from etl_manager.ssm.run_command import RunCommand
+from etl_manager.ssm.script import CommandResult, Script, facts
 
 STATUS = {
     71: "a folder of the run on the bastion belongs to somebody else",
@@ -32,47 +32,33 @@ REMEDY = {
     ),
 }
 MANY_PARTS = 20
-"""From here on a bucket is worth its while: each part is a command of its own."""
-
-
-@dataclass(frozen=True)
-class CommandPayload:
-    """What a command carries: *templates* and *values*, and the lines of its *body*."""
-
-    templates: tuple[str, ...]
-    body: list[str]
-    values: dict[str, str]
-
-    def before(self, other: CommandPayload) -> CommandPayload:
-        """Return one load of both."""
-        templates = (*self.templates, *(name for name in other.templates if name not in self.templates))
-        return CommandPayload(templates, [*self.body, *other.body], self.values | other.values)
+"""With more parts than these a bucket is recommended: each part is a command of its own."""
 
 
 @dataclass
 class Transfer:
-    """Brings *archive* to the bastion; *warn* is told what its users should know."""
+    """Brings *archive* to the bastion; *warn* shows a warning."""
 
-    channel: ScriptRunner
+    run_command: RunCommand
     archive: Archive
     bucket: Bucket | None
     warn: Callable[[str], None]
 
     @contextmanager
-    def ahead_of(self, load: CommandPayload, found: BastionState) -> Iterator[CommandPayload]:
-        """Give what to run in place of *load*: with the last of the transfer before it, where both fit.
+    def prepend_transfer(self, script: Script, found: BastionState) -> Iterator[Script]:
+        """Give what to run in place of *script*: with the last part of the transfer before it, where both fit.
 
         Raises:
-            WorkspaceError: When a part that went ahead could not be taken in.
+            WorkspaceError: When a part that was sent first could not be stored.
             CommandError: When its command did not run to its end.
         """
         parts = ArchiveChunks.cut(self.archive, self._room())
         if self.bucket is not None and len(parts.pieces) > 1:
             _check_curl(found)
-            with self.bucket.offered(
-                f"{self.archive.digest[:16]}-{self.channel.run_id}.tar.gz", self.archive.data
-            ) as url:
-                yield self._riding(self._download(url, found.public_key), load, "fetch the archive from the bucket")
+            key = f"{self.archive.digest[:16]}-{self.run_command.run_id}.tar.gz"
+            with self.bucket.presigned_upload(key, self.archive.data) as url:
+                download = self._download(url, found.public_key)
+                yield self._combine_or_send_first(download, script, "fetch the archive from the bucket")
             return
         missing = parts.missing(found.parts)
         if len(missing) > MANY_PARTS:
@@ -81,66 +67,54 @@ class Transfer:
                 "bastion.autoTransfer.bucket in config.json would take it in one"
             )
         for number in missing[:-1]:
-            self._send(CommandPayload(("transfer.sh",), [parts.receive(number)], parts.values()), _part(parts, number))
-        last = CommandPayload(("transfer.sh",), [*map(parts.receive, missing[-1:]), "unpack || return"], parts.values())
-        yield self._riding(last, load, _part(parts, *missing[-1:]))
+            self._send(Script(("transfer.sh",), [parts.receive(number)], parts.values()), _part(parts, number))
+        last = Script(("transfer.sh",), [*map(parts.receive, missing[-1:]), "unpack || return"], parts.values())
+        yield self._combine_or_send_first(last, script, _part(parts, *missing[-1:]))
 
     def read(self, head: str) -> None:
-        """Read what a command printed of the transfer, before its own output."""
-        for kept in script.facts(head).get("kept", []):
-            self.warn(f"[WARNING] What was in {self.channel.workspace} was not made by a run; it is kept in {kept}")
+        """Show the transfer's warnings from *head*, which a command prints before its own output."""
+        for kept in facts(head).get("kept", []):
+            self.warn(f"[WARNING] What was in {self.run_command.workspace} was not made by a run; it is kept in {kept}")
 
-    def failed(self, ran: ScriptResult) -> WorkspaceError:
+    def failed(self, result: CommandResult) -> WorkspaceError:
         """Return the error of a command that could not make the workspace."""
-        reason = STATUS.get(ran.status, f"exit status {ran.status}")
+        reason = STATUS.get(result.exit_status, f"exit status {result.exit_status}")
+        remedies = ["The workspace that was there is unchanged. Correct the cause and run again."]
         return WorkspaceError(
             f"The workspace could not be made on the bastion: {reason}",
             where={
-                "SSM command": ran.invocation.command_id,
-                "workspace": self.channel.workspace,
-                "said": ran.invocation.stderr.strip()[:300],
+                "SSM command": result.command_id,
+                "workspace": self.run_command.workspace,
+                "said": result.stderr.strip()[:300],
             },
-            remedy="\n".join(
-                filter(
-                    None,
-                    [
-                        "The workspace that was there is unchanged. Correct the cause and run again.",
-                        REMEDY.get(ran.status),
-                    ],
-                )
-            ),
+            remedy="\n".join(remedies + [text for status, text in REMEDY.items() if status == result.exit_status]),
         )
 
-    def _riding(self, last: CommandPayload, load: CommandPayload, comment: str) -> CommandPayload:
-        """Return both as one load where that fits one command; else send *last* ahead, and return *load*."""
-        both = last.before(load)
-        if self.channel.size(both.templates, "\n".join(both.body), both.values) <= self.channel.max_command_bytes:
+    def _combine_or_send_first(self, last: Script, script: Script, purpose: str) -> Script:
+        """Return both as one script where that fits one command; else send *last* first, and return *script*."""
+        both = last.before(script)
+        if self.run_command.room(both) >= 0:
             return both
-        self._send(last, comment)
-        return load
+        self._send(last, purpose)
+        return script
 
-    def _send(self, load: CommandPayload, comment: str) -> None:
-        ran = self.channel.execute(load.templates, "\n".join(load.body), load.values, comment)
-        if ran.status != 0:
-            raise self.failed(ran)
-        self.read(ran.output.decode("utf-8", "replace"))
+    def _send(self, script: Script, purpose: str) -> None:
+        result = self.run_command.run(script, purpose)
+        if result.exit_status != 0:
+            raise self.failed(result)
+        self.read(result.stdout.decode("utf-8", "replace"))
 
-    def _download(self, url: str, public_key: str) -> CommandPayload:
+    def _download(self, url: str, public_key: str) -> Script:
         whole = ArchiveChunks(self.archive, (self.archive.data,))
         sealed = seal_text(f'url = "{url}"\n', public_key)
         values = whole.values() | {"SEALED_URL_KEY": sealed.key, "SEALED_URL": sealed.body}
-        return CommandPayload(
-            ("unseal.sh", "transfer.sh", "download.sh"), ["download || return", "unpack || return"], values
-        )
+        return Script(("unseal.sh", "transfer.sh", "download.sh"), ["download || return", "unpack || return"], values)
 
     def _room(self) -> int:
         """Return how many bytes a command that only transfers has left for its part, as base64."""
         empty = ArchiveChunks(self.archive, (b"",))
-        lines = [empty.receive(1), "unpack || return"]
-        return max(
-            self.channel.max_command_bytes - self.channel.size(("transfer.sh",), "\n".join(lines), empty.values()),
-            1_000,
-        )
+        part = Script(("transfer.sh",), [empty.receive(1), "unpack || return"], empty.values())
+        return max(self.run_command.room(part), 1_000)
 
 
 def _check_curl(found: BastionState) -> None:
@@ -157,14 +131,14 @@ def _part(parts: ArchiveChunks, *number: int) -> str:
 
 PREFIX = "etl-manager/"
 URL_SECONDS = 900
-"""How long the presigned URL is good, at most; the object is deleted as soon as the bastion has it."""
+"""How long the presigned URL is valid; the object is deleted as soon as the bastion has it."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Bucket:
-    """The bucket *name*; *warn* is told of an object that could not be deleted.
+    """The bucket *name*; *warn* shows a warning where an object could not be deleted.
 
-    A presigned URL lets whoever reads it have the object: it is a secret, and the caller seals it.
+    Anybody who has a presigned URL can read the object: the URL is a secret, and the caller encrypts it.
     """
 
     client: Any
@@ -172,11 +146,11 @@ class Bucket:
     warn: Callable[[str], None]
 
     @contextmanager
-    def offered(self, key: str, data: bytes) -> Iterator[str]:
-        """Put *data* under *key* and give a presigned URL of it; afterwards the object is gone.
+    def presigned_upload(self, key: str, data: bytes) -> Iterator[str]:
+        """Put *data* under *key* and give a presigned URL of it; afterwards the object is deleted.
 
         Raises:
-            DiscoveryError: When S3 does not take it.
+            DiscoveryError: When S3 refuses it.
         """
         key = PREFIX + key
         try:

@@ -1,4 +1,4 @@
-"""The workspace on the bastion: what is there, whether it may be used, and how the archive gets there."""
+"""The workspace on the bastion: its state, whether it may be used, and the archive that fills it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,10 @@ from etl_manager.errors import ConfigError, WorkspaceError
 from etl_manager.ssm.script import facts
 
 PSQL, OPENSSL = (11,), (1, 1, 1)
-"""The oldest that do: psql 9 knows no \\if, 10 no :{?name}; openssl 1.0 opens no sealed handover (no -pbkdf2)."""
+"""The oldest that suffice: psql 9 knows no \\if, 10 no :{?name}; openssl 1.0 opens no sealed handover (no -pbkdf2)."""
+
+MAX_EDITED = 20
+"""Edited files that a warning names; ``open.sh`` reports one more."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +31,7 @@ class BastionState:
     user: str
     digest: str
     intact: bool
+    edited: tuple[str, ...]
     parts: dict[int, str]
     psql: str
     json_reader: str
@@ -50,6 +54,7 @@ class BastionState:
             user=one("user"),
             digest=one("digest"),
             intact=one("manifest") == "intact",
+            edited=tuple(sorted(map(_printable, found.get("edited", [])))),
             parts={int(number): digest for number, digest in parts if number.isdigit()},
             psql=one("psql"),
             json_reader=one("json"),
@@ -58,13 +63,17 @@ class BastionState:
             public_key="".join(text.partition("-----BEGIN")[1:]),
         )
 
-    def now_holding(self, archive: Archive) -> BastionState:
-        """Return the facts after *archive* was swapped in."""
-        return replace(self, state="made", intact=True, digest=archive.digest, parts={})
+    def with_archive(self, archive: Archive) -> BastionState:
+        """Return the state after *archive* was swapped in."""
+        return replace(self, state="made", intact=True, edited=(), digest=archive.digest, parts={})
 
-    def holds(self, archive: Archive) -> bool:
-        """Say whether the workspace is *archive*, unchanged."""
+    def matches(self, archive: Archive) -> bool:
+        """Return whether the workspace is *archive*, unchanged."""
         return self.state == "made" and self.intact and self.digest == archive.digest
+
+
+def _printable(name: str) -> str:
+    return "".join(character if character.isprintable() else "?" for character in name)
 
 
 def check_tools(found: BastionState) -> None:
@@ -73,7 +82,7 @@ def check_tools(found: BastionState) -> None:
     Raises:
         WorkspaceError: It names each program that is missing or too old, and how to install it on Amazon Linux.
     """
-    openssl = found.openssl if found.public_key else ""  # one that makes no key is none
+    openssl = found.openssl if found.public_key else ""  # one that cannot make the key is of no use
     remedies = {
         "psql" if not found.psql else f"psql {PSQL[0]} or newer (it has {found.psql})": (
             _recent(found.psql, PSQL),
@@ -100,10 +109,10 @@ def _recent(version: str, least: tuple[int, ...]) -> bool:
 
 
 def check_usable(found: BastionState, path: str) -> None:
-    """Refuse a workspace that is a link or another user's: what it leads to is not ours to replace.
+    """Refuse a workspace that is a link or another user's: it must not be replaced.
 
     Raises:
-        WorkspaceError: It says what is there and how to make room.
+        WorkspaceError: It says what is there and what to do.
     """
     if found.state in {"link", "foreign"}:
         what = "is a symbolic link" if found.state == "link" else f"belongs to {found.owner}, not to {found.user}"
@@ -117,7 +126,7 @@ def check_skipped_copy(found: BastionState, archive: Archive, path: str) -> list
     """Return the warnings of a run that uses the workspace as it is.
 
     Raises:
-        WorkspaceError: When there is no workspace; the two warnings its users know come first.
+        WorkspaceError: When there is no workspace; its message begins with two warnings that users know.
     """
     if found.state == "absent":
         raise WorkspaceError(
@@ -125,9 +134,18 @@ def check_skipped_copy(found: BastionState, archive: Archive, path: str) -> list
             "[WARNING] You may need to run without --skip-copy first to transfer files",
             remedy="Run again without --skip-copy, and with bastion.autoTransfer.enabled as it is by default.",
         )
-    if not found.holds(archive):
+    if not found.matches(archive):
         return [f"[WARNING] The workspace {path} on the bastion is not what this project holds now; using it as it is"]
     return []
+
+
+def check_edits(found: BastionState, path: str) -> list[str]:
+    """Return the warnings of a run that replaces the workspace: files that were edited on the bastion are lost."""
+    if not found.edited:
+        return []
+    more = " and more" if len(found.edited) > MAX_EDITED else ""
+    files = ", ".join(found.edited[:MAX_EDITED])
+    return [f"[WARNING] Edited by hand in {path} on the bastion, and replaced by this project's files: {files}{more}"]
 
 
 @dataclass(frozen=True)
@@ -152,7 +170,7 @@ class ArchiveChunks:
         ]
 
     def values(self) -> dict[str, str]:
-        """Return what ``transfer.sh`` is given."""
+        """Return the variables of ``transfer.sh``."""
         return {
             "DIGEST": self.archive.digest,
             "ARCHIVE_SHA256": hashlib.sha256(self.archive.data).hexdigest(),

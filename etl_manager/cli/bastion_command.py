@@ -1,4 +1,4 @@
-"""The orchestrator: the transfer, one command on the bastion, its output and a summary."""
+"""Run one command on the bastion: the transfer, its output and a summary."""
 
 from __future__ import annotations
 
@@ -7,31 +7,29 @@ import shlex
 import sys
 import tarfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from etl_manager import redaction
 from etl_manager.aws.connection import Credentials
 from etl_manager.aws.discovery import DiscoveredCluster
-from etl_manager.bastion import session
 from etl_manager.bastion.session import BastionSession
 from etl_manager.bastion.workspace import Archive, build, check_line_ends
 from etl_manager.cli.console import Console
 from etl_manager.config import Config, load
-from etl_manager.errors import ConfigError, ProvisioningError
+from etl_manager.errors import ConfigError
 from etl_manager.project import root_of
-from etl_manager.provisioning.startup import open_bastion
+from etl_manager.provisioning.startup import open_bastion, target_options
 from etl_manager.targets import open_target
-from etl_manager.targets.base import TargetOptions
 from etl_manager.wording import number_of
 
-NOT_TWICE = "Look at what it did before you run it again: it may not be safe to repeat."
+RETRY_HINT = "Look at what it did before you run it again: it may not be safe to repeat."
 
 
 @dataclass(frozen=True, kw_only=True)
 class CommandRequest:
-    """What the command line asks for: either *command*, a line for the shell, or *script*, a file to upload and run."""
+    """The arguments of the command line: either *command*, a line for the shell, or *script*, a file to upload and run."""
 
     config: Path
     command: str | None
@@ -43,91 +41,89 @@ class CommandRequest:
 
     @property
     def title(self) -> str:
-        """What a person calls it."""
+        """How the output names it."""
         return f"Command: {self.command}" if self.command is not None else f"Script: {self.script}"
 
 
-def run(order: CommandRequest, console: Console) -> int:
+def run(request: CommandRequest, console: Console) -> int:
     """Transfer, run, show output and summary; return the exit status of the command.
 
     Raises:
-        ConfigError: When order or configuration cannot be used; nothing was sent.
+        ConfigError: When request or configuration cannot be used; nothing was sent.
         ProvisioningError: When the command did not run to its end.
     """
-    config = load(order.config, root_of(order.config))
-    upload = _script(order)
-    line = _interpreted(*upload) if upload else order.command or ""
-    _head(order, console)
-    with _bastion(order, config, console) as (found, bastion):
+    config = load(request.config, root_of(request.config))
+    upload = _read_script(request)
+    line = _interpreter_line(*upload) if upload else request.command or ""
+    _print_head(request, console)
+    with _bastion(request, config, console) as (found, bastion):
         _refuse_secrets(line, upload, found.connection.credentials.current())
-        bastion.run_command.again = NOT_TWICE
-        bastion.run_command.on_status = lambda status, seconds: console.status(f"SSM: {status} · {seconds:.0f} s")
         bastion.open()
-        console.info(_transfer(bastion), order.title)
-        invocation, step = session.run(bastion, line, found.connection, upload)
+        console.info(_describe_transfer(bastion), request.title)
+        result, command = bastion.run_user_command(line, found.connection, upload)
     console.info("=== COMMAND OUTPUT ===")
-    console.output(step.stdout, sys.stdout)
-    console.output(step.stderr, sys.stderr)
+    console.output(command.stdout, sys.stdout)
+    console.output(command.stderr, sys.stderr)
     console.info(
         "=== EXECUTION SUMMARY ===",
-        f"Exit code: {step.exit_code}",
-        f"Execution time: {invocation.seconds:.1f} s ({step.seconds:.1f} s on the Bastion Host)",
-        f"Command ID: {invocation.command_id}",
+        f"Exit code: {command.exit_code}",
+        f"Execution time: {result.seconds:.1f} s ({command.seconds:.1f} s on the Bastion Host)",
+        f"Command ID: {result.command_id}",
     )
-    if step.exit_code:
-        console.warn(f"[ERROR] The command failed on the Bastion Host with exit code {step.exit_code}")
+    if command.exit_code:
+        console.warn(f"[ERROR] The command failed on the Bastion Host with exit code {command.exit_code}")
     else:
         console.say("[SUCCESS] The command succeeded on the Bastion Host")
-    return step.exit_code
+    return command.exit_code
 
 
-def preview(order: CommandRequest, console: Console) -> int:
-    """Show what `run` would transfer and run; nothing is asked of AWS or of the local target.
+def preview(request: CommandRequest, console: Console) -> int:
+    """Show what `run` would transfer and run; neither AWS nor the local target is called.
 
     Raises:
-        ConfigError: When order or configuration cannot be used.
+        ConfigError: When request or configuration cannot be used.
     """
-    config = load(order.config, root_of(order.config))
-    upload = _script(order)
+    config = load(request.config, root_of(request.config))
+    upload = _read_script(request)
     archive = build(config)
-    _head(order, console)
+    _print_head(request, console)
     console.info(
-        f"Target: {'local' if order.local else 'aws'}, region {order.region or config.region or 'of the profile'}"
+        f"Target: {'local' if request.local else 'aws'}, region {request.region or config.region or 'of the profile'}"
     )
     console.info("DRY RUN: nothing is sent, and nothing is changed on AWS")
-    if order.skip_copy or not config.transfer.enabled:
+    if request.skip_copy or not config.transfer.enabled:
         console.info(f"Would transfer nothing, and use {config.workspace} on the Bastion Host as it is")
     else:
-        console.info(f"Would transfer to {config.workspace} on the Bastion Host {_describe(archive)}:")
+        console.info(f"Would transfer to {config.workspace} on the Bastion Host {_describe_archive(archive)}:")
         console.info(*(f"  {name} ({number_of(size, 'byte')})" for name, size in _members(archive)))
     if upload:
-        console.info(f"Would upload {order.script} ({number_of(len(upload[1]), 'byte')})")
-    console.info(f"Would run in {config.workspace}: {order.command or order.script}", "=== DRY RUN COMPLETED ===")
+        console.info(f"Would upload {request.script} ({number_of(len(upload[1]), 'byte')})")
+    console.info(f"Would run in {config.workspace}: {request.command or request.script}", "=== DRY RUN COMPLETED ===")
     return 0
 
 
-def _head(order: CommandRequest, console: Console) -> None:
+def _print_head(request: CommandRequest, console: Console) -> None:
     console.info(
-        "=== Bastion Host Remote Command Execution ===", "Pattern: aurora-postgresql", f"Config: {order.config}"
+        "=== Bastion Host Remote Command Execution ===", "Pattern: aurora-postgresql", f"Config: {request.config}"
     )
 
 
 @contextmanager
 def _bastion(
-    order: CommandRequest, config: Config, console: Console
+    request: CommandRequest, config: Config, console: Console
 ) -> Iterator[tuple[DiscoveredCluster, BastionSession]]:
-    """Find the bastion, and leave nothing on it and nothing running."""
-    options = TargetOptions(
-        region=order.region or config.region or None,
-        profile=order.profile,
-        state=config.root / ".local",
-        master_username=config.master_username or "postgres",
-        instance_id=config.instance_id,
-    )
-    console.status("starting the local target" if order.local else "connecting to AWS")
-    target = open_target("local" if order.local else "aws", options)
-    try:
-        found, bastion = open_bastion(config, target, skip_copy=order.skip_copy, progress=console, warn=console.warn)
+    """Find the bastion; afterwards leave nothing on it, and nothing running."""
+    options = target_options(config, region=request.region, profile=request.profile)
+    console.status("starting the local target" if request.local else "connecting to AWS")
+    with closing(open_target("local" if request.local else "aws", options)) as target:
+        found, bastion = open_bastion(
+            config,
+            target,
+            skip_copy=request.skip_copy,
+            progress=console,
+            warn=console.warn,
+            retry_hint=RETRY_HINT,
+        )
         emulated = " (emulated)" if target.emulated else ""
         console.info(
             f"Target: {target.name}{emulated}, region {target.region}",
@@ -135,31 +131,24 @@ def _bastion(
             f" ({f'stack {found.stack}' if found.stack else 'aurora.endpoint'})",
             f"Bastion Host: {found.instance_id}",
         )
-        try:
+        with closing(bastion):
             yield found, bastion
-        finally:
-            try:
-                bastion.close()
-            except ProvisioningError as error:
-                console.warn(f"[WARNING] The clean-up on the Bastion Host did not complete: {error.what}")
-    finally:
-        target.close()
 
 
-def _script(order: CommandRequest) -> tuple[str, bytes] | None:
-    if order.script is None:
+def _read_script(request: CommandRequest) -> tuple[str, bytes] | None:
+    if request.script is None:
         return None
     try:
-        return order.script.name, order.script.read_bytes()
+        return request.script.name, request.script.read_bytes()
     except OSError as error:
-        raise ConfigError(f"Cannot read the script to upload: {order.script}: {error.strerror}") from error
+        raise ConfigError(f"Cannot read the script to upload: {request.script}: {error.strerror}") from error
 
 
-def _interpreted(name: str, content: bytes) -> str:
+def _interpreter_line(name: str, content: bytes) -> str:
     """Return the line that runs an uploaded script by its interpreter: in a /tmp mounted noexec it cannot run itself.
 
     Raises:
-        ConfigError: When a shell would trip over its line ends.
+        ConfigError: When it is a shell script with Windows line ends.
     """
     first = content.partition(b"\n")[0].decode(errors="replace").strip()
     words = first[2:].strip().split(maxsplit=1) if first.startswith("#!") else ["bash"]
@@ -178,15 +167,15 @@ def _refuse_secrets(line: str, upload: tuple[str, bytes] | None, credentials: Cr
         )
 
 
-def _transfer(bastion: BastionSession) -> str:
+def _describe_transfer(bastion: BastionSession) -> str:
     if bastion.skip_copy:
         return f"Transfer: skipped; {bastion.workspace} on the Bastion Host is used as it is"
-    if bastion.facts.holds(bastion.archive):
-        return f"Transfer: nothing to do; {bastion.workspace} is up to date: {_describe(bastion.archive)}"
-    return f"Transfer: to {bastion.workspace}: {_describe(bastion.archive)}"
+    if bastion.state.matches(bastion.archive):
+        return f"Transfer: nothing to do; {bastion.workspace} is up to date: {_describe_archive(bastion.archive)}"
+    return f"Transfer: to {bastion.workspace}: {_describe_archive(bastion.archive)}"
 
 
-def _describe(archive: Archive) -> str:
+def _describe_archive(archive: Archive) -> str:
     total = sum(size for _, size in _members(archive))
     return f"{number_of(len(archive.names), 'file')}, {number_of(total, 'byte')} ({len(archive.data):,} packed), digest {archive.digest}"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 from etl_manager import config as configuration
@@ -11,9 +12,8 @@ from etl_manager.errors import ProvisioningError
 from etl_manager.gate.inputs import takes_more_later
 from etl_manager.gate.verdict import Verdict
 from etl_manager.progress import NullProgress
-from etl_manager.provisioning.startup import start_run
+from etl_manager.provisioning.startup import start_run, target_options
 from etl_manager.targets import open_target
-from etl_manager.targets.base import TargetOptions
 from etl_manager.zero_etl import compare_filter
 
 _SHOWN = 10
@@ -45,14 +45,7 @@ def look(verdict: Verdict, root: Path) -> Catalogue:
     if verdict.target == "container":
         raise ProvisioningError("containers do not outlive their run; gate again")
     config = configuration.load(root / verdict.source.config, root)
-    options = TargetOptions(
-        region=verdict.region,
-        state=root / ".local",
-        master_username=config.master_username or "postgres",
-        instance_id=config.instance_id,
-    )
-    target = open_target(verdict.target, options)
-    try:
+    with closing(open_target(verdict.target, target_options(config, region=verdict.region))) as target:
         run = start_run(
             config,
             target,
@@ -62,12 +55,8 @@ def look(verdict: Verdict, root: Path) -> Catalogue:
             attach=lambda *_: None,
             warn=lambda _line: None,
         )
-        try:
+        with closing(run):
             found = run.environment
             if not verdict.emulated and verdict.endpoint != f"{found.host}:{found.port}":
                 raise ProvisioningError(f"another cluster answers: {found.host}:{found.port}, not {verdict.endpoint}")
             return run.look_at_catalogue()
-        finally:
-            run.close()
-    finally:
-        target.close()

@@ -396,7 +396,7 @@ def build_verdict(
         scenarios=session.scenarios,
         source=session.source,
         checked_at=session.at,
-        run_id=run.batches.bastion.run_id if run else f"{session.at:%Y%m%dT%H%M%SZ}",
+        run_id=run.run_id if run else f"{session.at:%Y%m%dT%H%M%SZ}",
     )
 
 
@@ -407,7 +407,7 @@ def _doubts(session: SessionInfo, run: ProvisioningRun | None) -> Iterator[str]:
     if run is not None:
         for report in run.reports.values():
             yield from map(str, report.of("lost"))
-    if run is not None and not run.batches.bastion.has_this_project:
+    if run is not None and not run.workspace_matches:
         yield "the workspace on the bastion was not known to be what this project holds: run without --skip-copy"
 
 

@@ -1,18 +1,15 @@
-"""Where a run took place: what a verdict or a report is bound to."""
+"""Where a run takes place: target, account, region, cluster."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 
-ClientFor = Callable[[str], Any]
-"""Gives the boto3 client of a service."""
+from etl_manager.aws.discovery import ClientFor
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunContext:
-    """The target, and what discovery found behind it.
+    """The target, and what discovery found there.
 
     Attributes:
         target: ``local``, ``container`` or ``aws``.
@@ -23,7 +20,7 @@ class RunContext:
         cluster_arn: The cluster's ARN, where the stack has it; else empty.
         host: The cluster's endpoint.
         port: Its port.
-        client: Gives the boto3 clients of the target.
+        client: Returns the boto3 client of a service.
     """
 
     target: str

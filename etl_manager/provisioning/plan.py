@@ -1,4 +1,4 @@
-"""What a run would do, told beforehand: each phase with its SQL files and its database, and what it would change."""
+"""Predict what a run would do: each phase with its SQL files, its database, and what it would change."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from etl_manager.database.snapshot import DatabaseSnapshot
 
 
 def plan(config: Config, look: DatabaseSnapshot) -> list[str]:
-    """Return the plan, line by line, for what *look* saw."""
+    """Return the lines of the plan for the snapshot *look*."""
     lines = []
     for phase in config.phases:
         lines.append(f"{phase.name}: {phase.description or 'no description'}, in {phase.connection_db}")
@@ -22,6 +22,6 @@ def plan(config: Config, look: DatabaseSnapshot) -> list[str]:
             if report.changes and report.unchanged:
                 lines.append(f"  {report.unchanged} would be left alone")
         elif phase.name not in phases.BUILT_IN:
-            lines.append("  would be run; what it changes is not foretold")
+            lines.append("  would be run; what it changes is not predicted")
     left = [str(difference) for difference in left_as_it_is(config, look)]
     return lines + (["a run leaves as it is, and will be red for:", *(f"  {line}" for line in left)] if left else [])

@@ -1,4 +1,4 @@
-"""One run against one target: phases are run once and in their order, and what is there is looked at before and after."""
+"""One run against one target: each phase is run once and in order, with a snapshot of the database before and after."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from etl_manager.provisioning.sql_runner import SqlRunner
 from etl_manager.ssm.script import SqlFileResult
 
 VERIFICATION = "verification"
-LOOKING = phases.INSPECTION.as_posix()
+INSPECTION_SQL = phases.INSPECTION.as_posix()
 COUNT_ROWS = phases.INSPECTION.with_name("count-rows.sql").as_posix()
 CATALOGUE = phases.INSPECTION.with_name("inspect-catalogue.sql").as_posix()
 LOG = logging.getLogger("etl_manager")
-REPEATED = (
+RERUN_FAILED = (
     "The four phases were run a second time, to prove that they can be: their files must be safe to repeat.\n"
     "What may run only once belongs into a phase of its own under aurora.phases, which a run does not repeat."
 )
@@ -32,19 +32,19 @@ REPEATED = (
 
 @dataclass
 class ProvisioningRun:
-    """What the steps of the features talk to.
+    """What the steps of the features call.
 
     Args:
-        config: What is to be there.
-        batches: Runs SQL files on the bastion.
+        config: The configuration.
+        sql_runner: Runs SQL files on the bastion.
         verify_only: Prove what is there and change nothing in the database.
-        progress: Told what was created, repaired and left alone.
+        progress: Shows what was created, repaired and left alone.
         witness_conninfo: Gives the conninfo of a database for the second witness, or None where it cannot be reached.
         environment: Where the run takes place.
     """
 
     config: Config
-    batches: SqlRunner
+    sql_runner: SqlRunner
     verify_only: bool
     progress: Progress
     witness_conninfo: Callable[[str], str | None]
@@ -53,27 +53,27 @@ class ProvisioningRun:
     _seen: RunObservations = field(default_factory=RunObservations)
     _witnessed: bool = False
     _failures: Failures = field(default_factory=Failures)
-    _repeated: list[PhaseDiff] | None = None
+    _rerun_diffs: list[PhaseDiff] | None = None
     _rows: dict[tuple[str, str], int | Unreadable] | None = None
 
     def ensure(self, phase: str) -> DatabaseSnapshot:
-        """Bring about what *phase* builds, and all before it, once a run, and return what is there then.
+        """Run *phase* and all before it, each once a run, and return the snapshot after it.
 
-        Verifying only, it looks and brings about nothing.
+        With `verify_only` nothing is run but the verification.
 
         Raises:
-            PhaseNotRun: When *phase*, or one before it, failed or was interrupted earlier in this run.
+            PhaseSkipped: When *phase*, or one before it, failed or was interrupted earlier in this run.
             ProvisioningError: When it fails now.
         """
         if self.verify_only:
-            return self._proof(phase)
+            return self._verify_only(phase)
         for name in self.config.up_to(phase):
             if name not in self.reports or f"phase {name}" in self._failures:
                 with self._failures.once(f"phase {name}"):
                     self._run_phase(name)
         return self._seen.now
 
-    def again(self) -> list[PhaseDiff]:
+    def rerun_all_phases(self) -> list[PhaseDiff]:
         """Run the four phases once more, in one command and once a run, and return what that changed.
 
         A phase of the user's own runs once in a run: it need not be safe to repeat.
@@ -83,19 +83,21 @@ class ProvisioningRun:
             ProvisioningError: As `ensure`.
         """
         self.ensure(self._before_verification()[-1])
-        if self._repeated is None:
+        if self._rerun_diffs is None:
             with self._failures.once("the repetition of all phases"):
-                self._repeated = self._repeat()
-        return self._repeated
+                self._rerun_diffs = self._rerun()
+        return self._rerun_diffs
 
-    def _repeat(self) -> list[PhaseDiff]:
+    def _rerun(self) -> list[PhaseDiff]:
         if own := [phase.name for phase in self.config.phases if phase.name not in phases.BUILT_IN]:
             self.progress.say(f"run once, and not repeated: {', '.join(own)}")
-        runs = [(name, [*self._files(name), LOOKING]) for name in phases.BUILT_IN]
+        runs = [(name, [*self._files(name), INSPECTION_SQL]) for name in phases.BUILT_IN]
         try:
-            steps = self._prove("all phases again", [file for _, files in runs for file in files], self.config.database)
+            steps = self._run_final_batch(
+                "all phases again", [file for _, files in runs for file in files], self.config.database
+            )
         except SqlError as error:
-            error.remedy = REPEATED
+            error.remedy = RERUN_FAILED
             raise
         reports, done = [], 0
         for name, files in runs:
@@ -138,16 +140,16 @@ class ProvisioningRun:
         """
         self.verification()
         with self._failures.once("the reading of the catalogue"):
-            [step] = self.batches.check("verification", self._seen.catalogue, self.config.database)
+            [step] = self.sql_runner.check("verification", self._seen.catalogue, self.config.database)
             return Catalogue.read(step.stdout)
 
     def look_at_catalogue(self) -> Catalogue:
-        """Return the cluster's databases and tables as they are now; nothing is proven, and nothing changed.
+        """Return the cluster's databases and tables as they are now; read-only, and no proof.
 
         Raises:
             ProvisioningError: When they cannot be read.
         """
-        [step] = self.batches.run("gate check", [CATALOGUE], self.config.database, closing=True)
+        [step] = self.sql_runner.run("gate check", [CATALOGUE], self.config.database, closing=True)
         return Catalogue.read(step.stdout)
 
     def rows(self, schema: str, table: str) -> int | Unreadable | None:
@@ -164,28 +166,54 @@ class ProvisioningRun:
             return look.unreadable(schema) or state.rows
         if self._rows is None:
             with self._failures.once("the count of rows"):
-                [step] = self.batches.run("counting rows", [COUNT_ROWS], "postgres")
+                [step] = self.sql_runner.run("counting rows", [COUNT_ROWS], "postgres")
                 self._rows = read_counts(step.stdout)
         return self._rows.get((schema, table))
 
     def plan(self) -> list[str]:
-        """Look and change nothing in the database: return what a run would do, phase by phase."""
-        self._seen.take_look(self.batches.run("plan", [LOOKING], "postgres", closing=True)[0])
+        """Return what a run would do, phase by phase; read-only."""
+        self._seen.take_look(self.sql_runner.run("plan", [INSPECTION_SQL], "postgres", closing=True)[0])
         return plan(self.config, self._seen.now)
 
     @property
     def not_mended(self) -> list[Difference]:
-        """What is not as the configuration says and the run left as it is, as far as it has looked."""
+        """Differences from the configuration that the run does not repair, in the last snapshot."""
         return list(left_as_it_is(self.config, self._seen.last)) if self._seen.last else []
 
     @property
     def server_version(self) -> str:
-        """PostgreSQL's version, where the run came so far as to learn it; else empty."""
+        """PostgreSQL's version; empty before the first snapshot."""
         return self._seen.last.server_version if self._seen.last else ""
 
     def close(self) -> None:
-        """Delete what the run left on the bastion."""
-        self.batches.bastion.close()
+        """Delete what the run left on the bastion; warn where that fails."""
+        self.sql_runner.bastion.close()
+
+    @property
+    def run_id(self) -> str:
+        """The id of this run."""
+        return self.sql_runner.bastion.run_id
+
+    @property
+    def commands_sent(self) -> int:
+        """How many SendCommands there were so far."""
+        return self.sql_runner.bastion.commands_sent
+
+    @property
+    def instance_id(self) -> str:
+        """The bastion's instance."""
+        return self.sql_runner.bastion.instance_id
+
+    @property
+    def psql_version(self) -> str:
+        """The version of psql on the bastion; empty where the bastion has not answered yet."""
+        state = self.sql_runner.bastion.known_state
+        return state.psql if state else ""
+
+    @property
+    def workspace_matches(self) -> bool:
+        """Whether the workspace on the bastion is known to hold what this project holds."""
+        return self.sql_runner.bastion.workspace_matches
 
     def _before_verification(self) -> list[str]:
         return [phase.name for phase in self.config.phases if phase.name != VERIFICATION]
@@ -195,9 +223,11 @@ class ProvisioningRun:
 
     def _run_phase(self, name: str) -> None:
         title, database = f"phase {name}", self.config.phase(name).connection_db
-        files = [LOOKING, *self._files(name), LOOKING]
+        files = [INSPECTION_SQL, *self._files(name), INSPECTION_SQL]
         steps = (
-            self._prove(title, files, database) if name == VERIFICATION else self.batches.run(title, files, database)
+            self._run_final_batch(title, files, database)
+            if name == VERIFICATION
+            else self.sql_runner.run(title, files, database)
         )
         before, was = self._seen.last, self._seen.take_look(steps[0])
         report = self._take_report(name, steps[len(files) - 1], tuple(losses(before, was)) if before else ())
@@ -205,33 +235,37 @@ class ProvisioningRun:
         self._check_losses(title, [report])
 
     def _take_report(self, name: str, look: SqlFileResult, lost_before: tuple[Change, ...] = ()) -> PhaseDiff:
-        """Return what phase *name* changed, up to what the step *look* saw; *lost_before* is from before it began."""
+        """Return what phase *name* changed up to the inspection *look*; *lost_before* was lost before the phase began."""
         was = self._seen.now
         now = self._seen.take_look(look)
         report = compare(name, was, now, self._seen.first or was, own_rows=self.config.accept_other_rows)
         report = replace(report, changes=lost_before + report.changes)
-        return report if name == VERIFICATION and not report.changes else self._told(report)
+        return report if name == VERIFICATION and not report.changes else self._report_diff(report)
 
     def _check_losses(self, during: str, reports: Sequence[PhaseDiff]) -> None:
         lost = [line for report in reports for line in report.lost]
         if lost:
             raise DataLost(during, lost)
 
-    def _prove(self, title: str, files: list[str], database: str) -> list[SqlFileResult]:
-        """Run *files*, the verification among them, in the run's last command; the catalogue need not succeed."""
-        steps = self.batches.run(title, [*files, CATALOGUE], database, closing=True, needed=len(files))
+    def _run_final_batch(self, title: str, files: list[str], database: str) -> list[SqlFileResult]:
+        """Run *files*, which include the verification, in the run's last command; the catalogue need not succeed."""
+        steps = self.sql_runner.run(title, [*files, CATALOGUE], database, closing=True, needed=len(files))
         self._take_verification(steps)
         return steps
 
-    def _proof(self, phase: str) -> DatabaseSnapshot:
-        """Look and verify in one command, once, and return what is there of *phase*; the database is not changed."""
+    def _verify_only(self, phase: str) -> DatabaseSnapshot:
+        """Inspect and verify in one command, once a run, and return the snapshot; read-only.
+
+        Raises:
+            VerificationError: When the database, or most tenants, are missing that *phase* builds on.
+        """
         with self._failures.once("the proof of all phases"):
             if self._seen.last is None:
-                files = [LOOKING, *self._files(VERIFICATION), CATALOGUE]
-                steps = self.batches.run("verification", files, self.config.database, closing=True, needed=1)
+                files = [INSPECTION_SQL, *self._files(VERIFICATION), CATALOGUE]
+                steps = self.sql_runner.run("verification", files, self.config.database, closing=True, needed=1)
                 self._seen.take_look(steps[0])
                 if self._seen.now.exists:
-                    self.batches.check("verification", steps[: len(files) - 1], self.config.database)
+                    self.sql_runner.check("verification", steps[: len(files) - 1], self.config.database)
                     self._take_verification(steps)
         with self._failures.once("the proof of phase database"):
             if not self._seen.now.exists:
@@ -256,14 +290,16 @@ class ProvisioningRun:
     def _take_verification(self, steps: Sequence[SqlFileResult]) -> None:
         verification = self._seen.take_verification(steps, self._files(VERIFICATION), CATALOGUE)
         table = verification.table(self.config.tenants, self.config.users_per_tenant)
-        self.batches.attach("verification, a line a tenant", table, "csv")
+        self.sql_runner.attach("verification, a line a tenant", table, "csv")
         self._witnessed = False
 
-    def _told(self, report: PhaseDiff) -> PhaseDiff:
+    def _report_diff(self, report: PhaseDiff) -> PhaseDiff:
         for line in report.lines():
             self.progress.say(line)
-        self.batches.attach(f"drift of phase {report.phase}", "\n".join(report.lines(most=1000)), "text")
+        self.sql_runner.attach(f"drift of phase {report.phase}", "\n".join(report.lines(most=1000)), "text")
         return report
 
     def _no_database(self) -> DatabaseMissing:
-        return DatabaseMissing(self.config.database, f"{self.batches.connection.host}:{self.batches.connection.port}")
+        return DatabaseMissing(
+            self.config.database, f"{self.sql_runner.connection.host}:{self.sql_runner.connection.port}"
+        )

@@ -1,4 +1,4 @@
-"""How a run comes to be: target, discovery, bastion, put together once."""
+"""Start a run: discover what is behind the target, and prepare the bastion."""
 
 from __future__ import annotations
 
@@ -6,22 +6,37 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from etl_manager.aws.discovery import DiscoveredCluster, Preflight, discover
+from etl_manager.aws.discovery import DiscoveredCluster, discover
+from etl_manager.aws.preflight import Preflight
 from etl_manager.bastion.session import BastionSession
 from etl_manager.bastion.transfer import Bucket
 from etl_manager.bastion.workspace import build
 from etl_manager.config import Config
-from etl_manager.errors import ProvisioningError
 from etl_manager.progress import Progress
 from etl_manager.provisioning.context import RunContext
 from etl_manager.provisioning.run import LOG, ProvisioningRun
 from etl_manager.provisioning.sql_runner import Attach, SqlRunner
-from etl_manager.ssm.retry import DEFAULT_TIMEOUTS, RetryingClient, Timeouts
-from etl_manager.ssm.run_command import RunCommand
-from etl_manager.targets.base import Target
+from etl_manager.ssm.retry import DEFAULT_TIMEOUTS, Retry, Timeouts
+from etl_manager.ssm.run_command import RETRY_HINT, RunCommand
+from etl_manager.targets.base import Target, TargetOptions
 
 ON_AWS = "aws"
-"""The target whose preflight is shown, and whose bastion is asked for it."""
+"""The target whose preflight is shown, and includes the bastion."""
+
+
+def target_options(config: Config, *, region: str | None, profile: str | None = None, **options: Any) -> TargetOptions:
+    """Return the options of a target for *config*; *region* and *profile* are the command line's own.
+
+    *options* are further fields of `TargetOptions`.
+    """
+    return TargetOptions(
+        region=region or config.region or None,
+        profile=profile,
+        state=config.root / ".local",
+        master_username=config.master_username or "postgres",
+        instance_id=config.instance_id,
+        **options,
+    )
 
 
 def start_run(
@@ -33,12 +48,12 @@ def start_run(
     progress: Progress,
     attach: Attach,
     warn: Callable[[str], None],
-    waiting: Timeouts = DEFAULT_TIMEOUTS,
+    timeouts: Timeouts = DEFAULT_TIMEOUTS,
 ) -> ProvisioningRun:
-    """Find the environment behind *target* and return a run on it.
+    """Discover what is behind *target* and return a run on it, which the caller closes.
 
-    On ``aws`` the run's first command is sent here: what it tells of the bastion belongs to the preflight. Elsewhere
-    the bastion is first asked when a phase needs it.
+    On ``aws`` the run's first command is sent here: what it finds on the bastion belongs to the preflight. Elsewhere
+    it is sent when a phase needs it.
 
     Raises:
         ConfigError: When the archive cannot be made as the configuration says.
@@ -49,12 +64,20 @@ def start_run(
     config = replace(config, region=target.region)  # where the run is, whatever the file says
     preflight = Preflight()
     try:
-        found, bastion = _preflight(
-            config, target, preflight, skip_copy=skip_copy, progress=progress, warn=warn, waiting=waiting
+        found, bastion = open_bastion(
+            config,
+            target,
+            skip_copy=skip_copy,
+            progress=progress,
+            warn=warn,
+            preflight=preflight,
+            timeouts=timeouts,
         )
+        if target.name == ON_AWS:
+            _check_bastion(bastion, preflight)
     finally:
         _show(preflight, target, progress, attach)
-    batches = SqlRunner(config, bastion, found.connection, progress, attach)
+    sql_runner = SqlRunner(config, bastion, found.connection, progress, attach)
     environment = RunContext(
         target=target.name,
         emulated=target.emulated,
@@ -66,39 +89,25 @@ def start_run(
         port=found.connection.port,
         client=target.client,
     )
-    return ProvisioningRun(config, batches, verify_only, progress, target.witness_conninfo, environment)
-
-
-def _preflight(
-    config: Config, target: Target, preflight: Preflight, *, progress: Progress, **how: Any
-) -> tuple[DiscoveredCluster, BastionSession]:
-    """Look at all that the run stands on."""
-    found, bastion = open_bastion(config, target, progress=progress, preflight=preflight, **how)
-    if target.name == ON_AWS:
-        progress.status("looking at the bastion")
-        _look_at(bastion, preflight, how["warn"])
-    return found, bastion
+    return ProvisioningRun(config, sql_runner, verify_only, progress, target.witness_conninfo, environment)
 
 
 def _show(preflight: Preflight, target: Target, progress: Progress, attach: Attach) -> None:
-    """Show the table, also where something is missing; on targets that the suite made itself the log is enough."""
+    """Show the table, also where something is missing; on the terminal only for AWS, since others are the suite's own."""
     lines = preflight.lines(f"what the run stands on ({target.name}{', emulated' if target.emulated else ''})")
     for line in lines:
         progress.say(line) if target.name == ON_AWS else LOG.info("%s", line)
     attach("preflight", "\n".join(lines), "text")
 
 
-def _look_at(bastion: BastionSession, preflight: Preflight, warn: Callable[[str], None]) -> None:
-    """Open *bastion*, and close it again where it cannot be used."""
+def _check_bastion(bastion: BastionSession, preflight: Preflight) -> None:
+    """Open *bastion*, and close it again where something is missing."""
     try:
         with preflight.row("psql") as row:
             row.found = bastion.open().psql
         preflight.check()
     except BaseException:
-        try:
-            bastion.close()
-        except ProvisioningError as error:
-            warn(f"[WARNING] The clean-up on the bastion did not complete: {error.what}")
+        bastion.close()
         raise
 
 
@@ -110,16 +119,17 @@ def open_bastion(
     progress: Progress,
     warn: Callable[[str], None],
     preflight: Preflight | None = None,
-    waiting: Timeouts = DEFAULT_TIMEOUTS,
+    timeouts: Timeouts = DEFAULT_TIMEOUTS,
+    retry_hint: str = RETRY_HINT,
 ) -> tuple[DiscoveredCluster, BastionSession]:
-    """Find the environment behind *target*, and fill in the table of *preflight*; the bastion is not asked yet.
+    """Discover what is behind *target*, and fill in the table of *preflight*; nothing is sent to the bastion yet.
 
     Raises:
-        ProvisioningError: As `open_run`.
+        ProvisioningError: As `start_run`.
     """
     archive = build(config)
     config = replace(config, region=target.region)
-    if target.name != ON_AWS:  # what the suite made itself is not where these keys say that the real one is
+    if target.name != ON_AWS:  # these keys name the real cluster, not the one the suite made
         config = replace(config, endpoint=None, secret_name=None, aurora_stack=None, bastion_stack=None)
     progress.status("discovering the environment")
     found = discover(config, target.client, preflight or Preflight(), emulated=target.emulated)
@@ -139,15 +149,15 @@ def open_bastion(
             "[WARNING] The password of the cluster is short, or an ordinary word: it cannot be masked without harm to "
             "what else is that word, and is masked only where a text calls it a password. Rotate it to a longer one."
         )
-    bastion = BastionSession(
-        run_command=RunCommand(target.client("ssm", attempts=1), found.instance_id, RetryingClient(waiting=waiting)),
+    run_command = RunCommand(
+        client=target.client("ssm", attempts=1),
+        instance_id=found.instance_id,
         workspace=config.workspace,
-        archive=archive,
         max_command_bytes=config.transfer.max_command_bytes,
-        skip_copy=skip_copy or not config.transfer.enabled,
-        warn=warn,
-        bucket=Bucket(client=target.client("s3"), name=bucket, warn=warn)
-        if (bucket := config.transfer.bucket)
-        else None,
+        retry=Retry(timeouts=timeouts),
+        on_status=progress.status,
+        retry_hint=retry_hint,
     )
-    return found, bastion
+    name = config.transfer.bucket
+    bucket = Bucket(client=target.client("s3"), name=name, warn=warn) if name else None
+    return found, BastionSession(run_command, archive, skip_copy or not config.transfer.enabled, warn, bucket)

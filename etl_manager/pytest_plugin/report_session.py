@@ -66,7 +66,7 @@ class ReportSession:
         for directory in self._directories:
             write_environment(directory, known)
         record = Record(
-            run_id=run.batches.bastion.run_id if run else secrets.token_hex(6),
+            run_id=run.run_id if run else secrets.token_hex(6),
             started=self._started,
             finished=_now(),
             mode=config.stash[SETTINGS].mode.value,

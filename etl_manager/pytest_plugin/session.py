@@ -11,7 +11,7 @@ import pytest
 from etl_manager.config import Config, phases
 from etl_manager.errors import ProvisioningError, SetupFailed, reason
 from etl_manager.provisioning.run import LOG, ProvisioningRun
-from etl_manager.provisioning.startup import start_run
+from etl_manager.provisioning.startup import start_run, target_options
 from etl_manager.pytest_plugin.collection import project_config
 from etl_manager.pytest_plugin.options import SETTINGS, Mode
 from etl_manager.pytest_plugin.staging import STAGING
@@ -19,7 +19,6 @@ from etl_manager.pytest_plugin.terminal import PROGRESS
 from etl_manager.redaction import redact
 from etl_manager.report import allure
 from etl_manager.targets import open_target
-from etl_manager.targets.base import TargetOptions
 
 RUN = pytest.StashKey[ProvisioningRun]()
 """Where ``pytestconfig.stash`` keeps the `Run` once it was opened."""
@@ -54,20 +53,17 @@ def opened(config: pytest.Config) -> Iterator[ProvisioningRun]:
         LOG.warning("%s", line.removeprefix("[WARNING] "))
 
     progress.status(f"starting the {settings.target} target")
-    options = TargetOptions(
-        region=settings.aws_region or project.region or None,
+    options = target_options(
+        project,
+        region=settings.aws_region,
         profile=settings.aws_profile,
-        state=settings.root / ".local",
         reset=settings.reset_local,
-        master_username=project.master_username or "postgres",
-        instance_id=project.instance_id,
         keep=settings.keep,
         postgres_image=project.images.postgres,
         bastion_image=project.images.bastion,
         progress=progress,
     )
-    target = open_target(settings.target, options)
-    try:
+    with contextlib.closing(open_target(settings.target, options)) as target:
         config.stash[EMULATED] = target.emulated
         run = start_run(
             project,
@@ -82,13 +78,8 @@ def opened(config: pytest.Config) -> Iterator[ProvisioningRun]:
         try:
             yield run
         finally:
-            try:
-                run.close()
-            except ProvisioningError as error:
-                warn(f"[WARNING] The clean-up on the bastion did not complete: {error.what}")
-            LOG.info("SendCommands of this run: %d", run.batches.bastion.run_command.sent)
-    finally:
-        target.close()
+            run.close()
+            LOG.info("SendCommands of this run: %d", run.commands_sent)
 
 
 @pytest.fixture(scope="session")

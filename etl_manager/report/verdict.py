@@ -51,7 +51,7 @@ def facts(
         "python": platform.python_version(),
     }
     if run is not None:
-        place, bastion = run.environment, run.batches.bastion
+        place = run.environment
         known |= {
             "target": place.target,
             "emulated": EMULATED if place.emulated else "no",
@@ -60,8 +60,8 @@ def facts(
             "stack": place.stack or "none: aurora.endpoint",
             "cluster": place.cluster_arn or f"{place.host}:{place.port}",
             "postgresql": run.server_version or "not known: the database did not answer",
-            "psql": bastion.known.psql if bastion.known else "not known: the bastion did not answer",
-            "bastion": bastion.run_command.instance_id,
+            "psql": run.psql_version or "not known: the bastion did not answer",
+            "bastion": run.instance_id,
         }
     return known
 

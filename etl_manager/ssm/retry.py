@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import enum
 import random
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from types import TracebackType
 
 from botocore.exceptions import BotoCoreError, ClientError, ConnectionError, HTTPClientError  # noqa: A004
 from botocore.parsers import ResponseParserError
@@ -16,7 +15,7 @@ from etl_manager.aws import errors
 from etl_manager.errors import CommandError
 
 THROTTLED = frozenset({"ThrottlingException", "Throttling", "RequestLimitExceeded", "TooManyRequestsException"})
-"""Codes by which AWS asks to come again later; the call had no effect."""
+"""Codes of AWS's errors that ask to call again later; the call had no effect."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,24 +23,24 @@ class Timeouts:
     """How long the transport waits, in seconds; tests wait less.
 
     Attributes:
-        delivery: For SSM to hand a command to the agent (``TimeoutSeconds``; AWS: SendCommand accepts 30 and more).
-        execution: For a command to run (``executionTimeout``; the document's own default).
-        patience: While a call is throttled or its connection breaks, and for SSM to know a command it took.
-        pauses: The first pause between two looks, its growth, and the longest pause.
-        settling: Pauses before each look for a command whose answer was lost: ListCommands lags behind (AWS: Run
-            Command is eventually consistent).
-        agent: From when SSM says that the agent of a command under way is not online until it is given up; SSM says
-            so only minutes after it went silent.
-        cancelling: For a cancelled command to end.
+        delivery_timeout: For SSM to hand a command to the agent (``TimeoutSeconds``; AWS: SendCommand, 30 or more).
+        execution_timeout: For a command to run (``executionTimeout``; the document's own default).
+        retry_timeout: While a call is throttled or its connection breaks, and for SSM to show a command it accepted.
+        poll_pauses: The first pause between two polls, its growth, and the longest pause.
+        lookup_delays: Pauses before each lookup of a command whose response was lost: ListCommands lags behind (AWS:
+            Run Command is eventually consistent).
+        agent_timeout: How long the agent of a running command may be offline; SSM reports it offline only minutes
+            after it went silent.
+        cancel_timeout: For a cancelled command to end.
     """
 
-    delivery: int = 120
-    execution: int = 3_600
-    patience: float = 60.0
-    pauses: tuple[float, float, float] = (0.1, 1.5, 2.0)
-    settling: tuple[float, ...] = (0.5, 1.0, 2.0, 4.0)
-    agent: float = 20.0
-    cancelling: float = 10.0
+    delivery_timeout: int = 120
+    execution_timeout: int = 3_600
+    retry_timeout: float = 60.0
+    poll_pauses: tuple[float, float, float] = (0.1, 1.5, 2.0)
+    lookup_delays: tuple[float, ...] = (0.5, 1.0, 2.0, 4.0)
+    agent_timeout: float = 20.0
+    cancel_timeout: float = 10.0
 
 
 DEFAULT_TIMEOUTS = Timeouts()
@@ -50,23 +49,27 @@ DEFAULT_TIMEOUTS = Timeouts()
 
 @dataclass
 class PendingCommand:
-    """What is known of one command: it is told whenever its end is not.
+    """What is known of a command that has no result yet, for the error where it never has one.
 
     Attributes:
-        comment: Stands in SSM's history; it ends in a random token.
+        purpose: What the command is for, as the terminal shows it.
+        token: What no other command has; its output ends with it.
+        comment: What SSM's history shows; it ends with the token.
         instance_id: Where it runs.
-        again: What a user is told who wants to run it again.
-        command_id: Empty until SSM has taken it.
-        status: As last seen.
-        doubtful: Whether it was sent and no answer came.
+        retry_hint: What a user who wants to run it again should know.
+        command_id: Empty until SSM has accepted it.
+        status: The last one that SSM reported.
+        response_lost: Whether it was sent and no response came: SSM may have it twice.
     """
 
+    purpose: str
+    token: str
     comment: str
     instance_id: str
-    again: str
+    retry_hint: str
     command_id: str = ""
     status: str = ""
-    doubtful: bool = False
+    response_lost: bool = False
 
     def error(self, what: str, remedy: str) -> CommandError:
         """Return the error *what*, with all that is known of the command and where to look for more."""
@@ -74,12 +77,14 @@ class PendingCommand:
         if self.command_id:
             seen = f"the command was last seen {self.status}" if self.status else "nothing was seen of the command yet"
             known = f"{seen}: it may have run, or may still be running"
-            look = f"How it ended: aws ssm get-command-invocation --command-id {self.command_id} {here}\n{self.again}"
-        elif self.doubtful:
+            look = (
+                f"How it ended: aws ssm get-command-invocation --command-id {self.command_id} {here}\n{self.retry_hint}"
+            )
+        elif self.response_lost:
             known = "the command was sent and no answer came: it may have run, or may still be running"
             look = (
                 f"Whether SSM took it: aws ssm list-commands {here} "
-                f"--query \"Commands[?Comment=='{self.comment}'].[CommandId,Status]\"\n{self.again}"
+                f"--query \"Commands[?Comment=='{self.comment}'].[CommandId,Status]\"\n{self.retry_hint}"
             )
         else:
             known = "the command was not sent"
@@ -91,110 +96,89 @@ class PendingCommand:
         )
 
 
-class _Answer(enum.Enum):
-    """What an error says of the call: it had no effect and may be made again, it may have had one, it is refused."""
+class Attempt:
+    """One attempt of a call, as a context manager: an error of AWS's ends in it, and `Retry.attempts` goes on."""
 
-    AGAIN = enum.auto()
-    LOST = enum.auto()
-    REFUSED = enum.auto()
+    def __init__(self) -> None:
+        self.error: ClientError | BotoCoreError | ResponseParserError | None = None
 
+    def __enter__(self) -> None:
+        """Begin the attempt."""
 
-def _classify(error: Exception) -> _Answer:
-    if isinstance(error, ClientError):
-        if error.response["Error"]["Code"] in THROTTLED:
-            return _Answer.AGAIN
-        status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 400))
-        return _Answer.LOST if status >= 500 else _Answer.REFUSED
-    if isinstance(error, ConnectionError):
-        return _Answer.AGAIN  # there was no connection to send anything over
-    if isinstance(error, (HTTPClientError, ResponseParserError)):
-        return _Answer.LOST
-    return _Answer.REFUSED
+    def __exit__(self, _type: object, error: BaseException | None, _traceback: TracebackType | None) -> bool:
+        """Keep an error of AWS's, and raise any other one."""
+        if isinstance(error, (ClientError, BotoCoreError, ResponseParserError)):
+            self.error = error
+        return self.error is not None
+
+    @property
+    def code(self) -> str:
+        """AWS's code of the error; empty where AWS did not answer."""
+        return str(self.error.response["Error"]["Code"]) if isinstance(self.error, ClientError) else ""
+
+    @property
+    def response_lost(self) -> bool:
+        """Whether the call may have had its effect though it failed."""
+        if isinstance(self.error, ClientError):
+            status = int(self.error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 400))
+            return status >= 500 and not self._had_no_effect
+        return isinstance(self.error, (HTTPClientError, ResponseParserError)) and not self._had_no_effect
+
+    @property
+    def may_retry(self) -> bool:
+        """Whether another attempt may succeed."""
+        return self._had_no_effect or self.response_lost
+
+    @property
+    def _had_no_effect(self) -> bool:
+        # Of a ConnectionError there was no connection to send anything over.
+        return self.code in THROTTLED or isinstance(self.error, ConnectionError)
+
+    def __str__(self) -> str:
+        """Return AWS's own words."""
+        if isinstance(self.error, ClientError):
+            message = str(self.error.response["Error"].get("Message", ""))
+            return f"{self.code}: {message}" if message else self.code
+        return str(self.error)
 
 
 @dataclass(kw_only=True)
-class RetryingClient:
-    """Makes calls with patience. *clock* and *sleep* are arguments so that tests need not wait.
+class Retry:
+    """Repeats calls until AWS answers. *clock* and *sleep* are arguments so that tests need not wait.
 
-    `reachable` says whether AWS answered so far, and took our credentials.
+    `reachable` says whether AWS has answered so far, and accepted the credentials.
     """
 
-    waiting: Timeouts = DEFAULT_TIMEOUTS
+    timeouts: Timeouts = DEFAULT_TIMEOUTS
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
     reachable: bool = True
 
-    def ask(
-        self,
-        method: Callable[..., Any],
-        sent: PendingCommand,
-        *,
-        absent: str = "",
-        lost: Callable[[], Any] = lambda: None,
-        **words: Any,
-    ) -> Any:
-        """Call *method* of a boto3 client with *words* until AWS answers.
-
-        Args:
-            method: What is called.
-            sent: The command it is about.
-            absent: The code of the error that is an answer too: then None is returned.
-            lost: Called where the call may have had its effect though no answer came; what it returns is the answer,
-                and where that is None the call is made again.
-            words: The arguments of the call.
+    def attempts(self, call: str, command: PendingCommand) -> Iterator[Attempt]:
+        """Yield attempts of AWS's *call* about *command*, with pauses; the caller leaves the loop once one succeeded.
 
         Raises:
-            CommandError: When AWS refuses, or does not answer for as long as is waited.
+            CommandError: When AWS refuses the call, or does not answer it within `Timeouts.retry_timeout`.
         """
-        for reason in self._attempts(_name(method), sent):
-            try:
-                return method(**words)
-            except (ClientError, BotoCoreError, ResponseParserError) as error:
-                if isinstance(error, ClientError) and error.response["Error"]["Code"] == absent:
-                    return None
-                answer = _classify(error)
-                if answer is _Answer.REFUSED:
-                    raise self._refused(_name(method), error, sent) from error
-                if answer is _Answer.LOST and (found := lost()) is not None:
-                    return found
-                reason.append(_words(error))
-        raise AssertionError  # _attempts raises before it ends
+        started = self.clock()
+        for pause in self.pauses():
+            attempt, begun = Attempt(), self.clock()
+            yield attempt
+            if not attempt.may_retry:
+                self.reachable = False
+                remedy = "" if isinstance(attempt.error, ResponseParserError | None) else errors.remedy(attempt.error)
+                raise command.error(f"AWS refused {call}: {attempt}", remedy) from attempt.error
+            if begun - started > self.timeouts.retry_timeout:
+                self.reachable = False
+                raise command.error(
+                    f"AWS did not answer {call} for {self.timeouts.retry_timeout:.0f} s ({attempt})",
+                    "Check the network and the account's request rate.",
+                ) from attempt.error
+            self.sleep(pause * random.uniform(0.5, 1))  # noqa: S311 - so that many runs do not call at the same moment
 
     def pauses(self) -> Iterator[float]:
-        """Yield the pauses between looks, the longest one for ever."""
-        pause, growth, longest = self.waiting.pauses
+        """Yield the pauses between polls, the longest one for ever."""
+        pause, growth, longest = self.timeouts.poll_pauses
         while True:
             yield pause
             pause = min(pause * growth, longest)
-
-    def _attempts(self, call: str, sent: PendingCommand) -> Iterator[list[str]]:
-        """Yield a list for the reason of each failed attempt, with pauses, until the patience is used up."""
-        started = self.clock()
-        for pause in self.pauses():
-            reason: list[str] = []
-            begun = self.clock()
-            yield reason
-            if begun - started > self.waiting.patience:
-                self.reachable = False
-                raise sent.error(
-                    f"AWS did not answer {call} for {self.waiting.patience:.0f} s ({reason[-1]})",
-                    "Check the network and the account's request rate.",
-                )
-            self.sleep(pause * random.uniform(0.5, 1))  # noqa: S311 - many runs are not to come again all at once
-
-    def _refused(self, call: str, error: Exception, sent: PendingCommand) -> CommandError:
-        self.reachable = False
-        remedy = errors.remedy(error) if isinstance(error, (ClientError, BotoCoreError)) else ""
-        return sent.error(f"AWS refused {call}: {_words(error)}", remedy)
-
-
-def _name(method: Callable[..., Any]) -> str:
-    """Return AWS's name of a boto3 client's *method*."""
-    return method.__name__.title().replace("_", "")
-
-
-def _words(error: Exception) -> str:
-    if isinstance(error, ClientError):
-        code, message = (str(error.response["Error"].get(part, "")) for part in ("Code", "Message"))
-        return f"{code}: {message}" if message else code
-    return str(error)

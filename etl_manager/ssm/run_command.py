@@ -1,63 +1,318 @@
-"""What SSM says of a command that is over: a result, or that it never ran to its end."""
+"""Run scripts on one instance over SSM Run Command: each at most once, and with its whole output."""
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from etl_manager.errors import CommandError
-from etl_manager.ssm.retry import PendingCommand, RetryingClient, Timeouts
+from etl_manager.ssm.retry import PendingCommand, Retry, Timeouts
+from etl_manager.ssm.script import LIMIT, MARK, RUNTIME_PREFIX, CommandResult, EndMarker, Script, read_end_marker
 
+DOCUMENT = "AWS-RunShellScript"
 UNFINISHED = frozenset({"Pending", "InProgress", "Delayed", "Cancelling"})
-TAKEN = 77
-"""The exit status of a command that SSM was given twice, where the other one has the right to run."""
+REFUSED = 77
+"""The exit status of a script that SSM was given twice and that runs the other time, or whose run is over."""
+OUTPUT_LOST = 78
+"""The exit status of a script that could not write its whole output."""
+RETRY_HINT = "Run again: every phase is safe to repeat."
+TOKEN_BYTES = 4
+MAX_PURPOSE = 100 - 2 * TOKEN_BYTES - len(" []")
+"""What SSM keeps of a comment (AWS: SendCommand, 100 characters), less the token."""
+MAX_LISTED = 20
+"""Commands listed to find one whose response was lost: an agent runs 5 at once, so that it is among the newest."""
+ONLINE = "Online"
+AGENT_POLLS = 10
+"""How often the status of the agent is requested before it is given up."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Invocation:
-    """What a command that ran to its end left behind, as SSM tells it (outputs may be cut at SSM's limits).
+@dataclass
+class RunCommand:
+    """Runs the scripts of one run on one instance.
 
-    `doubtful` says that an answer to its sending was lost, so that SSM may have it twice.
+    Args:
+        client: A boto3 SSM client that does not retry by itself.
+        instance_id: The bastion.
+        workspace: The folder on the bastion that the scripts work in.
+        max_command_bytes: The longest script that is sent.
+        retry: How calls are retried.
+        on_status: Called at every poll with the command's purpose, status and seconds since it was sent, as one line.
+        retry_hint: What a user should know of a command that may have run in part.
+        commands_sent: How many SendCommands there were so far.
     """
 
-    command_id: str
+    client: Any
     instance_id: str
-    status: str
-    exit_code: int
-    stdout: str = field(repr=False)
-    stderr: str = field(repr=False)
-    seconds: float
-    comment: str = ""
-    doubtful: bool = False
+    workspace: str
+    max_command_bytes: int
+    retry: Retry = field(default_factory=Retry)
+    on_status: Callable[[str], None] = lambda _line: None
+    retry_hint: str = RETRY_HINT
+    run_id: str = field(default_factory=lambda: secrets.token_hex(6))
+    commands_sent: int = 0
+
+    @property
+    def runtime(self) -> str:
+        """The folder of the run on the bastion."""
+        return f"/tmp/{RUNTIME_PREFIX}{self.run_id}"  # noqa: S108 - private, and checked to be ours
+
+    def text(self, script: Script, token: str) -> str:
+        """Return the whole text of *script*; unless it is repeatable, it runs once by *token*, and while the run lasts."""
+        return script.text(
+            {
+                "WORKSPACE": self.workspace,
+                "RUNTIME_PREFIX": RUNTIME_PREFIX,
+                "RUNTIME": self.runtime,
+                "LIMIT": str(LIMIT),
+                "MARK": MARK,
+                "TOKEN": token,
+                "ONCE": "" if script.repeatable else "yes",
+            }
+        )
+
+    def room(self, script: Script) -> int:
+        """Return how many bytes one command has left beside *script*; less than zero where it does not fit."""
+        text = self.text(replace(script, closing=True), "0" * 2 * TOKEN_BYTES)
+        return self.max_command_bytes - len(text.encode())
+
+    def run(self, script: Script, purpose: str) -> CommandResult:
+        """Run *script* and return its result, whatever its exit status.
+
+        Where a response of AWS's is lost, SSM's list is searched for the command before it is sent again; should SSM
+        have both, the script itself sees to it that it runs once.
+
+        Args:
+            script: What to run.
+            purpose: What it is for, as the terminal and SSM's history show it.
+
+        Raises:
+            CommandError: When it did not run to its end, that cannot be known, or its output cannot be had whole.
+        """
+        token = secrets.token_hex(TOKEN_BYTES)
+        comment = f"{f'etl-manager {purpose}'[:MAX_PURPOSE]} [{token}]"
+        command = PendingCommand(purpose, token, comment, self.instance_id, self.retry_hint)
+        self.on_status(f"{purpose} · sending")
+        try:
+            for attempt in self.retry.attempts("SendCommand", command):
+                with attempt:
+                    answer = self.client.send_command(
+                        InstanceIds=[self.instance_id],
+                        DocumentName=DOCUMENT,
+                        Comment=comment,
+                        TimeoutSeconds=self.retry.timeouts.delivery_timeout,
+                        Parameters={
+                            "commands": [self.text(script, token)],
+                            "executionTimeout": [str(self.retry.timeouts.execution_timeout)],
+                        },
+                    )
+                    self.commands_sent += 1
+                    command.command_id = str(answer["Command"]["CommandId"])
+                    break
+                if attempt.response_lost:
+                    self.commands_sent += 1
+                    command.response_lost = True
+                    if self._find(command):
+                        break
+            result, marker = self._result(command)
+        except KeyboardInterrupt:
+            self._cancel(command)
+            raise
+        carried = marker.content
+        while marker.remainder_file and len(carried) < marker.size:
+            carried += self._fetch(marker.remainder_file, len(carried))
+        return replace(result, stdout=marker.decode(carried), paged=bool(marker.remainder_file))
+
+    def _result(self, command: PendingCommand) -> tuple[CommandResult, EndMarker]:
+        """Wait for the end of *command*, or of the one that ran in its place; return it with its end marker."""
+        result = self._wait(command)
+        marker = read_end_marker(result.stdout.decode())
+        if marker is not None and marker.status == REFUSED:
+            if not command.response_lost and marker.content == "why=over":
+                raise CommandError(
+                    f"The run's folder {self.runtime} on the bastion is gone, and nothing was run",
+                    where={"SSM command": result.command_id, "instance": result.instance_id},
+                    remedy=f"The instance was rebooted, or /tmp cleared, in the middle of the run. {self.retry_hint}",
+                )
+            if not self._find(command):
+                raise duplicate_error(command)
+            command.status = ""
+            result = self._wait(command)
+            marker = read_end_marker(result.stdout.decode())
+        if marker is None:
+            raise CommandError(
+                f"The command ended without its end marker (exit status {result.exit_status}): "
+                f"{result.stderr.strip()[:400] or 'it printed nothing on stderr'}",
+                where={"SSM command": result.command_id, "instance": result.instance_id},
+                remedy=f"It was cut off on the bastion. {self.retry_hint}",
+            )
+        if marker.token != command.token:
+            raise CommandError(
+                "SSM returned the output of another command, and it is not used",
+                where={"SSM command": result.command_id, "instance": result.instance_id, "token": command.token},
+                remedy=f"Look at the command in the SSM console; its output ends in its own token. {self.retry_hint}",
+            )
+        if marker.status == OUTPUT_LOST:
+            raise CommandError(
+                "The output of the command could not be written whole on the bastion",
+                where={"SSM command": result.command_id, "instance": result.instance_id},
+                remedy=f"Is /tmp full there, or out of inodes? df -h /tmp; df -i /tmp\n{self.retry_hint}",
+            )
+        return result, marker
+
+    def _fetch(self, remainder_file: str, offset: int) -> str:
+        script = Script(("fetch.sh",), ["fetch"], {"REMAINDER": remainder_file, "OFFSET": str(offset)})
+        page = self.run(script, "fetch the rest")
+        if page.exit_status != 0 or not page.stdout:
+            raise CommandError(
+                "The rest of a long output is gone from the bastion",
+                where={"SSM command": page.command_id, "offset": offset},
+                remedy=self.retry_hint,
+            )
+        return page.stdout.decode()
+
+    def _find(self, command: PendingCommand) -> bool:
+        """List commands several times until another one than *command* has its comment; make *command* that one."""
+        for pause in self.retry.timeouts.lookup_delays:
+            self.retry.sleep(pause)
+            for attempt in self.retry.attempts("ListCommands", command):
+                with attempt:
+                    answer = self.client.list_commands(InstanceId=self.instance_id, MaxResults=MAX_LISTED)
+                    break
+            found = (str(item["CommandId"]) for item in answer["Commands"] if item.get("Comment") == command.comment)
+            if other := next((command_id for command_id in found if command_id != command.command_id), None):
+                command.command_id = other
+                return True
+        return False
+
+    def _wait(self, command: PendingCommand) -> CommandResult:
+        clock, timeouts = self.retry.clock, self.retry.timeouts
+        started, agent = clock(), AgentMonitor(self.client, self.retry, command)
+        for pause in self.retry.pauses():
+            self.retry.sleep(pause)
+            polled = clock() - started
+            invocation = self._poll(command)
+            waited = clock() - started
+            ended = invocation is not None and command.status not in UNFINISHED
+            note = "" if ended else agent.poll_status(waited)
+            self.on_status(f"{command.purpose} · {command.status or 'Pending'}{note} · {waited:.0f} s")
+            if ended:
+                return parse_invocation(command, invocation or {}, waited, timeouts)
+            if invocation is None and not command.status and polled > timeouts.retry_timeout:
+                self.retry.reachable = False
+                raise command.error(f"SSM took the command and did not show it for {timeouts.retry_timeout:.0f} s", "")
+            if waited > timeouts.delivery_timeout + timeouts.execution_timeout + timeouts.retry_timeout:
+                raise incomplete_error(
+                    command, command.status, "no end after the longest time it may take", may_have_run=True
+                )
+        raise AssertionError  # pauses never end
+
+    def _poll(self, command: PendingCommand) -> dict[str, Any] | None:
+        """Return the invocation, or None while SSM does not know it yet: it is eventually consistent."""
+        for attempt in self.retry.attempts("GetCommandInvocation", command):
+            with attempt:
+                answer: dict[str, Any] = self.client.get_command_invocation(
+                    CommandId=command.command_id, InstanceId=self.instance_id
+                )
+                command.status = str(answer["Status"])
+                return answer
+            if attempt.code == "InvocationDoesNotExist":
+                return None
+        raise AssertionError  # attempts never end
+
+    def _cancel(self, command: PendingCommand) -> None:
+        """Have SSM stop the command, and wait a little for its end (AWS: CancelCommand is best effort).
+
+        Errors are not shown: the user who interrupted the run does not want to wait for them.
+        """
+        with suppress(BotoCoreError, ClientError, CommandError):
+            if not (command.command_id or self._find(command)):
+                return
+            self.client.cancel_command(CommandId=command.command_id, InstanceIds=[self.instance_id])
+            started = self.retry.clock()
+            for pause in self.retry.pauses():
+                ended = self._poll(command) is not None and command.status not in UNFINISHED
+                waited = self.retry.clock() - started
+                self.on_status(f"{command.purpose} · {command.status or 'Cancelling'} · {waited:.0f} s")
+                if ended or waited > self.retry.timeouts.cancel_timeout:
+                    return
+                self.retry.sleep(pause)
 
 
-def parse_invocation(sent: PendingCommand, answer: Mapping[str, Any], waited: float, waiting: Timeouts) -> Invocation:
-    """Return the result of a command that exited by itself.
+class AgentMonitor:
+    """Polls whether the agent that runs *command* is online."""
+
+    def __init__(self, client: Any, retry: Retry, command: PendingCommand) -> None:
+        self._client = client
+        self._retry = retry
+        self._command = command
+        self._polled_at = self._online_at = 0.0
+        self._status = ONLINE
+
+    def poll_status(self, waited: float) -> str:
+        """Poll now and then, *waited* seconds after the command was sent, and return what to add to its status.
+
+        Raises:
+            CommandError: When the agent was offline for too long; the command is cancelled, as far as that is possible.
+        """
+        timeout = self._retry.timeouts.agent_timeout
+        if waited - self._polled_at >= timeout / AGENT_POLLS:
+            self._polled_at, self._status = waited, self._ping()
+            if self._status == ONLINE:
+                self._online_at = waited
+            elif waited - self._online_at >= timeout:
+                self._give_up()
+        return "" if self._status == ONLINE else f" · agent {self._status}"
+
+    def _ping(self) -> str:
+        filters = [{"Key": "InstanceIds", "Values": [self._command.instance_id]}]
+        try:
+            nodes = self._client.describe_instance_information(Filters=filters)["InstanceInformationList"]
+        except (BotoCoreError, ClientError):
+            return self._status  # no response says nothing of the agent
+        return str(nodes[0]["PingStatus"]) if nodes else "not a managed node"
+
+    def _give_up(self) -> None:
+        with suppress(BotoCoreError, ClientError):
+            self._client.cancel_command(CommandId=self._command.command_id, InstanceIds=[self._command.instance_id])
+        self._retry.reachable = False
+        raise incomplete_error(
+            self._command,
+            self._command.status,
+            f"the agent of the bastion is lost ({self._status}) and will not tell how it ended; it was cancelled for "
+            "when the agent is back",
+            may_have_run=True,
+        )
+
+
+def parse_invocation(
+    command: PendingCommand, answer: Mapping[str, Any], seconds: float, timeouts: Timeouts
+) -> CommandResult:
+    """Return the result of a command that exited by itself, with as much of its output as SSM keeps.
 
     Raises:
-        CommandError: When it did not: it never ran, was killed, or that cannot be known.
+        CommandError: When it did not exit: it never ran, was killed, or that cannot be known.
     """
     status, details = str(answer["Status"]), str(answer.get("StatusDetails", "")).replace(" ", "")
-    exit_code = int(answer.get("ResponseCode", -1))
-    if status in {"Success", "Failed"} and exit_code >= 0 and details in {"Success", "Failed", ""}:
-        return Invocation(
-            command_id=sent.command_id,
-            instance_id=sent.instance_id,
+    exit_status = int(answer.get("ResponseCode", -1))
+    stderr = str(answer.get("StandardErrorContent", ""))
+    if status in {"Success", "Failed"} and exit_status >= 0 and details in {"Success", "Failed", ""}:
+        return CommandResult(
+            command_id=command.command_id,
+            instance_id=command.instance_id,
             status=status,
-            exit_code=exit_code,
-            stdout=str(answer.get("StandardOutputContent", "")),
-            stderr=str(answer.get("StandardErrorContent", "")),
-            seconds=waited,
-            comment=sent.comment,
-            doubtful=sent.doubtful,
+            exit_status=exit_status,
+            stdout=str(answer.get("StandardOutputContent", "")).encode(),
+            stderr=stderr,
+            seconds=seconds,
         )
     reasons = {
-        "DeliveryTimedOut": f"the agent did not fetch it within {waiting.delivery} s",
-        "ExecutionTimedOut": f"it ran longer than {waiting.execution} s, or was killed (exit status 137)",
+        "DeliveryTimedOut": f"the agent did not fetch it within {timeouts.delivery_timeout} s",
+        "ExecutionTimedOut": f"it ran longer than {timeouts.execution_timeout} s, or was killed (exit status 137)",
         "Undeliverable": "SSM says that it could not deliver it",
         "Cancelled": "it was cancelled",
         "Terminated": "its parent command was stopped",
@@ -65,240 +320,42 @@ def parse_invocation(sent: PendingCommand, answer: Mapping[str, Any], waited: fl
     }
     # Undeliverable has been seen on commands that did run: only DeliveryTimedOut is a safe no.
     raise incomplete_error(
-        sent,
+        command,
         f"{status}/{details}",
         reasons.get(details, "it did not run to its end"),
         may_have_run=details != "DeliveryTimedOut",
-        said=str(answer.get("StandardErrorContent", "")).strip(),
+        stderr=stderr.strip(),
     )
 
 
 def incomplete_error(
-    sent: PendingCommand, status: str, reason: str, *, may_have_run: bool, said: str = ""
+    command: PendingCommand, status: str, reason: str, *, may_have_run: bool, stderr: str = ""
 ) -> CommandError:
     """Return the error of a command that is over without a result."""
     known = "it may have run in part" if may_have_run else "it did not run"
     return CommandError(
         f"The command on the bastion did not complete: {reason}; {known}",
         where={
-            "SSM command": sent.command_id,
-            "comment": sent.comment,
-            "instance": sent.instance_id,
+            "SSM command": command.command_id,
+            "comment": command.comment,
+            "instance": command.instance_id,
             "status": status,
-            "said": said[-200:],
+            "said": stderr[-200:],
         },
         remedy=(
             "Look at the agent: aws ssm describe-instance-information --filters Key=InstanceIds,"
-            f"Values={sent.instance_id}\n{sent.again if may_have_run else 'Then run again.'}"
+            f"Values={command.instance_id}\n{command.retry_hint if may_have_run else 'Then run again.'}"
         ),
     )
 
 
-def duplicate_error(invocation: Invocation) -> CommandError:
-    """Return the error of a command whose other sending has the right to run, where that one cannot be found."""
+def duplicate_error(command: PendingCommand) -> CommandError:
+    """Return the error of a command that SSM has twice, where the one that runs cannot be found."""
     return CommandError(
         "The command was given to SSM twice, since an answer was lost on the network; it runs once, the other time",
-        where={"SSM command": invocation.command_id, "instance": invocation.instance_id},
+        where={"SSM command": command.command_id, "instance": command.instance_id},
         remedy=(
             "SSM does not show the other one yet; its output will be there: aws ssm list-commands "
-            f"--instance-id {invocation.instance_id} --query \"Commands[?Comment=='{invocation.comment}'].CommandId\""
+            f"--instance-id {command.instance_id} --query \"Commands[?Comment=='{command.comment}'].CommandId\""
         ),
     )
-
-
-ONLINE = "Online"
-LOOKS = 10
-"""How often the agent is asked for before it is given up."""
-
-
-class AgentMonitor:
-    """Watches over the command *sent*."""
-
-    def __init__(self, client: Any, calls: RetryingClient, sent: PendingCommand) -> None:
-        self._client = client
-        self._calls = calls
-        self._sent = sent
-        self._asked = self._online = 0.0
-        self._status = ONLINE
-
-    def remark(self, waited: float) -> str:
-        """Ask now and then, *waited* seconds after the command was sent, and return what to add to its status.
-
-        Raises:
-            CommandError: When the agent was not online for too long; the command is cancelled, as well as that goes.
-        """
-        patience = self._calls.waiting.agent
-        if waited - self._asked >= patience / LOOKS:
-            self._asked, self._status = waited, self._ping()
-            if self._status == ONLINE:
-                self._online = waited
-            elif waited - self._online >= patience:
-                self._give_up()
-        return "" if self._status == ONLINE else f" · agent {self._status}"
-
-    def _ping(self) -> str:
-        wanted = [{"Key": "InstanceIds", "Values": [self._sent.instance_id]}]
-        try:
-            nodes = self._client.describe_instance_information(Filters=wanted)["InstanceInformationList"]
-        except (BotoCoreError, ClientError):
-            return self._status  # no answer is no proof of anything
-        return str(nodes[0]["PingStatus"]) if nodes else "not a managed node"
-
-    def _give_up(self) -> None:
-        with suppress(BotoCoreError, ClientError):
-            self._client.cancel_command(CommandId=self._sent.command_id, InstanceIds=[self._sent.instance_id])
-        self._calls.reachable = False
-        raise incomplete_error(
-            self._sent,
-            self._sent.status,
-            f"the agent of the bastion is lost ({self._status}) and will not tell how it ended; it was cancelled for "
-            "when the agent is back",
-            may_have_run=True,
-        )
-
-
-DOCUMENT = "AWS-RunShellScript"
-SAFE_AGAIN = "Run again: every phase is safe to repeat."
-MOST_LISTED = 20
-"""Commands looked at for one whose answer was lost: an agent runs 5 at once, so that it is among the newest."""
-
-
-@dataclass
-class RunCommand:
-    """Sends scripts to one instance.
-
-    Args:
-        client: A boto3 SSM client that does not retry by itself.
-        instance_id: The bastion.
-        calls: How calls are made.
-        on_status: Called at every look with the status and the seconds since the command was sent.
-        again: What a user is told of a command that may have run in part.
-    """
-
-    client: Any
-    instance_id: str
-    calls: RetryingClient = field(default_factory=RetryingClient)
-    on_status: Callable[[str, float], None] = lambda _status, _seconds: None
-    again: str = SAFE_AGAIN
-    sent: int = 0
-
-    def run(self, script: str, comment: str) -> Invocation:
-        """Run *script* and return what it left.
-
-        Where an answer of AWS's is lost, SSM is looked through for *comment* before the script is sent again; should
-        both arrive, the script itself has to see to it that it runs once.
-
-        Args:
-            script: The whole script; its first line is its shebang.
-            comment: What the command is for, unlike any other; it stands in SSM's history (AWS: at most 100 characters).
-
-        Raises:
-            CommandError: When the command did not run to its end, or that cannot be known.
-        """
-        sent = PendingCommand(comment, self.instance_id, self.again)
-        try:
-            self._send(sent, script)
-            return self._wait(sent)
-        except KeyboardInterrupt:
-            self._cancel(sent)
-            raise
-
-    def twin(self, invocation: Invocation) -> Invocation | None:
-        """Return, once it ended, the other command that was sent with the comment of *invocation*; None without one.
-
-        Raises:
-            CommandError: When it did not run to its end.
-        """
-        sent = PendingCommand(invocation.comment, self.instance_id, self.again)
-        if not self._find(sent, but=invocation.command_id):
-            return None
-        return self._wait(sent)
-
-    def _send(self, sent: PendingCommand, script: str) -> None:
-        waiting = self.calls.waiting
-
-        def send_command(**words: Any) -> str:
-            answer = self.client.send_command(**words)
-            self.sent += 1
-            return str(answer["Command"]["CommandId"])
-
-        def look_for_it() -> str | None:
-            self.sent += 1
-            sent.doubtful = True
-            return self._find(sent)
-
-        sent.command_id = self.calls.ask(
-            send_command,
-            sent,
-            lost=look_for_it,
-            InstanceIds=[self.instance_id],
-            DocumentName=DOCUMENT,
-            Comment=sent.comment,
-            TimeoutSeconds=waiting.delivery,
-            Parameters={"commands": [script], "executionTimeout": [str(waiting.execution)]},
-        )
-
-    def _find(self, sent: PendingCommand, but: str = "") -> str | None:
-        """Look several times for a command with the comment of *sent*, other than *but*; note its id there."""
-        for pause in self.calls.waiting.settling:
-            self.calls.sleep(pause)
-            answer = self.calls.ask(
-                self.client.list_commands, sent, InstanceId=self.instance_id, MaxResults=MOST_LISTED
-            )
-            found = (item["CommandId"] for item in answer["Commands"] if item.get("Comment") == sent.comment)
-            if other := next((str(command_id) for command_id in found if command_id != but), None):
-                sent.command_id = other
-                return other
-        return None
-
-    def _wait(self, sent: PendingCommand) -> Invocation:
-        clock, waiting = self.calls.clock, self.calls.waiting
-        started, agent = clock(), AgentMonitor(self.client, self.calls, sent)
-        for pause in self.calls.pauses():
-            self.calls.sleep(pause)
-            asked = clock() - started
-            answer = self._look(sent)
-            waited = clock() - started
-            if answer is not None and sent.status not in UNFINISHED:
-                self.on_status(sent.status, waited)
-                return parse_invocation(sent, answer, waited, waiting)
-            self.on_status(f"{sent.status or 'Pending'}{agent.remark(waited)}", waited)
-            if answer is None and not sent.status and asked > waiting.patience:
-                self.calls.reachable = False
-                raise sent.error(f"SSM took the command and did not show it for {waiting.patience:.0f} s", "")
-            if waited > waiting.delivery + waiting.execution + waiting.patience:
-                raise incomplete_error(
-                    sent, sent.status, "no end after the longest time it may take", may_have_run=True
-                )
-        raise AssertionError  # pauses never end
-
-    def _look(self, sent: PendingCommand) -> dict[str, Any] | None:
-        """Return the invocation, or None while SSM does not know it yet: it is eventually consistent."""
-        answer: dict[str, Any] | None = self.calls.ask(
-            self.client.get_command_invocation,
-            sent,
-            absent="InvocationDoesNotExist",
-            CommandId=sent.command_id,
-            InstanceId=self.instance_id,
-        )
-        if answer is not None:
-            sent.status = str(answer["Status"])
-        return answer
-
-    def _cancel(self, sent: PendingCommand) -> None:
-        """Have SSM stop the command, and wait a little for its end (AWS: CancelCommand is best effort).
-
-        What cannot be had is not told: whoever interrupted us wants to be gone.
-        """
-        with suppress(BotoCoreError, ClientError, CommandError):
-            if not (sent.command_id or self._find(sent)):
-                return
-            self.client.cancel_command(CommandId=sent.command_id, InstanceIds=[self.instance_id])
-            started = self.calls.clock()
-            for pause in self.calls.pauses():
-                over = self._look(sent) is not None and sent.status not in UNFINISHED
-                waited = self.calls.clock() - started
-                self.on_status(sent.status or "Cancelling", waited)
-                if over or waited > self.calls.waiting.cancelling:
-                    return
-                self.calls.sleep(pause)

@@ -1,20 +1,37 @@
-# shellcheck shell=bash disable=SC2154
+# shellcheck shell=bash disable=SC2154,SC2034
 # SQL files run one after another by the engine, each framed with its exit status, seconds and sizes; the first
-# failure ends the batch. Given by the suite: the AURORA_* variables, and the calls of step FILE.
+# failure ends the batch. Given by the suite: the AURORA_* variables, and the calls of run_sql_file FILE.
 # The engine is given to bash: where /tmp is mounted noexec nothing in the workspace can be executed.
-step() { framed "$1" bash scripts/2-sql-execute.sh config.json "$1"; }
+run_sql_file() { framed "$1" bash scripts/2-sql-execute.sh config.json "$1"; }
 
 # framed NAME WORD...: run a command in the workspace, and print what it printed with its sizes before it.
+# The command writes into pipes: many programs, psql too, do not report that they could not write to a full disk; cat does.
 framed() {
-    local name=$1 status started finished
+    local name=$1 status started finished stdout_writer stderr_writer
     shift
+    mkfifo "$OUT.stdout-pipe" "$OUT.stderr-pipe" || { output_lost=yes; return 1; }
+    cat "$OUT.stdout-pipe" >"$OUT.stdout" 2>/dev/null &
+    stdout_writer=$!
+    cat "$OUT.stderr-pipe" >"$OUT.stderr" 2>/dev/null &
+    stderr_writer=$!
     started=$(date +%s%N)
-    (cd "$WORKSPACE" && "$@") >"$OUT.step" 2>"$OUT.log"
+    (cd "$WORKSPACE" && "$@") >"$OUT.stdout-pipe" 2>"$OUT.stderr-pipe"
     status=$?
     finished=$(date +%s%N)
-    printf '%s step exit=%d milliseconds=%d stdout=%d stderr=%d file=%s\n' "$MARK" "$status" \
-        $(((finished - started) / 1000000)) "$(wc -c <"$OUT.step")" "$(wc -c <"$OUT.log")" "$name"
-    cat "$OUT.step" "$OUT.log"
-    rm -f "$OUT.step" "$OUT.log"
+    written "$stdout_writer" && written "$stderr_writer" || output_lost=yes
+    printf '%s file exit=%d milliseconds=%d stdout=%d stderr=%d name=%s\n' "$MARK" "$status" \
+        $(((finished - started) / 1000000)) "$(wc -c <"$OUT.stdout")" "$(wc -c <"$OUT.stderr")" "$name" || output_lost=yes
+    cat "$OUT.stdout" "$OUT.stderr" || output_lost=yes
+    rm -f "$OUT.stdout"* "$OUT.stderr"*
     return "$status"
+}
+
+# written PID: wait for a writer and return its status. A process that the command left in the background may hold the
+# pipe open: it is not waited for.
+written() {
+    local attempt
+    for ((attempt = 0; attempt < 100; attempt++)); do
+        kill -0 "$1" 2>/dev/null || { wait "$1"; return; }
+        sleep 0.02
+    done
 }

@@ -1,15 +1,15 @@
 # shellcheck shell=bash disable=SC2154
-# The end of a run, in a command of its own or in its last one: the key and all that was kept for it go away.
-# Where the output was too long for one command, the rest is still wanted, and the run is closed later.
+# The end of a run, in a command of its own or in its last one: the run's folder with its key is deleted.
+# Where the output was too long for one command, the remainder is still to be fetched, and the run is closed later.
 finish_and_close() {
     local status
     finish "$1"
     status=$?
-    [[ -n $kept ]] || remove_run
+    [[ -n $remainder ]] || remove_run
     return "$status"
 }
 
-# Another command of the run may be under way yet, when SSM told nothing of it: it ends as its files go away.
+# Another command of the run may still be running where SSM did not report it: it ends when its files are deleted.
 remove_run() {
     local attempt
     for attempt in 1 2 3 4 5; do

@@ -1,6 +1,6 @@
 # shellcheck shell=bash disable=SC2154
-# The whole archive comes from where a presigned URL leads, as the one part there is. The URL lets whoever reads it have
-# the archive: it is sealed, and curl reads it from a file, since everybody may read arguments.
+# The whole archive is fetched from a presigned URL, as its only part. The URL is a secret: it is sealed, and curl reads
+# it from a file, since every user can read arguments.
 # Given by the suite: SEALED_URL_KEY, SEALED_URL.
 download() {
     local status=72

@@ -2,9 +2,9 @@
 # The first command of a run: what the bastion has, and a key of this run's own for the sealed credentials.
 # Given by the suite: DIGEST, that of the archive this run would use.
 open_run() {
-    local state part
-    # What a run that was killed left behind more than a day ago goes now: nobody else would clean it up. A workspace
-    # that was moved aside goes where a run made it, or where nothing is in it; a person's own is kept.
+    local state part file
+    # Delete what killed runs left more than a day ago. A workspace that was moved aside is deleted where a run made it
+    # or where it is empty; a person's own is kept.
     local stale=(-maxdepth 1 -type d -user "$(id -u)" -mmin +1440)
     find "${RUNTIME%/*}" "${WORKSPACE%/*}" "${stale[@]}" \
         \( -name "${RUNTIME_PREFIX:?}*" -o -name "${WORKSPACE##*/}.parts-*" -o -name "${WORKSPACE##*/}.new-*" \) \
@@ -17,6 +17,9 @@ open_run() {
     if [[ $state == made ]]; then
         fact digest "$(digest_of_workspace)"
         if intact; then fact manifest intact; else fact manifest changed; fi
+        while IFS= read -r file; do
+            fact edited "$file"
+        done < <(edited_files | head -n 21)
     fi
     for part in "$WORKSPACE.parts-${DIGEST:?}"/*; do
         [[ -f $part && -O ${part%/*} && ! -L ${part%/*} ]] && fact part "${part##*/}:$(sha256sum <"$part" | cut -d' ' -f1)"
@@ -27,7 +30,7 @@ open_run() {
     fact openssl "$(openssl version 2>/dev/null)"
     fact curl "$(command -v curl)"
     if [[ ! -s $RUNTIME/key.pem ]]; then
-        # Of two that begin the same run, the first to link its key has made the run's.
+        # This command may run twice at once: the first to link its key wins.
         part=$(mktemp "$RUNTIME/key.XXXXXX") &&
             openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:3072 -out "$part" 2>/dev/null &&
             ln "$part" "$RUNTIME/key.pem" 2>/dev/null
@@ -36,3 +39,10 @@ open_run() {
     openssl pkey -in "$RUNTIME/key.pem" -pubout 2>/dev/null
     return 0
 }
+
+# Files of the workspace that were changed, deleted or added since it was made.
+edited_files() (
+    cd "$WORKSPACE" || return
+    sha256sum --quiet --check .transfer/manifest 2>/dev/null | sed -n 's/^\.\/\(.*\): FAILED.*/\1/p'
+    comm -13 <(cut -c 67- .transfer/manifest | sort) <(find . -type f ! -path './.transfer/*' | sort) | cut -c 3-
+)

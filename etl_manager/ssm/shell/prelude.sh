@@ -1,9 +1,9 @@
-# Every command starts here: strict mode, an environment of its own, and a run folder nobody else may enter.
+# Every command starts here: strict mode, an environment of its own, and a run folder that no other user may enter.
 # shellcheck shell=bash
-# Given by the suite: WORKSPACE RUNTIME LIMIT MARK, and ONCE, the token of a command that may run once.
+# Given by the suite: WORKSPACE RUNTIME LIMIT MARK, TOKEN, which no other command has, and ONCE, where it may run once.
 set -uo pipefail
 umask 077
-: "${WORKSPACE:?}" "${RUNTIME:?}" "${LIMIT:?}" "${MARK:?}"
+: "${WORKSPACE:?}" "${RUNTIME:?}" "${LIMIT:?}" "${MARK:?}" "${TOKEN:?}"
 export PATH="${PATH:-/usr/bin}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 export HOME="$RUNTIME" LC_ALL=C
 unset CDPATH ENV BASH_ENV
@@ -13,13 +13,13 @@ if command -v openssl11 >/dev/null; then
     export -f openssl
 fi
 
-# mark ENCODING BYTES SHA256 STATUS SIZE KEPT: the end of every output.
+# mark ENCODING BYTES SHA256 STATUS SIZE REMAINDER: the end of every output, with the command's own token.
 mark() {
-    printf '\n%s encoding=%s bytes=%d sha256=%s status=%d size=%d kept=%s\n' "$MARK" "$@"
+    printf '\n%s token=%s encoding=%s bytes=%d sha256=%s status=%d size=%d remainder=%s\n' "$MARK" "$TOKEN" "$@"
 }
 
-# refuse WHY: SSM may be given a command twice when an answer is lost on the network. The first to claim the token of
-# the command runs; the other one, and one that comes when the run is over, does nothing and says so.
+# refuse WHY: SSM may have a command twice where a response was lost on the network. The first to claim the token of
+# the command runs; the other one, and one that arrives when the run is over, does nothing and says so.
 refuse() {
     local why="why=$1"
     printf '%s' "$why"
@@ -33,11 +33,13 @@ refuse() {
     echo "the run folder $RUNTIME is not ours" >&2
     exit 71
 }
-[[ -z ${ONCE:-} ]] || mkdir "$RUNTIME/once.$ONCE" 2>/dev/null || refuse taken
+[[ -z ${ONCE:-} ]] || mkdir "$RUNTIME/once.$TOKEN" 2>/dev/null || refuse taken
 OUT=$(mktemp "$RUNTIME/out.XXXXXX") || exit 71
 
+output_lost='' # set where a part of the output could not be written, as on a full disk
+
 # fact NAME VALUE: one line the suite reads.
-fact() { printf '%s=%s\n' "$1" "$2"; }
+fact() { printf '%s=%s\n' "$1" "$2" || output_lost=yes; }
 
 # state_of_workspace: absent, link, foreign (another user's), unknown (ours, but not made by the suite) or made.
 state_of_workspace() {
@@ -54,19 +56,20 @@ digest_of_workspace() { cat "$WORKSPACE/.transfer/digest"; }
 intact() { (cd "$WORKSPACE" && sha256sum --quiet --check .transfer/manifest >/dev/null 2>&1); }
 
 # finish STATUS: print what main printed and the end marker, with its length and digest. SSM keeps 24,000 bytes:
-# more than LIMIT is compressed; where that is not enough either, the rest is kept (in $kept) for the suite to fetch.
+# more than LIMIT is compressed; where that is not enough either, all of it is left in the file $remainder for the suite to fetch.
 finish() {
     local status=$1 bytes digest encoding=plain size
     bytes=$(wc -c <"$OUT") digest=$(sha256sum <"$OUT" | cut -d' ' -f1)
     if ((bytes > LIMIT)) || ! iconv -f UTF-8 -t UTF-8 "$OUT" >/dev/null 2>&1; then
         encoding=gzip
-        gzip -9n <"$OUT" | base64 -w 0 >"$OUT.enc" && mv "$OUT.enc" "$OUT"
+        gzip -9n <"$OUT" | base64 -w 0 >"$OUT.enc" && mv "$OUT.enc" "$OUT" || output_lost=yes
     fi
+    [[ -z $output_lost ]] || { status=78 && : >"$OUT"; }
     size=$(wc -c <"$OUT")
-    kept=''
-    ((size > LIMIT)) && kept=$OUT
+    remainder=''
+    ((size > LIMIT)) && remainder=$OUT
     head -c "$LIMIT" "$OUT"
-    mark "$encoding" "$bytes" "$digest" "$status" "$size" "${kept##*/}"
-    [[ -n $kept ]] || rm -f "$OUT"
+    mark "$encoding" "$bytes" "$digest" "$status" "$size" "${remainder##*/}"
+    [[ -n $remainder ]] || rm -f "$OUT"
     return "$status"
 }

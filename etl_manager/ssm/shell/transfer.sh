@@ -42,12 +42,12 @@ unpack() {
     # The lock orders two runs on one bastion; without flock the renames still never leave half a workspace.
     (
         if command -v flock >/dev/null; then flock -w 60 9 || exit 76; fi
-        # Touched, since by its age it is told from what a run that was killed left behind.
+        # Touched: by its age it differs from what killed runs left.
         if [[ $state != absent ]]; then mv -T "$WORKSPACE" "$old" && touch "$old" || exit 76; fi
         mv -T "$new" "$WORKSPACE" || { mv -T "$old" "$WORKSPACE"; exit 76; }
     ) 9<"${WORKSPACE%/*}" || return 76
     if [[ $state == unknown ]]; then
-        fact kept "$old" # not made by a run: what a person put there is theirs
+        fact kept "$old" # not made by a run: a person may need it
     else
         rm -rf "$old"
     fi

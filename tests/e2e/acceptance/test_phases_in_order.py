@@ -53,7 +53,7 @@ def test_phase_of_ones_own_is_a_phase_like_the_others(built, cloud):
         plan = built.run("features/", "--config-json", config, "--plan")
     assert outcome.status == 0, outcome.terminal
     assert "grants: was run; what it changes is not looked at" in outcome.terminal
-    assert "would be run; what it changes is not foretold" in plan.terminal
+    assert "would be run; what it changes is not predicted" in plan.terminal
     assert cloud.rows("SELECT obj_description('tenant_a'::regnamespace)") == [("granted",)]
     order = [plan.terminal.index(f"{phase}: ") for phase in ("database", "schema", "grants", "data", "verification")]
     assert order == sorted(order)

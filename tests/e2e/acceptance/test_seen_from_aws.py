@@ -179,7 +179,7 @@ def defect(self, *arguments, **options):
     pieces = {"line": f"*:*:*:postgres:{password}"}
     raise RuntimeError(f"cannot connect by postgresql://postgres:{password}@host and {pieces!r}")
 
-etl_manager.provisioning.sql_runner.SqlRunner._keep = defect
+etl_manager.provisioning.sql_runner.SqlRunner._record = defect
 """,
 }
 

@@ -19,7 +19,7 @@ ACTIONS = (
     "GetCallerIdentity", "DescribeStacks", "GetSecretValue", "DescribeInstanceInformation",
     "SendCommand", "SendCommand", "SendCommand", "GetCommandInvocation", "GetCommandInvocation", "ListCommands",
 )  # fmt: skip
-STRESSED = replace(BRIEF, patience=3.0, agent=1.5)
+STRESSED = replace(BRIEF, retry_timeout=3.0, agent_timeout=1.5)
 KEEPSAKE = "SELECT string_agg(id::text, ',' ORDER BY id) FROM public.keepsake"
 
 
@@ -89,7 +89,7 @@ def test_schedule(seed, account, postgres, built, tmp_path):
     # Both at once from the beginning: the machine is not restarted between the runs.
     bad, next_ = account(*faults, root=root), account(root=root)
     log = counted(bad)
-    outcome = full_run(bad, waiting=STRESSED)
+    outcome = full_run(bad, timeouts=STRESSED)
     told = f"seed {seed}: {state}, {faults}: {'proven' if outcome.proven else outcome.message}"
     print(told)  # noqa: T201 - shown where it fails, and by -rP
     assert outcome.proven or (isinstance(outcome.error, ProvisioningError) and outcome.error.remedy), told

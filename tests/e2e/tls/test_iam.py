@@ -91,7 +91,7 @@ def opened(environment, tokens, monkeypatch):
 
 def who(opened):
     found, bastion = opened
-    _, [step] = bastion.batch([WHO], found.connection, "who")
+    _, [step] = bastion.run_sql([WHO], found.connection, "who")
     return step.exit_code, step.stdout
 
 
@@ -153,7 +153,7 @@ def test_the_token_is_what_rds_documents(environment, monkeypatch):
     for name, value in environment.variables.items():
         monkeypatch.setenv(name, value)
     client = AwsTarget(TargetOptions(region="eu-central-1")).client("rds")
-    credentials = discovery.token(client, "cluster.example", 6543, "iam_user", "eu-central-1")
+    credentials = discovery.iam_credentials(client, "cluster.example", 6543, "iam_user", "eu-central-1")
     token = credentials.current().password
     parts = urlsplit(f"https://{token}")
     query = parse_qs(parts.query)
@@ -173,6 +173,6 @@ def test_missing_aws_credentials_are_told(environment, monkeypatch, tmp_path):
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
     client = AwsTarget(TargetOptions(region="eu-central-1")).client("rds")
-    credentials = discovery.token(client, "cluster.example", 6543, "iam_user", "eu-central-1")
-    with pytest.raises(DiscoveryError, match="RDS could not be asked: Unable to locate credentials"):
+    credentials = discovery.iam_credentials(client, "cluster.example", 6543, "iam_user", "eu-central-1")
+    with pytest.raises(DiscoveryError, match="RDS could not be called: Unable to locate credentials"):
         credentials.current()

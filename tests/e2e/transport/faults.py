@@ -25,6 +25,8 @@ call. The table is written by `python -m tests.e2e.transport.faults`, and `make 
 
 - **A command runs at most once.** Where the answer to SendCommand is lost, the command is looked for in SSM before it
   is sent again; should both arrive, the second finds that its token was claimed and does nothing.
+- **An output is whole, and the command's own.** It ends with its length, its digest and the command's token; what was cut,
+  changed or belongs to another command is refused, and where the bastion's disk is full, the command fails.
 - **What is known is told**: command id, status, whether it may have run, and how to find out more.
 - **The next run ends proven**: where a run ended with an error, one followed that did, and no row was doubled or lost.
 - **By chance**: `make stress` has 200 full runs meet one to three such faults each, drawn by a seed, on clusters that are
@@ -45,14 +47,14 @@ class Case:
         faults: As ``--fault`` takes them.
         proven: Whether the run is proven all the same.
         left: What the run leaves, where chance decides how far a command came; else empty, and looked up.
-        waiting: How long the run waits.
+        timeouts: How long the run waits.
     """
 
     title: str
     faults: tuple[str, ...]
     proven: bool = False
     left: str = ""
-    waiting: Timeouts = BRIEF
+    timeouts: Timeouts = BRIEF
 
 
 def _resets(when: str) -> tuple[str, ...]:
@@ -88,7 +90,12 @@ CASES = [
         ("agent-lost=0.15@3",),
         left=f"what the phase builds, or a part of it; {AND_THE_RUN}",
     ),
-    Case("The bastion reboots while a command runs", ("reboot=0.15@3",), left=PARTLY, waiting=replace(BRIEF, agent=9)),
+    Case(
+        "The bastion reboots while a command runs",
+        ("reboot=0.15@3",),
+        left=PARTLY,
+        timeouts=replace(BRIEF, agent_timeout=9),
+    ),
     Case("The agent is offline before the run", ("offline",)),
     Case("The credentials have expired before the run", ("expired-credentials=1",)),
     Case("The credentials expire between two commands", ("expired-credentials=3:SendCommand",)),
@@ -113,7 +120,7 @@ def row(
     rig.copy(warm, root)
     database.empty()
     bad = account(*case.faults, root=root)
-    outcome = full_run(bad, waiting=case.waiting)
+    outcome = full_run(bad, timeouts=case.timeouts)
     settled(bad)
     bad.close()
     state = case.left or f"{database.described()}; on the bastion {_on_the_bastion(bad)}"
@@ -138,8 +145,8 @@ def _seen(outcome: Outcome) -> str:
         r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}": "COMMAND-ID",
         r"\[[0-9a-f]{8}\]": "[TOKEN]",
         r"etl-manager-run-[0-9a-f]{12}": "etl-manager-run-ID",
-        r"(did not answer \w+) for \d+ s": rf"\1 for {DEFAULT_TIMEOUTS.patience:.0f} s",
-        r"(did not show it) for \d+ s": rf"\1 for {DEFAULT_TIMEOUTS.patience:.0f} s",
+        r"(did not answer \w+) for \d+ s": rf"\1 for {DEFAULT_TIMEOUTS.retry_timeout:.0f} s",
+        r"(did not show it) for \d+ s": rf"\1 for {DEFAULT_TIMEOUTS.retry_timeout:.0f} s",
         r"http://127[0-9.:]+/": "https://ssm.REGION.amazonaws.com/",
         r"i-0[0-9a-f]{16}": "INSTANCE",
         r"\|": "\\|",

@@ -31,7 +31,11 @@ DATABASE = "multitenant_analytics"
 PRISTINE = "pristine"
 """A copy of the database as it was built, where a test keeps one."""
 BRIEF = Timeouts(
-    patience=1.5, pauses=(0.02, 1.5, 0.1), settling=(0.05, 0.1, 0.2), agent=1.0, cancelling=5.0, delivery=120
+    retry_timeout=1.5,
+    poll_pauses=(0.02, 1.5, 0.1),
+    lookup_delays=(0.05, 0.1, 0.2),
+    agent_timeout=1.0,
+    cancel_timeout=5.0,
 )
 """How long the runs of these tests wait."""
 
@@ -134,7 +138,7 @@ def project(source: Path = ROOT / "config.json", **transfer: Any) -> Config:
     return dataclasses.replace(loaded, transfer=loaded.transfer.model_copy(update=transfer))
 
 
-def full_run(account: Account, config: Config | None = None, waiting: Timeouts = BRIEF) -> Outcome:
+def full_run(account: Account, config: Config | None = None, timeouts: Timeouts = BRIEF) -> Outcome:
     """Build, build again, verify and close, as ``pytest features/ --target aws`` does, and judge as its sentences do."""
     config = config or project()
     told = Told()
@@ -150,11 +154,11 @@ def full_run(account: Account, config: Config | None = None, waiting: Timeouts =
             progress=told,
             attach=lambda *_: None,
             warn=told.say,
-            waiting=waiting,
+            timeouts=timeouts,
         )
         for phase in config.phases[:-1]:
             run.ensure(phase.name)
-        run.again()
+        run.rerun_all_phases()
         found = run.verification()
         counts = dict.fromkeys(config.tenants, config.users_per_tenant)
         proven = found.counts == counts and not any(found.of(tenant) for tenant in config.tenants)
@@ -162,11 +166,8 @@ def full_run(account: Account, config: Config | None = None, waiting: Timeouts =
         error = caught
     finally:
         if run is not None:
-            try:
-                run.close()
-            except ProvisioningError as caught:
-                told.say(f"[WARNING] The clean-up on the bastion did not complete: {caught.what}")
-    return Outcome(proven, error, tuple(told.said), run.batches.bastion.run_command.sent if run else 0)
+            run.close()
+    return Outcome(proven, error, tuple(told.said), run.commands_sent if run else 0)
 
 
 class Database:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import traceback
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,10 +11,12 @@ import pytest
 from botocore.exceptions import ClientError, ConnectionClosedError, ReadTimeoutError
 
 from etl_manager.errors import CommandError
-from etl_manager.ssm.retry import RetryingClient, Timeouts
+from etl_manager.progress import NullProgress
+from etl_manager.provisioning.startup import start_run
+from etl_manager.ssm.retry import Retry, Timeouts
 from etl_manager.ssm.run_command import RunCommand
-from etl_manager.ssm.script import ScriptRunner
-from tests.e2e.transport.rig import BRIEF, Account
+from etl_manager.ssm.script import Script
+from tests.e2e.transport.rig import BRIEF, Account, project
 
 COUNTED = "echo ran >>/tmp/count"
 
@@ -71,14 +74,14 @@ def calm(account) -> Account:
 
 @pytest.fixture
 def channel(calm):
-    """Return a function that opens a channel over a client."""
+    """Return a function that opens a run over a client."""
     (calm.tmp / "count").unlink(missing_ok=True)
 
-    def open_(client: Any = None, waiting: Timeouts = BRIEF) -> ScriptRunner:
-        run_command = RunCommand(Client(calm), calm.aws.instance_id, RetryingClient(waiting=waiting))
-        made = ScriptRunner(run_command, "/tmp/workspace", 20_000)
-        made.execute((), ":", {}, "open", once=False)
-        run_command.client = client or run_command.client
+    def open_(client: Any = None, timeouts: Timeouts = BRIEF, **more: Any) -> RunCommand:
+        retry = Retry(timeouts=timeouts)
+        made = RunCommand(Client(calm), calm.aws.instance_id, "/tmp/workspace", 20_000, retry, **more)
+        made.run(Script((), [":"], repeatable=True), "open")
+        made.client = client or made.client
         return made
 
     return open_
@@ -93,38 +96,34 @@ def runs(account: Account) -> str:
 @pytest.mark.parametrize("lost", [RESET, TIMEOUT, BROKEN], ids=["reset", "timeout", "500"])
 def test_command_whose_answer_was_lost_is_found_and_not_sent_again(channel, calm, lost):
     """ListCommands lags behind: it is looked at several times before a command is sent again."""
-    client = Client(calm, lost=[lost], blind=len(BRIEF.settling) - 1)
-    ran = channel(client).execute((), f"{COUNTED}; echo said", {}, "counted")
-    assert (ran.status, ran.output, client.sends) == (0, b"said\n", 1)
+    client = Client(calm, lost=[lost], blind=len(BRIEF.lookup_delays) - 1)
+    ran = channel(client).run(Script((), [f"{COUNTED}; echo said"]), "counted")
+    assert (ran.exit_status, ran.stdout, client.sends) == (0, b"said\n", 1)
     assert runs(calm) == "ran\n"
 
 
 def test_command_sent_twice_runs_once_and_its_output_is_that_of_the_one_that_ran(channel, calm):
     """Where SSM did not show the first in time, the second finds the token claimed; the first one's result is taken."""
-    client = Client(calm, lost=[RESET], blind=len(BRIEF.settling))
-    ran = channel(client).execute((), f"{COUNTED}; echo said; (exit 5)", {}, "counted")
-    assert (ran.status, ran.output, client.sends) == (5, b"said\n", 2)
+    client = Client(calm, lost=[RESET], blind=len(BRIEF.lookup_delays))
+    ran = channel(client).run(Script((), [f"{COUNTED}; echo said; (exit 5)"]), "counted")
+    assert (ran.exit_status, ran.stdout, client.sends) == (5, b"said\n", 2)
     assert runs(calm) == "ran\n"
 
 
 def test_command_that_comes_when_the_run_is_over_does_nothing(channel, calm):
     """A command that SSM delivers late, after the clean-up, is refused: no folder, no effect."""
     late = channel()
-    text = late.text((), COUNTED, {}, "finish $?", "0badcafe")
-    late.execute(("close.sh",), "", {}, "clean up", "finish_and_close $?", once=False)
-    invocation = late.run_command.run(text, "late [0badcafe]")
-    assert invocation.exit_code == 77
-    assert "why=over" in invocation.stdout
-    assert runs(calm) == ""
+    late.run(Script((), [], closing=True, repeatable=True), "clean up")
     with pytest.raises(CommandError, match=r"folder .* is gone, and nothing was run"):
-        late.execute((), COUNTED, {}, "counted")
+        late.run(Script((), [COUNTED]), "counted")
+    assert runs(calm) == ""
 
 
 def test_other_command_that_cannot_be_found_is_told(channel, calm):
     """It ran once; where its output will be is in the message."""
     client = Client(calm, lost=[RESET], blind=1000)
     with pytest.raises(CommandError, match="it runs once, the other time") as caught:
-        channel(client).execute((), COUNTED, {}, "counted")
+        channel(client).run(Script((), [COUNTED]), "counted")
     assert "aws ssm list-commands" in caught.value.remedy
     assert runs(calm) == "ran\n"
 
@@ -141,16 +140,35 @@ def test_throttled_call_is_made_again_without_a_look(channel, calm):
         return client.below.send_command(**words)
 
     client.send_command = send_command  # type: ignore[method-assign]
-    assert channel(client).execute((), "echo said", {}, "throttled").output == b"said\n"
+    assert channel(client).run(Script((), ["echo said"]), "throttled").stdout == b"said\n"
     assert client.looks == 0
 
 
 def test_exit_status_is_a_result_and_a_lost_marker_is_none(channel):
     """A script that fails has a result; one whose end marker is missing was cut off."""
     made = channel()
-    assert made.execute((), "return 9", {}, "nine").status == 9
+    assert made.run(Script((), ["return 9"]), "nine").exit_status == 9
     with pytest.raises(CommandError, match="without its end marker \\(exit status 4\\): woe"):
-        made.execute((), "echo woe >&2; exit 4", {}, "cut off")
+        made.run(Script((), ["echo woe >&2; exit 4"]), "cut off")
+
+
+def test_output_of_another_command_is_refused(channel, calm):
+    """An earlier output, whole and with its own end marker, is not taken for that of this command."""
+    client = Client(calm)
+    made = channel(client)
+    made.run(Script((), ["echo five rows"]), "earlier")
+    earlier = client.get_command_invocation(
+        CommandId=calm.commands()[-1]["CommandId"], InstanceId=calm.aws.instance_id
+    )["StandardOutputContent"]
+
+    def replayed(**words: Any) -> Any:
+        answer = client.below.get_command_invocation(**words)
+        return answer | {"StandardOutputContent": earlier if answer["StandardOutputContent"] else ""}
+
+    client.get_command_invocation = replayed  # type: ignore[attr-defined]
+    with pytest.raises(CommandError, match="the output of another command") as caught:
+        made.run(Script((), ["echo no rows"]), "later")
+    assert calm.commands()[-1]["CommandId"] in str(caught.value)
 
 
 @pytest.mark.parametrize("moment", ["sent", "under way"])
@@ -174,31 +192,67 @@ def test_interrupt_cancels_the_command(channel, calm, moment):
     else:
         client.get_command_invocation = interrupted  # type: ignore[attr-defined]
     with pytest.raises(KeyboardInterrupt):
-        made.execute((), "touch /tmp/begun; sleep 60; touch /tmp/ended", {}, "long")
+        made.run(Script((), ["touch /tmp/begun; sleep 60; touch /tmp/ended"]), "long")
     assert calm.commands()[-1]["Status"] == "Cancelled"
     assert calm.idle()
 
 
 def test_agent_that_is_away_is_told_and_one_that_comes_back_is_waited_for(channel, calm):
     """The status says that the agent is lost; when it is back in time the command has its result."""
-    made = channel(waiting=Timeouts(pauses=BRIEF.pauses, agent=3.0))
     seen: list[str] = []
     agent = calm.aws.agents[calm.aws.instance_id]
+    started = time.monotonic()
 
-    def on_status(status: str, waited: float) -> None:
-        seen.append(status)
-        agent.online = not 0.4 < waited < 1.0
+    def on_status(line: str) -> None:
+        seen.append(line.rpartition(" · ")[0])
+        agent.online = not 0.4 < time.monotonic() - started < 1.0
 
-    made.run_command.on_status = on_status
-    ran = made.execute((), "sleep 1.5; echo back", {}, "away")
-    assert ran.output == b"back\n"
-    assert "InProgress · agent ConnectionLost" in seen
-    assert seen[-2] == "InProgress"
+    made = channel(timeouts=Timeouts(poll_pauses=BRIEF.poll_pauses, agent_timeout=3.0), on_status=on_status)
+    started = time.monotonic()
+    ran = made.run(Script((), ["sleep 1.5; echo back"]), "away")
+    assert ran.stdout == b"back\n"
+    assert "away · InProgress · agent ConnectionLost" in seen
+    assert seen[-2] == "away · InProgress"
 
 
 def test_comment_is_kept_within_what_ssm_takes(channel, calm):
     """A long title is cut, the token at its end is not."""
-    channel().execute((), ":", {}, "x" * 200)
+    channel().run(Script((), [":"]), "x" * 200)
     comment = calm.commands()[-1]["Comment"]
     assert len(comment) == 100
     assert comment.endswith("]")
+
+
+def test_step_reaches_boto3_in_few_frames(account):
+    """From a step down: the run, the session, RunCommand, and then AWS's library; nothing that only passes on."""
+    config = project()
+    run = start_run(
+        config,
+        account(),
+        verify_only=False,
+        skip_copy=False,
+        progress=NullProgress(),
+        attach=lambda *_: None,
+        warn=print,
+        timeouts=BRIEF,
+    )
+    ways: dict[str, list[str]] = {}
+
+    def note(params: dict[str, Any], **_: Any) -> None:
+        frames = [frame.f_globals["__name__"] for frame, _ in traceback.walk_stack(None)][::-1]
+        ways[params["Comment"].partition(" [")[0]] = [name for name in frames if name.startswith("etl_manager.")]
+
+    run.sql_runner.bastion.run_command.client.meta.events.register("provide-client-params.ssm.SendCommand", note)
+    for phase in config.phases:
+        run.ensure(phase.name)
+    run.rerun_all_phases()
+    run.close()
+    for purpose in (*(f"phase {phase.name}" for phase in config.phases), "all phases again"):
+        way = ways[f"etl-manager {purpose}"]
+        assert len(way) <= 6, way
+        assert list(dict.fromkeys(way)) == [
+            "etl_manager.provisioning.run",
+            "etl_manager.provisioning.sql_runner",
+            "etl_manager.bastion.session",
+            "etl_manager.ssm.run_command",
+        ]

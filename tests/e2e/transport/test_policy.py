@@ -14,7 +14,8 @@ import cfnlint
 import pytest
 from botocore import xform_name
 
-from etl_manager.aws.discovery import Preflight, discover
+from etl_manager.aws.discovery import discover
+from etl_manager.aws.preflight import Preflight
 from tests.e2e.transport import rig
 from tests.e2e.transport.rig import ROOT, full_run, project
 

@@ -7,7 +7,6 @@ import os
 import random
 import shutil
 import time
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -45,7 +44,7 @@ def heavy(root: Path, **transfer: object) -> Config:
 def opened(account: Account, config: Config) -> tuple[DiscoveredCluster, BastionSession, Told]:
     """Find the bastion of *account*."""
     told = Told()
-    found, bastion = open_bastion(config, account, skip_copy=False, progress=told, warn=told.say, waiting=BRIEF)
+    found, bastion = open_bastion(config, account, skip_copy=False, progress=told, warn=told.say, timeouts=BRIEF)
     return found, bastion, told
 
 
@@ -53,11 +52,10 @@ def transfer(account: Account, config: Config) -> Told:
     """Have the bastion take the archive and run something on it; close the run."""
     found, bastion, told = opened(account, config)
     try:
-        _, [step] = bastion.batch(NOTHING, found.connection, "look", closing=True)
+        _, [step] = bastion.run_sql(NOTHING, found.connection, "look", closing=True)
         assert step.exit_code == 0, step.stderr
     finally:
-        with suppress(CommandError):  # as a run does, which warns
-            bastion.close()
+        bastion.close()
     return told
 
 
@@ -104,7 +102,7 @@ def test_workspace_that_another_run_made_meanwhile_is_taken(account, ballast):
     [before] = bastion.tmp.glob("workspace")
     inode = before.stat().st_ino
     shutil.rmtree(bastion.tmp / f"workspace.parts-{late.archive.digest}", ignore_errors=True)
-    _, [step] = late.batch(NOTHING, found.connection, "late", closing=True)
+    _, [step] = late.run_sql(NOTHING, found.connection, "late", closing=True)
     assert step.exit_code == 0
     assert before.stat().st_ino == inode
     assert bastion.left() == ["workspace"]
@@ -239,12 +237,13 @@ def test_interrupt_deletes_the_object(depot, ballast):
     found, run, _ = opened(bastion, config)
     run.open()
 
-    def interrupted(status: str, seconds: float) -> None:
-        raise KeyboardInterrupt
+    def interrupted(line: str) -> None:
+        if "sending" not in line:
+            raise KeyboardInterrupt
 
     run.run_command.on_status = interrupted
     with pytest.raises(KeyboardInterrupt):
-        run.batch(NOTHING, found.connection, "look", closing=True)
+        run.run_sql(NOTHING, found.connection, "look", closing=True)
     assert objects(bastion) == 0
 
 
@@ -260,8 +259,8 @@ def test_bastion_without_curl_is_told(depot, ballast):
     bastion = depot()
     config = heavy(ballast, bucket=bucket(bastion))
     found, run, _ = opened(bastion, config)
-    run._facts = dataclasses.replace(run.open(), curl="")
+    run._state = dataclasses.replace(run.open(), curl="")
     with pytest.raises(WorkspaceError, match="lacks curl"):
-        run.batch(NOTHING, found.connection, "look")
+        run.run_sql(NOTHING, found.connection, "look")
     assert "s3:PutObject" not in bastion.calls
     run.close()

@@ -90,10 +90,8 @@ class Host:
     def run(self, archive: Archive, *, skip_copy: bool = False, most: int = 20_000) -> BastionSession:
         """Return a run that transfers *archive* in commands of at most *most* bytes."""
         return BastionSession(
-            run_command=RunCommand(self.client, self.aws.instance_id),
-            workspace="/tmp/workspace",
+            run_command=RunCommand(self.client, self.aws.instance_id, "/tmp/workspace", most),
             archive=archive,
-            max_command_bytes=most,
             skip_copy=skip_copy,
             warn=self.told.append,
         )

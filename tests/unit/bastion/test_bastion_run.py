@@ -34,9 +34,9 @@ def test_batch_runs_its_files_in_order_and_tells_each_apart(host, project, conne
     """Every file has an exit status, its own output and its own log."""
     project.engine('echo "ran $2 by $1"; echo "log of $2" >&2')
     run = host.run(project.archive())
-    invocation, steps = run.batch([SCHEMA, DATA], connection, "two files")
+    result, steps = run.run_sql([SCHEMA, DATA], connection, "two files")
     run.close()
-    assert invocation.status == "Success"
+    assert result.status == "Success"
     assert [(step.file, step.exit_code, step.stdout, step.stderr) for step in steps] == [
         (SCHEMA, 0, f"ran {SCHEMA} by config.json\n", f"log of {SCHEMA}\n"),
         (DATA, 0, f"ran {DATA} by config.json\n", f"log of {DATA}\n"),
@@ -48,7 +48,7 @@ def test_first_failure_ends_the_batch(host, project, connection, status):
     """What comes after a file that failed is not run, and the failed one's status is told."""
     project.engine(f'echo "ran $2"; [[ $2 != *schema* ]] || exit {status}')
     run = host.run(project.archive())
-    _, steps = run.batch([SCHEMA, DATA], connection, "fails")
+    _, steps = run.run_sql([SCHEMA, DATA], connection, "fails")
     run.close()
     assert [(step.file, step.exit_code) for step in steps] == [(SCHEMA, status)]
 
@@ -56,8 +56,8 @@ def test_first_failure_ends_the_batch(host, project, connection, status):
 def test_archive_that_fits_rides_along_with_the_first_batch(host, project, connection, sent):
     """Opening and the first batch are two commands; the second batch does not transfer again."""
     run = host.run(project.archive())
-    run.batch([SCHEMA], connection, "first")
-    run.batch([DATA], connection, "second", closing=True)
+    run.run_sql([SCHEMA], connection, "first")
+    run.run_sql([DATA], connection, "second", closing=True)
     run.close()
     assert ["receive 1 <<" in script for script in sent()] == [False, True, False]
     assert runs(host) == []
@@ -66,18 +66,37 @@ def test_archive_that_fits_rides_along_with_the_first_batch(host, project, conne
 def test_next_run_transfers_nothing_while_the_workspace_is_intact(host, project, connection, sent):
     """The bastion says what it has; only a workspace that is this archive, unchanged, is used as it is."""
     archive = project.archive()
-    host.run(archive).batch([DATA], connection, "first", closing=True)
-    host.run(archive).batch([DATA], connection, "again", closing=True)
+    host.run(archive).run_sql([DATA], connection, "first", closing=True)
+    host.run(archive).run_sql([DATA], connection, "again", closing=True)
     assert sum("receive 1 <<" in script for script in sent()) == 1
     (host.workspace / DATA).write_text("-- tampered with\n")
-    host.run(archive).batch([DATA], connection, "after tampering", closing=True)
+    host.run(archive).run_sql([DATA], connection, "after tampering", closing=True)
     assert sum("receive 1 <<" in script for script in sent()) == 2
     assert (host.workspace / DATA).read_text() == "-- data\n"
 
 
+@pytest.mark.parametrize("newer", [False, True], ids=["same project", "newer project"])
+def test_edits_on_the_bastion_that_a_transfer_replaces_are_named(host, project, connection, newer):
+    """Changed, deleted or added there: the files are named, whether or not the project itself changed meanwhile."""
+    host.run(project.archive()).run_sql([DATA], connection, "first", closing=True)
+    assert host.told == []
+    (host.workspace / DATA).write_text("-- a quick fix\n")
+    (host.workspace / SCHEMA).unlink()
+    (host.workspace / "sql/new: FAILED\x1b[31m.sql").write_text("")
+    if newer:
+        project.write(DATA, "-- newer\n")
+    host.run(project.archive()).run_sql([DATA], connection, "second", closing=True)
+    replaced = f"{DATA}, {SCHEMA}, sql/new: FAILED?[31m.sql"
+    assert host.told == [
+        f"[WARNING] Edited by hand in /tmp/workspace on the bastion, and replaced by this project's files: {replaced}"
+    ]
+    host.run(project.archive()).run_sql([DATA], connection, "third", closing=True)
+    assert len(host.told) == 1
+
+
 def test_workspace_can_be_read_by_a_person_and_scripts_be_run(host, project, connection):
     """Modes are those of the archive, whatever the umask of the agent: another user may read and execute."""
-    host.run(project.archive()).batch([DATA], connection, "modes", closing=True)
+    host.run(project.archive()).run_sql([DATA], connection, "modes", closing=True)
     modes = {
         name: (host.workspace / name).stat().st_mode & 0o777 for name in ("", "sql", DATA, "scripts/2-sql-execute.sh")
     }
@@ -94,7 +113,7 @@ def test_large_archive_goes_in_parts_each_within_the_limit(host, project, connec
     """No command is longer than max_command_bytes, and what arrives is what was sent."""
     archive = large(project)
     run = host.run(archive, most=8_000)
-    run.batch([DATA], connection, "large", closing=True)
+    run.run_sql([DATA], connection, "large", closing=True)
     scripts = sent()
     assert len(received(scripts)) > 6
     assert max(len(script.encode()) for script in scripts) <= 8_000
@@ -111,7 +130,7 @@ def received(scripts: list[str]) -> dict[int, bytes]:
 def test_transfer_is_resumed_where_it_broke_off(host, project, connection, sent):
     """Parts an earlier run left are not sent again; a damaged one is."""
     archive = large(project)
-    host.run(archive, most=8_000).batch([DATA], connection, "whole", closing=True)
+    host.run(archive, most=8_000).run_sql([DATA], connection, "whole", closing=True)
     first = sent()
     pieces = received(first)
     last = max(pieces)
@@ -121,7 +140,7 @@ def test_transfer_is_resumed_where_it_broke_off(host, project, connection, sent)
     for number in range(1, last - 1):
         (folder / str(number)).write_bytes(pieces[number])
     (folder / "2").write_bytes(b"damaged")
-    host.run(archive, most=8_000).batch([DATA], connection, "resumed", closing=True)
+    host.run(archive, most=8_000).run_sql([DATA], connection, "resumed", closing=True)
     assert list(received(sent()[len(first) :])) == [2, last - 1, last]
     assert (host.workspace / LARGE).read_bytes() == (project.root / LARGE).read_bytes()
 
@@ -130,7 +149,7 @@ def test_workspace_is_whole_at_every_moment(host, project, connection):
     """Whoever enters the workspace while it is replaced finds the old one or the new one, never a mixture."""
     project.write("sql/shared/first.txt", "old")
     project.write("sql/shared/last.txt", "old")
-    host.run(project.archive()).batch([DATA], connection, "old", closing=True)
+    host.run(project.archive()).run_sql([DATA], connection, "old", closing=True)
     mixtures, seen, ended = [], set(), threading.Event()
 
     def look() -> None:
@@ -159,7 +178,7 @@ def test_workspace_is_whole_at_every_moment(host, project, connection):
         for version in ("new", "newer", "newest"):
             project.write("sql/shared/first.txt", version)
             project.write("sql/shared/last.txt", version)
-            host.run(project.archive()).batch([DATA], connection, version, closing=True)
+            host.run(project.archive()).run_sql([DATA], connection, version, closing=True)
     finally:
         ended.set()
         thread.join()
@@ -169,11 +188,11 @@ def test_workspace_is_whole_at_every_moment(host, project, connection):
 
 def test_transfer_that_fails_leaves_the_old_workspace(host, project, connection):
     """What arrives whole and cannot be unpacked is told, and the workspace is as it was."""
-    host.run(project.archive()).batch([DATA], connection, "good", closing=True)
+    host.run(project.archive()).run_sql([DATA], connection, "good", closing=True)
     bad = Archive(digest="0" * 64, data=b"this is no tar.gz", names=())
     run = host.run(bad)
     with pytest.raises(WorkspaceError, match="could not be unpacked") as refused:
-        run.batch([DATA], connection, "bad")
+        run.run_sql([DATA], connection, "bad")
     run.close()
     assert "The workspace that was there is unchanged" in str(refused.value)
     assert (host.workspace / DATA).read_text() == "-- data\n"
@@ -184,7 +203,7 @@ def test_folder_that_was_not_made_by_a_run_is_kept_and_told(host, project, conne
     """What a person put in the workspace's place is moved aside, whole."""
     host.workspace.mkdir()
     (host.workspace / "notes.txt").write_text("mine")
-    host.run(project.archive()).batch([DATA], connection, "kept", closing=True)
+    host.run(project.archive()).run_sql([DATA], connection, "kept", closing=True)
     [kept] = host.tmp.glob("workspace.old-*")
     assert (kept / "notes.txt").read_text() == "mine"
     assert any("was not made by a run; it is kept in" in line and kept.name in line for line in host.told)
@@ -193,7 +212,7 @@ def test_folder_that_was_not_made_by_a_run_is_kept_and_told(host, project, conne
 def test_run_folder_and_key_are_the_runs_own_and_go_with_it(host, project, connection):
     """While the run lasts nobody else may enter its folder; after it there is none."""
     run = host.run(project.archive())
-    run.batch([DATA], connection, "open")
+    run.run_sql([DATA], connection, "open")
     [folder] = runs(host)
     assert folder.stat().st_mode & 0o777 == 0o700
     assert (folder / "key.pem").stat().st_mode & 0o777 == 0o600
@@ -215,8 +234,8 @@ def test_close_is_sent_once_and_only_where_something_was_opened(host, project, c
 def test_run_can_go_on_after_it_was_closed(host, project, connection):
     """A batch after the closing one opens the run anew, with a key of its own."""
     run = host.run(project.archive())
-    run.batch([SCHEMA], connection, "closing", closing=True)
-    _, steps = run.batch([DATA], connection, "one more", closing=True)
+    run.run_sql([SCHEMA], connection, "closing", closing=True)
+    _, steps = run.run_sql([DATA], connection, "one more", closing=True)
     assert [step.exit_code for step in steps] == [0]
     assert runs(host) == []
 
@@ -243,7 +262,7 @@ def test_link_in_the_workspaces_place_is_left_alone(host, project, connection, t
     host.workspace.symlink_to(tmp_path)
     run = host.run(project.archive())
     with pytest.raises(WorkspaceError, match="is a symbolic link; it is left alone"):
-        run.batch([DATA], connection, "link")
+        run.run_sql([DATA], connection, "link")
     run.close()
     assert host.workspace.is_symlink()
     assert [path.name for path in tmp_path.iterdir()] == ["project"]
@@ -335,7 +354,7 @@ def test_newer_openssl_of_amazon_linux_2_is_used(host, project, connection):
     with programs_of(host, openssl=OLD_OPENSSL, openssl11=newer):
         run = host.run(project.archive())
         assert "1.0.2k" not in run.open().openssl
-        _, [step] = run.batch(["sql/aurora/data/data.sql"], connection, "data")
+        _, [step] = run.run_sql(["sql/aurora/data/data.sql"], connection, "data")
         run.close()
     assert step.exit_code == 0
     assert step.stdout.startswith("OpenSSL ")

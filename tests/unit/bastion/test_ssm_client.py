@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,11 +11,13 @@ import pytest
 from botocore.stub import ANY, Stubber
 
 from etl_manager.errors import CommandError
-from etl_manager.ssm.retry import RetryingClient
+from etl_manager.ssm.retry import Retry
 from etl_manager.ssm.run_command import RunCommand
+from etl_manager.ssm.script import MARK, Script
 
 INSTANCE = "i-0123456789abcdef0"
 COMMAND = "11111111-2222-3333-4444-555555555555"
+SCRIPT = Script((), ["exit"], repeatable=True)
 ASKED = {"CommandId": COMMAND, "InstanceId": INSTANCE}
 
 
@@ -55,8 +58,16 @@ class Aws(Stubber):
         self.add_client_error(call, code, message, http_status_code=status)
         return self
 
+    def ends(self, code: int = 0, out: str = "", err: str = "") -> Aws:
+        """Answer with the invocation of a script that exited with *code*."""
+        digest = hashlib.sha256(out.encode()).hexdigest()
+        marker = (
+            f"token={'0' * 8} encoding=plain bytes={len(out)} sha256={digest} status={code} size={len(out)} remainder="
+        )
+        return self.shows("Failed" if code else "Success", code=code, out=f"{out}\n{MARK} {marker}\n", err=err)
+
     def shows(self, status: str, details: str | None = None, code: int = -1, out: str = "", err: str = "") -> Aws:
-        """Answer with the invocation as it stands."""
+        """Answer with the invocation as it is then."""
         answer = {
             "Status": status,
             "StatusDetails": details or status,
@@ -70,7 +81,7 @@ class Aws(Stubber):
 
 def runner(client: Any, clock: Clock) -> RunCommand:
     """Return the client under test, which waits by *clock*."""
-    return RunCommand(client, INSTANCE, RetryingClient(clock=clock.time, sleep=clock.sleep))
+    return RunCommand(client, INSTANCE, "/tmp/workspace", 20_000, Retry(clock=clock.time, sleep=clock.sleep))
 
 
 @pytest.fixture
@@ -91,18 +102,19 @@ def aws(client) -> Iterator[Aws]:
 
 
 @pytest.fixture
-def command(client, clock) -> RunCommand:
-    """The client under test; it waits by the test's clock."""
+def command(client, clock, monkeypatch) -> RunCommand:
+    """The client under test; it waits by the test's clock, and its tokens are zeros."""
+    monkeypatch.setattr("etl_manager.ssm.run_command.secrets.token_hex", lambda size: "0" * 2 * size)
     return runner(client, clock)
 
 
 @pytest.mark.parametrize(("status", "code"), [("Success", 0), ("Failed", 1), ("Failed", 3), ("Failed", 64)])
 def test_script_that_exited_is_a_result(aws, command, status, code):
     """A status other than zero is a result with its output: the caller judges it."""
-    aws.takes().shows(status, code=code, out="printed", err="said")
-    ran = command.run("exit", "purpose")
+    aws.takes().ends(code, out="printed", err="said")
+    ran = command.run(SCRIPT, "purpose")
     assert (ran.command_id, ran.instance_id, ran.status) == (COMMAND, INSTANCE, status)
-    assert (ran.exit_code, ran.stdout, ran.stderr) == (code, "printed", "said")
+    assert (ran.exit_status, ran.stdout, ran.stderr) == (code, b"printed", "said")
 
 
 def test_command_is_sent_with_its_limits_and_its_purpose(client, command):
@@ -110,9 +122,12 @@ def test_command_is_sent_with_its_limits_and_its_purpose(client, command):
     told: dict[str, Any] = {}
     client.meta.events.register("provide-client-params.ssm.SendCommand", lambda params, **_: told.update(params))
     with Aws(client) as aws:
-        aws.takes().shows("Success", code=0)
-        command.run("the script", "etl-manager a purpose")
-    assert told["Parameters"] == {"commands": ["the script"], "executionTimeout": ["3600"]}
+        aws.takes().ends()
+        command.run(SCRIPT, "a purpose")
+    [text] = told["Parameters"]["commands"]
+    assert text.startswith("#!/bin/bash\n")
+    assert "main() {\nexit\n}" in text
+    assert told["Parameters"]["executionTimeout"] == ["3600"]
     assert told["TimeoutSeconds"] == 120
     assert told["Comment"].startswith("etl-manager a purpose")
     assert len(told["Comment"]) <= 100
@@ -122,10 +137,12 @@ def test_command_is_sent_with_its_limits_and_its_purpose(client, command):
 def test_command_under_way_is_waited_for(aws, command, status):
     """None of the unfinished statuses ends the wait, and each is shown."""
     seen: list[str] = []
-    command.on_status = lambda status, _: seen.append(status)
-    aws.takes().shows(status).shows(status).shows("Success", code=0)
-    assert command.run("script", "purpose").status == "Success"
-    assert [shown.split()[0] for shown in seen] == [status, status, "Success"]
+    command.on_status = seen.append
+    aws.takes().shows(status).shows(status).ends()
+    assert command.run(SCRIPT, "purpose").status == "Success"
+    assert [line.split(" · ")[:2] for line in seen] == [
+        ["purpose", shown] for shown in ("sending", status, status, "Success")
+    ]
 
 
 def test_command_that_is_not_visible_yet_is_waited_for(aws, command):
@@ -133,8 +150,8 @@ def test_command_that_is_not_visible_yet_is_waited_for(aws, command):
     aws.takes()
     for _ in range(5):
         aws.refuses("get_command_invocation", "InvocationDoesNotExist")
-    aws.shows("Success", code=0, out="late")
-    assert command.run("script", "purpose").stdout == "late"
+    aws.ends(out="late")
+    assert command.run(SCRIPT, "purpose").stdout == b"late"
 
 
 def test_pauses_grow_from_a_tenth_of_a_second_and_stay_short(aws, command, clock):
@@ -142,8 +159,8 @@ def test_pauses_grow_from_a_tenth_of_a_second_and_stay_short(aws, command, clock
     aws.takes()
     for _ in range(12):
         aws.shows("InProgress")
-    aws.shows("Success", code=0)
-    command.run("script", "purpose")
+    aws.ends()
+    command.run(SCRIPT, "purpose")
     assert clock.pauses[0] == pytest.approx(0.1)
     assert clock.pauses == sorted(clock.pauses)
     assert 1 <= clock.pauses[-1] <= 5
@@ -172,7 +189,7 @@ def test_command_that_did_not_run_to_its_end_is_an_error_that_says_what_is_known
     status, details, code, known = shown
     aws.takes().shows(status, details, code)
     with pytest.raises(CommandError) as lost:
-        command.run("script", "purpose")
+        command.run(SCRIPT, "purpose")
     told = str(lost.value)
     for part in (known, COMMAND, INSTANCE, status, details.replace(" ", ""), "aws ssm describe-instance-information"):
         assert part in told
@@ -181,8 +198,8 @@ def test_command_that_did_not_run_to_its_end_is_an_error_that_says_what_is_known
 def test_throttled_calls_are_made_again(aws, command):
     """A throttled SendCommand had no effect and is sent again; a throttled look is taken again."""
     aws.refuses("send_command", "ThrottlingException", "Rate exceeded").takes()
-    aws.refuses("get_command_invocation", "ThrottlingException", "Rate exceeded").shows("Success", code=0)
-    assert command.run("script", "purpose").status == "Success"
+    aws.refuses("get_command_invocation", "ThrottlingException", "Rate exceeded").ends()
+    assert command.run(SCRIPT, "purpose").status == "Success"
 
 
 def test_throttling_is_borne_for_about_a_minute(client, command, clock):
@@ -191,7 +208,7 @@ def test_throttling_is_borne_for_about_a_minute(client, command, clock):
         for _ in range(200):
             aws.refuses("send_command", "ThrottlingException", "Rate exceeded")
         with pytest.raises(CommandError, match="AWS did not answer SendCommand"):
-            command.run("script", "purpose")
+            command.run(SCRIPT, "purpose")
     assert 30 < clock.now - 1_000 < 120
 
 
@@ -208,7 +225,7 @@ def test_refusal_is_told_at_once_with_what_to_do(aws, command, code):
     """What no waiting helps against is not waited for."""
     aws.refuses("send_command", code, "AWS says so")
     with pytest.raises(CommandError) as refused:
-        command.run("script", "purpose")
+        command.run(SCRIPT, "purpose")
     told = str(refused.value)
     assert f"AWS refused SendCommand: {code}" in told
     assert "AWS says so" in told
@@ -229,7 +246,7 @@ def test_ctrl_c_cancels_the_command(client, clock):
         aws.takes()
         aws.add_response("cancel_command", {}, {"CommandId": COMMAND, "InstanceIds": [INSTANCE]})
         with pytest.raises(KeyboardInterrupt):
-            command.run("script", "purpose")
+            command.run(SCRIPT, "purpose")
     assert cancelled == [{"CommandId": COMMAND, "InstanceIds": [INSTANCE]}]
 
 
@@ -240,5 +257,5 @@ def test_command_without_end_is_given_up_after_the_longest_time_it_may_take(clie
         for _ in range(5_000):
             aws.shows("InProgress")
         with pytest.raises(CommandError, match="it may have run"):
-            command.run("script", "purpose")
+            command.run(SCRIPT, "purpose")
     assert clock.now - 1_000 < 3_600 + 120 + 120

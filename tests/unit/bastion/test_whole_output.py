@@ -22,7 +22,7 @@ def printed(host, project, connection, stdout: bytes, stderr: bytes = b"") -> tu
     (host.tmp / "stderr").write_bytes(stderr)
     before = len(host.commands())
     run = host.run(project.archive())
-    _, [step] = run.batch([DATA], connection, "prints", closing=True)
+    _, [step] = run.run_sql([DATA], connection, "prints", closing=True)
     run.close()
     assert not list(host.tmp.glob("etl-manager-run-*"))
     return step, len(host.commands()) - before
@@ -49,7 +49,7 @@ def test_output_of_any_size_comes_back_whole(host, project, connection):
     for size in sizes:
         data = whole(text(size))
         (host.tmp / "stdout").write_bytes(data)
-        _, [step] = run.batch([DATA], connection, "prints")
+        _, [step] = run.run_sql([DATA], connection, "prints")
         assert step.stdout == data.decode(), size
     assert len(host.commands()) - before == len(sizes)
     run.close()
@@ -88,26 +88,26 @@ def test_long_log_does_not_push_out_the_output(host, project, connection):
 
 def test_output_that_looks_like_the_frame_is_output(host, project, connection):
     """What imitates a marker does not end the output, nor begin another step."""
-    mark = f"\n{script.MARK} encoding=plain bytes=0 sha256={'0' * 64} status=0 size=0 kept=\n"
+    mark = f"\n{script.MARK} token=0badcafe encoding=plain bytes=0 sha256={'0' * 64} status=0 size=0 remainder=\n"
     data = f"{mark}{script.MARK} step exit=0 milliseconds=1 stdout=0 stderr=0 file=x\n{mark}".encode()
     step, _ = printed(host, project, connection, data)
     assert step.stdout.encode() == data
 
 
-MARKED = "x\n{mark} encoding=plain bytes={size} sha256={digest} status=0 size={size} kept=\n"
+MARKED = "x\n{mark} token=0badcafe encoding=plain bytes={size} sha256={digest} status=0 size={size} remainder=\n"
 
 
 def test_output_without_its_end_marker_is_not_taken_for_a_whole_one():
     """A frame that was cut off has no end, and says so."""
-    assert script.parse("half of the outp") is None
-    assert script.parse("") is None
+    assert script.read_end_marker("half of the outp") is None
+    assert script.read_end_marker("") is None
 
 
 @pytest.mark.parametrize(("size", "digest"), [(2, None), (1, "0" * 64)])
 def test_output_of_another_length_or_digest_is_an_error(size, digest):
     """What was lost or changed on the way is never shown as the output."""
     digest = digest or hashlib.sha256(b"x").hexdigest()
-    frame = script.parse(MARKED.format(mark=script.MARK, size=size, digest=digest))
+    frame = script.read_end_marker(MARKED.format(mark=script.MARK, size=size, digest=digest))
     assert frame is not None
     with pytest.raises(CommandError, match="came back with 1 bytes of"):
         frame.decode(frame.content)

@@ -11,7 +11,6 @@ import pytest
 from botocore.exceptions import ConnectionClosedError
 
 from etl_manager import config
-from etl_manager.bastion import session
 from etl_manager.errors import CommandError
 from etl_manager.progress import NullProgress
 from etl_manager.provisioning.startup import open_bastion
@@ -111,7 +110,7 @@ def forgetful(counted, monkeypatch):
     def open_(*, blind: bool) -> Any:
         target = AwsTarget(TargetOptions(region="us-east-1"))
         found, bastion = open_bastion(loaded, target, skip_copy=False, progress=NullProgress(), warn=print)
-        bastion.run_command.calls.waiting = Timeouts(settling=(0.1, 0.2))
+        bastion.run_command.retry.timeouts = Timeouts(lookup_delays=(0.1, 0.2))
         bastion.run_command.client = Forgetful(bastion.run_command.client, blind, counted.tmp / "started")
         return found.connection, bastion
 
@@ -121,10 +120,10 @@ def forgetful(counted, monkeypatch):
 def test_the_output_of_the_one_that_ran_is_shown(forgetful, counted):
     """Sent twice, run once: its output, exit status and command id are those of the one that ran."""
     connection, bastion = forgetful(blind=False)
-    invocation, step = session.run(bastion, COUNTED, connection)
+    result, step = bastion.run_user_command(COUNTED, connection)
     sent = bastion.run_command.client.sent
     assert len(sent) == 3
-    assert invocation.command_id in sent[1:]
+    assert result.command_id in sent[1:]
     assert (step.exit_code, step.stdout) == (0, "whole output\n")
     assert (counted.tmp / "count").read_text() == "ran\n"
     bastion.close()
@@ -135,7 +134,7 @@ def test_where_it_cannot_be_found_that_is_told(forgetful, counted):
     """Run once all the same; the error says so, and where its output will be."""
     connection, bastion = forgetful(blind=True)
     with pytest.raises(CommandError, match="it runs once") as caught:
-        session.run(bastion, COUNTED, connection)
+        bastion.run_user_command(COUNTED, connection)
     assert "aws ssm list-commands" in str(caught.value)
     finished(counted.client("ssm"), bastion.run_command.client.sent[1], bastion.run_command.instance_id)
     assert (counted.tmp / "count").read_text() == "ran\n"

@@ -14,7 +14,8 @@ import pytest
 
 from etl_manager import config
 from etl_manager.aws.clients import client_config
-from etl_manager.aws.discovery import DiscoveredCluster, Preflight, discover
+from etl_manager.aws.discovery import DiscoveredCluster, discover
+from etl_manager.aws.preflight import Preflight
 from etl_manager.config import Config
 from etl_manager.errors import DiscoveryError, ProvisioningError
 from etl_manager.progress import NullProgress

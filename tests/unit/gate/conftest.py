@@ -81,7 +81,7 @@ class Environment:
 
         @cache
         def facts() -> GateInputs:
-            printed, seen = self.run.batches.run("verification", self.verification, config.database)
+            printed, seen = self.run.sql_runner.run("verification", self.verification, config.database)
             verification, catalogue = Verification.read(printed.stdout), Catalogue.read(seen.stdout)
             return GateInputs(config, place, verification, catalogue, datetime.now(timezone.utc))
 

@@ -16,7 +16,7 @@ HOSTILE = ('a"; DROP SCHEMA tenant_a; --', "it's", "line\nbreak", "back\\slash",
 
 def look(environment: Environment) -> Catalogue:
     """Inspect the catalogue on the bastion."""
-    [step] = environment.run.batches.run("catalogue", [CATALOGUE], environment.run.config.database)
+    [step] = environment.run.sql_runner.run("catalogue", [CATALOGUE], environment.run.config.database)
     return Catalogue.read(step.stdout)
 
 
@@ -61,7 +61,7 @@ def test_a_thousand_tables_of_one_making_are_told_briefly(environment):
         "DO $$ BEGIN FOR n IN 1..1000 LOOP EXECUTE format('CREATE SCHEMA s%s; CREATE TABLE s%s.users (LIKE tenant_a.users"
         " INCLUDING ALL)', n, n); IF n % 50 = 0 THEN COMMIT; END IF; END LOOP; END $$"
     )
-    [step] = environment.run.batches.run("catalogue", [CATALOGUE], environment.run.config.database)
+    [step] = environment.run.sql_runner.run("catalogue", [CATALOGUE], environment.run.config.database)
     assert len(Catalogue.read(step.stdout).tables) == 1003
     assert len(step.stdout) < 12_000
 

@@ -14,7 +14,7 @@ from etl_manager.database.drift import compare, losses
 from etl_manager.database.snapshot import TenantState
 from etl_manager.errors import DataLost, PhaseSkipped
 from etl_manager.progress import NullProgress
-from etl_manager.provisioning.run import LOOKING, ProvisioningRun
+from etl_manager.provisioning.run import INSPECTION_SQL, ProvisioningRun
 from etl_manager.ssm.script import SqlFileResult
 from tests.unit.model.test_drift import NOTHING, SOUND, look, told
 from tests.unit.model.test_look import DATABASE, TENANT, printed
@@ -74,7 +74,7 @@ class Scripted:
         """Return a step for each of *files*."""
         return [
             SqlFileResult(
-                file=file, exit_code=0, seconds=0.0, stdout=self._next() if file == LOOKING else "", stderr=""
+                file=file, exit_code=0, seconds=0.0, stdout=self._next() if file == INSPECTION_SQL else "", stderr=""
             )
             for file in files
         ]
