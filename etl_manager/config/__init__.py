@@ -13,6 +13,7 @@ from etl_manager.config import model, phases
 from etl_manager.config.model import ConfigFile, ImagesSection, TransferSection
 from etl_manager.config.validation import parse, tenants_database
 from etl_manager.errors import ConfigError
+from etl_manager.project import altered_engine_files
 
 MAINTENANCE_DATABASE = "postgres"
 """The database every cluster has: where one connects to create another."""
@@ -83,10 +84,19 @@ def load(path: Path, root: Path) -> Config:
     """Read and check *path*; *root* is the project's folder, which holds ``sql/`` and ``scripts/``.
 
     Raises:
-        ConfigError: When the file cannot be read or used; the message lists every problem with its JSON path.
+        ConfigError: When the file cannot be read or used; the message lists every problem with its JSON path. Also when
+            the project holds another version of a file of the engine's, which would not be the one that runs.
     """
     raw = _read(path)
-    return _build(parse(path, raw, root), path, root, raw)
+    config = _build(parse(path, raw, root), path, root, raw)
+    if altered := altered_engine_files(root):
+        raise ConfigError(
+            f"The project holds its own version of files that come with etl-manager: {', '.join(altered)}",
+            where={"project": root},
+            remedy=f"Remove them (git rm {' '.join(altered)}): the package sends its own. What you changed there belongs "
+            "into a file of another name.",
+        )
+    return config
 
 
 def _read(path: Path) -> bytes:

@@ -14,6 +14,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
+from etl_manager import project
 from etl_manager.config import phases
 
 IDENTIFIER_BYTES = 63
@@ -211,11 +212,6 @@ class ConfigFile(Section):
     container: ContainerSection = ContainerSection()
 
 
-ENGINE = "scripts/2-sql-execute.sh"
-SHARED = ("sql/shared", str(phases.INSPECTION.parent))
-"""The folders of the SQL that the engine and the phases' own files include or run beside a phase."""
-
-
 def section(parsed: ConfigFile) -> tuple[str, TransferSection]:
     """Return the section that holds, with its JSON path: the phase's own wins."""
     if own := parsed.bastion.phase2.auto_transfer:
@@ -229,10 +225,10 @@ def needed(root: Path, names: Iterable[str]) -> list[str]:
     Raises:
         ConfigError: When a phase has no SQL files.
     """
-    shared = [path for folder in SHARED for path in sorted((root / folder).glob("*.sql"))]
+    own = [path.relative_to(root).as_posix() for folder in project.ENGINE_SQL for path in (root / folder).glob("*.sql")]
     return [
-        ENGINE,
-        *(path.relative_to(root).as_posix() for path in shared),
+        *project.engine_files(),
+        *own,
         *(str(file) for name in names for file in phases.sql_files(root, name)),
     ]
 
@@ -242,10 +238,12 @@ def problems(parsed: ConfigFile, root: Path) -> Iterator[str]:
     key, transfer = section(parsed)
     named = "directories" in transfer.model_fields_set
     for index, directory in enumerate(transfer.directories if named else ()):
-        if not (root / directory).is_dir():
+        if not (root / directory).is_dir() and not any(
+            PurePosixPath(file).is_relative_to(directory) for file in project.engine_files()
+        ):
             yield f"{key}.directories[{index}]: no such folder: {directory}"
     for index, name in enumerate(transfer.files):
-        if name != "config.json" and not (root / name).is_file():
+        if name != "config.json" and not project.path_of(root, name).is_file():
             yield f"{key}.files[{index}]: no such file: {name}"
     for name in phases.execution_order(parsed.aurora.phases):
         files = [] if phases.missing_files(root, name) else phases.sql_files(root, name)

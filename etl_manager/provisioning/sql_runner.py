@@ -15,6 +15,7 @@ from etl_manager.bastion.session import BastionSession
 from etl_manager.config import Config, phases
 from etl_manager.errors import InfrastructureError, ProvisioningError, SqlError, WorkspaceError
 from etl_manager.progress import Progress
+from etl_manager.project import path_of
 from etl_manager.ssm.run_command import Invocation
 from etl_manager.ssm.script import SqlFileResult
 from etl_manager.wording import number_of
@@ -69,7 +70,7 @@ class SqlRunner:
             f"{title} · {tenants} · {status} · {seconds:.0f} s"
         )
         for file in dict.fromkeys(files):
-            text = (self.config.root / file).read_text(encoding="utf-8")
+            text = path_of(self.config.root, file).read_text(encoding="utf-8")
             self.attach(file, text, "sql")
             if why := sql_files.destroys(text):
                 self.progress.say(f"{file} destroys: {why}")
