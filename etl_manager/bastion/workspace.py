@@ -167,7 +167,7 @@ class ArchiveChunks:
 
 
 CONFIG_NAME = "config.json"
-"""Under this name the run's configuration reaches the bastion, whatever file ``--config-json`` named."""
+"""Under this name the run's configuration reaches the bastion, resolved, whatever file ``--config-json`` named."""
 
 
 @dataclass(frozen=True)
@@ -214,9 +214,9 @@ def _contents(config: Config) -> dict[str, bytes]:
             contents[name] = _read(root, name, f"{config.transfer_key}.files[{index}]")
     for name in model.needed(root, [phase.name for phase in config.phases]):
         contents[name] = _read(root, name, "needed by every run")
-    if config.ca_bundle:
-        contents[config.ca_bundle] = _read(root, config.ca_bundle, "aurora.caBundle")
-    contents[CONFIG_NAME] = config.raw
+    if config.aurora.ca_bundle:
+        contents[config.aurora.ca_bundle] = _read(root, config.aurora.ca_bundle, "aurora.caBundle")
+    contents[CONFIG_NAME] = config.resolved()
     for name, content in contents.items():
         if name.endswith(".sh"):
             check_line_ends(name, content)

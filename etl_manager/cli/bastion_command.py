@@ -96,13 +96,15 @@ def preview(order: CommandRequest, console: Console) -> int:
     )
     console.info("DRY RUN: nothing is sent, and nothing is changed on AWS")
     if order.skip_copy or not config.transfer.enabled:
-        console.info(f"Would transfer nothing, and use {config.workspace} on the Bastion Host as it is")
+        console.info(f"Would transfer nothing, and use {config.bastion.working_directory} on the Bastion Host as it is")
     else:
-        console.info(f"Would transfer to {config.workspace} on the Bastion Host {_describe(archive)}:")
+        console.info(f"Would transfer to {config.bastion.working_directory} on the Bastion Host {_describe(archive)}:")
         console.info(*(f"  {name} ({number_of(size, 'byte')})" for name, size in _members(archive)))
     if upload:
         console.info(f"Would upload {order.script} ({number_of(len(upload[1]), 'byte')})")
-    console.info(f"Would run in {config.workspace}: {order.command or order.script}", "=== DRY RUN COMPLETED ===")
+    console.info(
+        f"Would run in {config.bastion.working_directory}: {order.command or order.script}", "=== DRY RUN COMPLETED ==="
+    )
     return 0
 
 
@@ -121,8 +123,8 @@ def _bastion(
         region=order.region or config.region or None,
         profile=order.profile,
         state=config.root / ".local",
-        master_username=config.master_username or "postgres",
-        instance_id=config.instance_id,
+        master_username=config.aurora.master_username or "postgres",
+        instance_id=config.bastion.instance_id,
     )
     console.status("starting the local target" if order.local else "connecting to AWS")
     target = open_target("local" if order.local else "aws", options)

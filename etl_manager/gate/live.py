@@ -48,8 +48,8 @@ def look(verdict: Verdict, root: Path) -> Catalogue:
     options = TargetOptions(
         region=verdict.region,
         state=root / ".local",
-        master_username=config.master_username or "postgres",
-        instance_id=config.instance_id,
+        master_username=config.aurora.master_username or "postgres",
+        instance_id=config.bastion.instance_id,
     )
     target = open_target(verdict.target, options)
     try:

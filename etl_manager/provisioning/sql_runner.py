@@ -162,11 +162,11 @@ def _connection_remedy(told: str, config: Config) -> str:
         )
     if any(word in told for word in ("certificate", "SSL", "sslmode", "no encryption")):
         return (
-            f"TLS: aurora.sslmode is {config.sslmode}, aurora.caBundle is {config.ca_bundle or 'not set'}.\n"
+            f"TLS: aurora.sslmode is {config.aurora.sslmode}, aurora.caBundle is {config.aurora.ca_bundle or 'not set'}.\n"
             "The bundle must hold the authority that signed the cluster's certificate, and with verify-full the endpoint "
             "must be a name of the certificate; docs/connection.md tells where to get it."
         )
-    if config.credentials == "iam" and "authentication" in told:
+    if config.aurora.credentials == "iam" and "authentication" in told:
         return (
             "IAM: the database user needs the role rds_iam, the cluster IAM authentication switched on, and the operator's "
             "policy rds-db:connect; docs/connection.md tells how."

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 from etl_manager.aws.discovery import DiscoveredCluster, Preflight, discover
@@ -46,7 +45,7 @@ def start_run(
         WorkspaceError: When the bastion lacks a program, or its workspace may not be used.
         CommandError: When its first command did not run to its end.
     """
-    config = replace(config, region=target.region)  # where the run is, whatever the file says
+    config = config.changed(project={"region": target.region})  # where the run is, whatever the file says
     preflight = Preflight()
     try:
         found, bastion = _preflight(
@@ -118,9 +117,10 @@ def open_bastion(
         ProvisioningError: As `open_run`.
     """
     archive = build(config)
-    config = replace(config, region=target.region)
+    config = config.changed(project={"region": target.region})
     if target.name != ON_AWS:  # what the suite made itself is not where these keys say that the real one is
-        config = replace(config, endpoint=None, secret_name=None, aurora_stack=None, bastion_stack=None)
+        elsewhere = {"endpoint": None, "secret_name": None, "stack_name": None}
+        config = config.changed(aurora=elsewhere, bastion={"stack_name": None})
     progress.status("discovering the environment")
     found = discover(config, target.client, preflight or Preflight(), emulated=target.emulated)
     LOG.info(
@@ -141,7 +141,7 @@ def open_bastion(
         )
     bastion = BastionSession(
         run_command=RunCommand(target.client("ssm", attempts=1), found.instance_id, RetryingClient(waiting=waiting)),
-        workspace=config.workspace,
+        workspace=config.bastion.working_directory,
         archive=archive,
         max_command_bytes=config.transfer.max_command_bytes,
         skip_copy=skip_copy or not config.transfer.enabled,

@@ -59,11 +59,11 @@ def opened(config: pytest.Config) -> Iterator[ProvisioningRun]:
         profile=settings.aws_profile,
         state=settings.root / ".local",
         reset=settings.reset_local,
-        master_username=project.master_username or "postgres",
-        instance_id=project.instance_id,
+        master_username=project.aurora.master_username or "postgres",
+        instance_id=project.bastion.instance_id,
         keep=settings.keep,
-        postgres_image=project.images.postgres,
-        bastion_image=project.images.bastion,
+        postgres_image=project.container.images.postgres,
+        bastion_image=project.container.images.bastion,
         progress=progress,
     )
     target = open_target(settings.target, options)
