@@ -72,8 +72,8 @@ def reports_users(verification: Verification, project: Config, count: str, tenan
 
 def _users(verification: Verification, project: Config, tenant: str) -> int:
     """Return how many users *tenant* is to have: its sample rows, and what is there beside them where that is accepted."""
-    wanted = project.users_per_tenant
-    return max(wanted, verification.counts.get(tenant, wanted)) if project.accept_other_rows else wanted
+    wanted = project.sample_data.users_per_tenant
+    return max(wanted, verification.counts.get(tenant, wanted)) if project.sample_data.accept_other_rows else wanted
 
 
 @then("the verification finds no tenant schema that is not configured")

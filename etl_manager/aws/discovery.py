@@ -111,9 +111,9 @@ def find_bastion(config: Config, stacks: list[Stack], client: ClientFor) -> str:
     Raises:
         DiscoveryError: When there is none, or several may be it.
     """
-    if config.instance_id:
-        return config.instance_id
-    named = config.bastion_stack
+    if config.bastion.instance_id:
+        return config.bastion.instance_id
+    named = config.bastion.stack_name
     candidates = {
         instance_id: f"stack {stack.name}, {key}"
         for stack in stacks
@@ -231,7 +231,7 @@ def discover(config: Config, client: ClientFor, preflight: Preflight, *, emulate
     all_stacks: list[Stack] = []
     with preflight.row("stack") as row:
         row.found = "not needed: config.json names cluster and bastion"
-        if config.endpoint is None or config.instance_id is None:
+        if config.aurora.endpoint is None or config.bastion.instance_id is None:
             all_stacks = stacks.read_stacks(config, client("cloudformation"))
             row.found = "not needed: aurora.endpoint names the cluster"
     preflight.check()
@@ -281,22 +281,24 @@ def _cluster(
         host, port = stacks.endpoint(config, stack)
         row.found = host
     with preflight.row("secret") as row:
-        if config.credentials == "iam":
-            user = config.master_username or DEFAULT_USER
-            credentials = iam_credentials(client("rds"), host, port or config.port, user, config.region)
+        if config.aurora.credentials == "iam":
+            user = config.aurora.master_username or DEFAULT_USER
+            credentials = iam_credentials(
+                client("rds"), host, port or config.aurora.connection.port, user, config.region
+            )
             row.found = f"none: an IAM token of {user}"
         else:
-            secret_name = config.secret_name or find_secret_name(stack, client)
+            secret_name = config.aurora.secret_name or find_secret_name(stack, client)
             row.found = secret_name
-            read = read_secret(client("secretsmanager"), secret_name, config.master_username)
+            read = read_secret(client("secretsmanager"), secret_name, config.aurora.master_username)
             credentials, port = read.credentials, port or read.port
             row.found = f"{secret_name} (user {credentials.user}{_other_host_note(read.host, host)})"
     if credentials is None or not host:
         return None
-    port = port or config.port
+    port = port or config.aurora.connection.port
     preflight.rows["endpoint"].found = f"{host}:{port}"
     return secret_name, Connection(
-        host=host, port=port, credentials=credentials, sslmode=config.sslmode, ca_bundle=config.ca_bundle
+        host=host, port=port, credentials=credentials, sslmode=config.aurora.sslmode, ca_bundle=config.aurora.ca_bundle
     )
 
 

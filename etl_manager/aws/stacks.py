@@ -80,8 +80,8 @@ def read_stacks(config: Config, client: Any) -> list[Stack]:
     Raises:
         DiscoveryError: When CloudFormation refuses, or cannot be reached.
     """
-    names = {config.aurora_stack} if config.endpoint is None else set()
-    names |= {config.bastion_stack} if config.instance_id is None else set()
+    names = {config.aurora.stack_name} if config.aurora.endpoint is None else set()
+    names |= {config.bastion.stack_name} if config.bastion.instance_id is None else set()
     if None not in names:
         return [stack for name in sorted(filter(None, names)) for stack in _find_stack(client, name)]
     with aws_errors("CloudFormation", "DescribeStacks", f"all stacks of {config.region}"):
@@ -114,12 +114,12 @@ def aurora_stack(config: Config, stacks: list[Stack]) -> Stack:
     Raises:
         DiscoveryError: When none can be used, or several name clusters of their own.
     """
-    if config.endpoint is not None:
+    if config.aurora.endpoint is not None:
         return NO_STACK
     usable = {
         stack.name: (stack, set(endpoints.values()))
         for stack in stacks
-        if config.aurora_stack in (None, stack.name) and stack.status in USABLE
+        if config.aurora.stack_name in (None, stack.name) and stack.status in USABLE
         if (endpoints := stack.candidates(ENDPOINT))
     }
     if len(usable) > 1 and len(set.union(*(endpoints for _, endpoints in usable.values()))) > 1:
@@ -132,8 +132,8 @@ def aurora_stack(config: Config, stacks: list[Stack]) -> Stack:
         return min(
             (stack for stack, _ in usable.values()), key=lambda stack: (not stack.candidates(SECRET), stack.name)
         )
-    others = describe_unusable(stacks, config.aurora_stack, ENDPOINT)
-    wanted = f" called {config.aurora_stack} (aurora.stackName)" if config.aurora_stack else ""
+    others = describe_unusable(stacks, config.aurora.stack_name, ENDPOINT)
+    wanted = f" called {config.aurora.stack_name} (aurora.stackName)" if config.aurora.stack_name else ""
     raise DiscoveryError(
         NO_ENDPOINT,
         where={
@@ -177,8 +177,8 @@ def endpoint(config: Config, stack: Stack) -> tuple[str, int | None]:
     Raises:
         DiscoveryError: When the output cannot be read.
     """
-    if config.endpoint is not None:
-        return host_and_port(config.endpoint)
+    if config.aurora.endpoint is not None:
+        return host_and_port(config.aurora.endpoint)
     text = (stack.output(ENDPOINT) or "").strip()
     try:
         return host_and_port(text)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from etl_manager.config import Config, model
 from etl_manager.errors import ConfigError, WorkspaceError
+from etl_manager.project import path_of
 from etl_manager.ssm.script import facts
 
 PSQL, OPENSSL = (11,), (1, 1, 1)
@@ -184,7 +185,7 @@ class ArchiveChunks:
 
 
 CONFIG_NAME = "config.json"
-"""Under this name the run's configuration reaches the bastion, whatever file ``--config-json`` named."""
+"""Under this name the run's configuration reaches the bastion, resolved, whatever file ``--config-json`` named."""
 
 
 @dataclass(frozen=True)
@@ -198,6 +199,8 @@ class Archive:
 
 def build(config: Config) -> Archive:
     """Pack what a run needs, what ``autoTransfer`` adds to that, the CA bundle and the configuration.
+
+    The engine's files are those of the package, all others those of the project.
 
     Raises:
         ConfigError: When a file cannot be read, leads out of the project by a link, or is a script with CRLF.
@@ -223,15 +226,15 @@ def _contents(config: Config) -> dict[str, bytes]:
         for path in sorted((root / directory).rglob("*")):
             name = path.relative_to(root).as_posix()
             if path.is_file() and not model.excluded(name, config.transfer.exclude_patterns):
-                contents[name] = _read(path, root, key)
+                contents[name] = _read(root, name, key)
     for index, name in enumerate(config.transfer.files):
         if name != CONFIG_NAME:
-            contents[name] = _read(root / name, root, f"{config.transfer_key}.files[{index}]")
+            contents[name] = _read(root, name, f"{config.transfer_key}.files[{index}]")
     for name in model.needed(root, [phase.name for phase in config.phases]):
-        contents[name] = _read(root / name, root, "needed by every run")
-    if config.ca_bundle:
-        contents[config.ca_bundle] = _read(root / config.ca_bundle, root, "aurora.caBundle")
-    contents[CONFIG_NAME] = config.raw
+        contents[name] = _read(root, name, "needed by every run")
+    if config.aurora.ca_bundle:
+        contents[config.aurora.ca_bundle] = _read(root, config.aurora.ca_bundle, "aurora.caBundle")
+    contents[CONFIG_NAME] = config.resolved()
     for name, content in contents.items():
         if name.endswith(".sh"):
             check_line_ends(name, content)
@@ -254,10 +257,11 @@ def check_line_ends(name: str, content: bytes) -> None:
         )
 
 
-def _read(path: Path, root: Path, key: str) -> bytes:
-    if not path.resolve().is_relative_to(root):
-        raise ConfigError(f"{key}: {path.relative_to(root)} leads out of the project: {path.resolve()}")
+def _read(root: Path, name: str, key: str) -> bytes:
+    path = path_of(root, name)
+    if path == root / name and not path.resolve().is_relative_to(root):
+        raise ConfigError(f"{key}: {name} leads out of the project: {path.resolve()}")
     try:
         return path.read_bytes()
     except OSError as error:
-        raise ConfigError(f"{key}: cannot read {path.relative_to(root)}: {error.strerror}") from error
+        raise ConfigError(f"{key}: cannot read {name}: {error.strerror}") from error

@@ -92,13 +92,18 @@ def preview(request: CommandRequest, console: Console) -> int:
     )
     console.info("DRY RUN: nothing is sent, and nothing is changed on AWS")
     if request.skip_copy or not config.transfer.enabled:
-        console.info(f"Would transfer nothing, and use {config.workspace} on the Bastion Host as it is")
+        console.info(f"Would transfer nothing, and use {config.bastion.working_directory} on the Bastion Host as it is")
     else:
-        console.info(f"Would transfer to {config.workspace} on the Bastion Host {_describe_archive(archive)}:")
+        console.info(
+            f"Would transfer to {config.bastion.working_directory} on the Bastion Host {_describe_archive(archive)}:"
+        )
         console.info(*(f"  {name} ({number_of(size, 'byte')})" for name, size in _members(archive)))
     if upload:
         console.info(f"Would upload {request.script} ({number_of(len(upload[1]), 'byte')})")
-    console.info(f"Would run in {config.workspace}: {request.command or request.script}", "=== DRY RUN COMPLETED ===")
+    console.info(
+        f"Would run in {config.bastion.working_directory}: {request.command or request.script}",
+        "=== DRY RUN COMPLETED ===",
+    )
     return 0
 
 

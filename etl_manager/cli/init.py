@@ -8,10 +8,10 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from etl_manager.errors import ConfigError
-from etl_manager.project import PACKAGED
+from etl_manager.project import ENGINE_SQL, PACKAGED
 
-OWNED = ("features", "steps", "sql", "scripts", "config.json", "conftest.py", "pytest.ini")
-"""Sentences, SQL, the engine that runs it on the bastion, configuration."""
+OWNED = ("features", "steps", "sql", "config.json", "conftest.py", "pytest.ini")
+"""Sentences, SQL, configuration. The engine stays in the package, and so comes anew with each version of it."""
 TEMPLATES = Path(__file__).parents[1] / "templates"
 _PLACES = {"gitignore": ".gitignore", "acceptance.yml": ".github/workflows/acceptance.yml"}
 """The templates, and where in a project they go."""
@@ -73,7 +73,7 @@ def _write_into(directory: Path) -> None:
     for name in OWNED:
         source = PACKAGED / name
         if source.is_dir():
-            shutil.copytree(source, directory / name, ignore=shutil.ignore_patterns("__pycache__"))
+            shutil.copytree(source, directory / name, ignore=_not_owned)
         else:
             shutil.copy(source, directory / name)
     for name, place in _PLACES.items():
@@ -87,3 +87,9 @@ def _write_into(directory: Path) -> None:
     except PackageNotFoundError:  # run from a checkout, which was never installed
         pinned = ""
     (directory / "requirements.txt").write_text(f"etl-manager[local]{pinned}\n", encoding="utf-8")
+
+
+def _not_owned(folder: str, names: list[str]) -> list[str]:
+    """Return which of *names* in *folder* are no team's: the engine's folders and Python's caches."""
+    inside = Path(folder).relative_to(PACKAGED)
+    return [name for name in names if name == "__pycache__" or (inside / name).as_posix() in ENGINE_SQL]

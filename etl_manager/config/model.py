@@ -1,23 +1,32 @@
 """The shape of ``config.json``: sections, their defaults and what each value may be.
 
-Sections that Phase 2 does not use (``networking``, ``redshift``, ``dbt`` …) are accepted unread.
+Every default stands here, and nowhere else in Python: the bastion is sent the configuration with all of them filled in.
+Sections that Phase 2 does not use (``networking``, ``redshift``, ``dbt`` …) are accepted, and travel as they are.
 """
 
 from __future__ import annotations
 
 import fnmatch
+import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr
 from pydantic.alias_generators import to_camel
 
+from etl_manager import project
 from etl_manager.config import phases
+from etl_manager.errors import ConfigError
 
 IDENTIFIER_BYTES = 63
 """The longest name PostgreSQL keeps whole, in bytes (NAMEDATALEN - 1; PostgreSQL manual, "Lexical Structure")."""
+
+MAINTENANCE_DATABASE = "postgres"
+"""The database every cluster has: where one connects to create another."""
+DEFAULT_DATABASE = "multitenant_analytics"
 
 RESERVED_SCHEMAS = frozenset({"public", "information_schema"})
 RESERVED_DATABASES = frozenset({"postgres", "template0", "template1", "rdsadmin"})
@@ -96,9 +105,9 @@ InstanceId = Annotated[str, Field(pattern=r"^(i-(\w{8}|\w{17})|mi-\w{17})$")]
 
 
 class Section(BaseModel):
-    """A section of the file: camelCase keys, exact types, keys of other tools accepted."""
+    """A section of the file: camelCase keys, exact types, keys of other tools kept."""
 
-    model_config = ConfigDict(frozen=True, strict=True, extra="ignore", alias_generator=to_camel)
+    model_config = ConfigDict(frozen=True, strict=True, extra="allow", alias_generator=to_camel)
 
 
 class ProjectSection(Section):
@@ -143,6 +152,13 @@ class AuroraSection(Section):
     endpoint: Annotated[str, AfterValidator(_endpoint)] | None = None
     secret_name: Annotated[str, Field(min_length=1)] | None = None
 
+    @property
+    def tenants_database(self) -> str:
+        """The tenants' database: named, or inferred from the first phase that works in it."""
+        sections = (self.phases.get(name) for name in phases.TENANT_PHASES)
+        inferred = (section.connection_db for section in sections if section and section.connection_db)
+        return self.database_name or next(inferred, DEFAULT_DATABASE)
+
 
 class TransferSection(Section):
     """``bastion.autoTransfer``: what goes to the bastion."""
@@ -178,6 +194,11 @@ class SampleDataSection(Section):
     users_per_tenant: Annotated[int, Field(ge=1, le=100_000)] = 5
     other_rows: Literal["refuse", "accept"] = "refuse"
 
+    @property
+    def accept_other_rows(self) -> bool:
+        """Whether a tenant may have rows beside the sample."""
+        return self.other_rows == "accept"
+
 
 class ZeroEtlSection(Section):
     """``zeroEtl``: what Phase 3 will be given."""
@@ -199,8 +220,17 @@ class ContainerSection(Section):
     images: ImagesSection = ImagesSection()
 
 
-class ConfigFile(Section):
-    """The whole file."""
+@dataclass(frozen=True, kw_only=True)
+class Phase:
+    """One step of the build: the SQL files of ``sql/aurora/<name>/``, run in *connection_db*."""
+
+    name: str
+    connection_db: str
+    description: str
+
+
+class Config(Section):
+    """The whole file, and what follows from it; read it with `load`."""
 
     project: ProjectSection = ProjectSection()
     tenants: tuple[TenantName, ...] = Field(default=("tenant_a", "tenant_b", "tenant_c"), min_length=1, strict=False)
@@ -209,18 +239,89 @@ class ConfigFile(Section):
     bastion: BastionSection = BastionSection()
     zero_etl: ZeroEtlSection = ZeroEtlSection()
     container: ContainerSection = ContainerSection()
+    _root: Path = PrivateAttr()
 
+    def model_post_init(self, context: Any, /) -> None:
+        """Keep the project's folder, which is no part of the file."""
+        self._root = context["root"]
 
-ENGINE = "scripts/2-sql-execute.sh"
-SHARED = ("sql/shared", str(phases.INSPECTION.parent))
-"""The folders of the SQL that the engine and the phases' own files include or run beside a phase."""
+    @property
+    def root(self) -> Path:
+        """The project's folder."""
+        return self._root
 
+    @property
+    def region(self) -> str:
+        """The AWS region; empty where it is left to the target."""
+        return self.project.region or ""
 
-def section(parsed: ConfigFile) -> tuple[str, TransferSection]:
-    """Return the section that holds, with its JSON path: the phase's own wins."""
-    if own := parsed.bastion.phase2.auto_transfer:
-        return "bastion.phase2.autoTransfer", own
-    return "bastion.autoTransfer", parsed.bastion.auto_transfer
+    @property
+    def database(self) -> str:
+        """The tenants' database."""
+        return self.aurora.tenants_database
+
+    @property
+    def phases(self) -> tuple[Phase, ...]:
+        """All phases in the order they run, built-in ones that the file leaves out included."""
+        return tuple(
+            Phase(
+                name=name,
+                connection_db=section.connection_db or (MAINTENANCE_DATABASE if name == "database" else self.database),
+                description=section.description or phases.BUILT_IN.get(name, ""),
+            )
+            for name in phases.execution_order(self.aurora.phases)
+            for section in [self.aurora.phases.get(name, PhaseSection())]
+        )
+
+    @property
+    def transfer_key(self) -> str:
+        """The JSON path of `transfer`."""
+        return "bastion.phase2.autoTransfer" if self.bastion.phase2.auto_transfer else "bastion.autoTransfer"
+
+    @property
+    def transfer(self) -> TransferSection:
+        """What goes to the bastion: the section of ``phase2`` wins where it is present."""
+        return self.bastion.phase2.auto_transfer or self.bastion.auto_transfer
+
+    def phase(self, name: str) -> Phase:
+        """Return the phase called *name*.
+
+        Raises:
+            ConfigError: When no such phase is configured.
+        """
+        for phase in self.phases:
+            if phase.name == name:
+                return phase
+        known = ", ".join(phase.name for phase in self.phases)
+        raise ConfigError(f"Unknown phase {name!r}", where={"project": self.root}, remedy=f"Known phases: {known}")
+
+    def up_to(self, name: str) -> list[str]:
+        """Return the names of the phases through *name*.
+
+        Raises:
+            ConfigError: When no such phase is configured.
+        """
+        return [phase.name for phase in self.phases[: self.phases.index(self.phase(name)) + 1]]
+
+    def changed(self, **values: Any) -> Config:
+        """Return a copy with other *values*; a section's are given as a dict: ``changed(aurora={"endpoint": None})``."""
+        updated = {
+            name: getattr(self, name).model_copy(update=value) if isinstance(value, dict) else value
+            for name, value in values.items()
+        }
+        return self.model_copy(update=updated)
+
+    def resolved(self) -> bytes:
+        """Return the file with every default filled in, as the bastion is sent it: SQL and engine need none of their own."""
+        document = self.model_dump(by_alias=True, exclude_none=True)
+        aurora = document["aurora"]
+        aurora["databaseName"] = self.database
+        aurora["phases"] = {
+            phase.name: aurora["phases"].get(phase.name, {})
+            | {"connection_db": phase.connection_db, "description": phase.description}
+            for phase in self.phases
+        }
+        return (json.dumps(document, indent=2) + "\n").encode()
 
 
 def needed(root: Path, names: Iterable[str]) -> list[str]:
@@ -229,29 +330,12 @@ def needed(root: Path, names: Iterable[str]) -> list[str]:
     Raises:
         ConfigError: When a phase has no SQL files.
     """
-    shared = [path for folder in SHARED for path in sorted((root / folder).glob("*.sql"))]
+    own = [path.relative_to(root).as_posix() for folder in project.ENGINE_SQL for path in (root / folder).glob("*.sql")]
     return [
-        ENGINE,
-        *(path.relative_to(root).as_posix() for path in shared),
+        *project.engine_files(),
+        *own,
         *(str(file) for name in names for file in phases.sql_files(root, name)),
     ]
-
-
-def problems(parsed: ConfigFile, root: Path) -> Iterator[str]:
-    """Yield what the file names and is not there, and the patterns that would leave behind what a phase runs."""
-    key, transfer = section(parsed)
-    named = "directories" in transfer.model_fields_set
-    for index, directory in enumerate(transfer.directories if named else ()):
-        if not (root / directory).is_dir():
-            yield f"{key}.directories[{index}]: no such folder: {directory}"
-    for index, name in enumerate(transfer.files):
-        if name != "config.json" and not (root / name).is_file():
-            yield f"{key}.files[{index}]: no such file: {name}"
-    for name in phases.execution_order(parsed.aurora.phases):
-        files = [] if phases.missing_files(root, name) else phases.sql_files(root, name)
-        for index, pattern in enumerate(transfer.exclude_patterns):
-            if taken := [str(file) for file in files if excluded(str(file), [pattern])]:
-                yield f"{key}.excludePatterns[{index}]: {pattern!r} takes {taken[0]}, which phase {name} runs"
 
 
 def excluded(name: str, patterns: Iterable[str]) -> bool:

@@ -4,35 +4,35 @@ from __future__ import annotations
 
 import difflib
 import json
+import math
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
+from etl_manager import project
 from etl_manager.config import model, phases
-from etl_manager.config.model import AuroraSection, ConfigFile
+from etl_manager.config.model import AuroraSection, Config
 from etl_manager.errors import ConfigError
 
-DEFAULT_DATABASE = "multitenant_analytics"
 
-
-def parse(path: Path, raw: bytes, root: Path) -> ConfigFile:
-    """Return what *raw*, the content of *path*, says.
+def parse(path: Path, raw: bytes, root: Path) -> Config:
+    """Return what *raw*, the content of *path*, says about the project in *root*.
 
     Raises:
         ConfigError: When it cannot be used; the message lists every problem with its JSON path.
     """
     document = _parse(path, raw)
-    problems = [*_near_misses(ConfigFile, document), *_prevalidate(document, root)]
+    problems = [*_near_misses(Config, document), *_prevalidate(document, root)]
     parsed = None
     try:
-        parsed = ConfigFile.model_validate(document)
+        parsed = Config.model_validate(document, context={"root": root})
     except ValidationError as error:
         problems += [_problem(item) for item in error.errors()]
     if parsed is not None:
-        problems += _contradictions(parsed, root)
+        problems += _contradictions(parsed)
     if parsed is None or problems:
         raise ConfigError(
             "The configuration cannot be used:\n" + "\n".join(f"  - {problem}" for problem in problems),
@@ -44,7 +44,9 @@ def parse(path: Path, raw: bytes, root: Path) -> ConfigFile:
 
 def _parse(path: Path, raw: bytes) -> Mapping[str, Any]:
     try:
-        document = json.loads(raw.decode("utf-8"), object_pairs_hook=_unique)
+        document = json.loads(
+            raw.decode("utf-8"), object_pairs_hook=_unique, parse_float=_finite, parse_constant=_finite
+        )
     except UnicodeDecodeError as error:
         raise ConfigError("The configuration is not UTF-8 text", where={"file": path, "byte": error.start}) from error
     except json.JSONDecodeError as error:
@@ -53,22 +55,26 @@ def _parse(path: Path, raw: bytes) -> Mapping[str, Any]:
             where={"file": f"{path}:{error.lineno}:{error.colno}"},
             remedy="Correct the file at that line and column.",
         ) from error
-    except _TwiceError as error:
-        raise ConfigError(f"The configuration names {error} twice in one object", where={"file": path}) from error
+    except (ValueError, RecursionError) as error:  # also a number of 5,000 digits, or an object 1,000 deep
+        raise ConfigError(f"The configuration cannot be used: {error}", where={"file": path}) from error
     if not isinstance(document, dict):
         raise ConfigError("The configuration must be a JSON object", where={"file": path})
     return document
 
 
-class _TwiceError(ValueError):
-    """A key stands twice in one object: json would silently keep the last."""
-
-
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     for key, count in Counter(key for key, _ in pairs).items():
-        if count > 1:
-            raise _TwiceError(repr(key))
+        if count > 1:  # json would silently keep the last
+            msg = f"it names {key!r} twice in one object"
+            raise ValueError(msg)
     return dict(pairs)
+
+
+def _finite(text: str) -> float:
+    if not math.isfinite(value := float(text)):
+        msg = f"{text} is a number that JSON cannot pass on"
+        raise ValueError(msg)
+    return value
 
 
 def _problem(item: Any) -> str:
@@ -116,17 +122,22 @@ def _prevalidate(document: Mapping[str, Any], root: Path) -> Iterator[str]:
             yield f"aurora.phases.{name}: {problem}"
 
 
-def _contradictions(parsed: ConfigFile, root: Path) -> Iterator[str]:
+def _contradictions(parsed: Config) -> Iterator[str]:
     """Yield what is wrong between values that are each well formed."""
-    yield from _database_contradictions(parsed.aurora)
+    for name in phases.TENANT_PHASES:
+        if parsed.phase(name).connection_db != parsed.database:
+            yield (
+                f"aurora.phases.{name}.connection_db: {parsed.phase(name).connection_db!r}, but the tenants' database is "
+                f"{parsed.database!r}"
+            )
     for number, name in enumerate(parsed.aurora.other_schemas):
         if name in parsed.tenants:
             yield f"aurora.otherSchemas[{number}]: {name!r} is a tenant"
     for name, section in parsed.aurora.phases.items():
         if name not in phases.BUILT_IN and section.connection_db is None:
             yield f"aurora.phases.{name}.connection_db: missing; a phase of your own must name its database"
-    yield from model.problems(parsed, root)
-    yield from _connection_contradictions(parsed.aurora, root)
+    yield from _transfer_problems(parsed)
+    yield from _connection_contradictions(parsed.aurora, parsed.root)
 
 
 def _connection_contradictions(aurora: AuroraSection, root: Path) -> Iterator[str]:
@@ -153,23 +164,20 @@ def _connection_contradictions(aurora: AuroraSection, root: Path) -> Iterator[st
             yield f"aurora.caBundle: {aurora.ca_bundle} holds a private key, and is sent to the bastion for all to read"
 
 
-def _database_contradictions(aurora: AuroraSection) -> Iterator[str]:
-    database = tenants_database(aurora)
-    for name in phases.TENANT_PHASES:
-        section = aurora.phases.get(name)
-        if section and section.connection_db not in (None, database):
-            yield (
-                f"aurora.phases.{name}.connection_db: {section.connection_db!r}, but the tenants' database is "
-                f"{database!r}"
-            )
-
-
-def tenants_database(aurora: AuroraSection) -> str:
-    """Return the tenants' database: named, or inferred from the first phase that works in it."""
-    if aurora.database_name:
-        return aurora.database_name
-    for name in phases.TENANT_PHASES:
-        section = aurora.phases.get(name)
-        if section and section.connection_db:
-            return section.connection_db
-    return DEFAULT_DATABASE
+def _transfer_problems(config: Config) -> Iterator[str]:
+    """Yield what ``autoTransfer`` names and is not there, and its patterns that would leave behind what a phase runs."""
+    key, transfer, root = config.transfer_key, config.transfer, config.root
+    named = "directories" in transfer.model_fields_set
+    for index, directory in enumerate(transfer.directories if named else ()):
+        if not (root / directory).is_dir() and not any(
+            PurePosixPath(file).is_relative_to(directory) for file in project.engine_files()
+        ):
+            yield f"{key}.directories[{index}]: no such folder: {directory}"
+    for index, name in enumerate(transfer.files):
+        if name != "config.json" and not project.path_of(root, name).is_file():
+            yield f"{key}.files[{index}]: no such file: {name}"
+    for phase in config.phases:
+        files = [] if phases.missing_files(root, phase.name) else phases.sql_files(root, phase.name)
+        for index, pattern in enumerate(transfer.exclude_patterns):
+            if taken := [str(file) for file in files if model.excluded(str(file), [pattern])]:
+                yield f"{key}.excludePatterns[{index}]: {pattern!r} takes {taken[0]}, which phase {phase.name} runs"

@@ -272,10 +272,10 @@ def _of_table(config: Config, look: DatabaseSnapshot, tenant: str, state: Tenant
         yield Difference(table, "its columns are not those every tenant has (the verification names them)", BY_HAND)
     if state.altered_rows:
         yield Difference(table, f"{_count_of(state.altered_rows, 'sample row')} altered", BY_HAND)
-    if state.other_rows and not config.accept_other_rows:
+    if state.other_rows and not config.sample_data.accept_other_rows:
         remedy = f"accept them by sampleData.otherRows in config.json, or {BY_HAND}"
         yield Difference(table, f"{_count_of(state.other_rows, 'row')} beside the sample", remedy)
-    missing = config.users_per_tenant - (state.sample_rows or 0) - state.altered_rows
+    missing = config.sample_data.users_per_tenant - (state.sample_rows or 0) - state.altered_rows
     if state.sample_rows is not None and missing > 0 and "insert" in state.denied:
         yield Difference(table, f"{_count_of(missing, 'sample row')} missing, and {look.user} may insert none", helps)
 

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from etl_manager import git
 from etl_manager.errors import VerificationError
 from etl_manager.gate.verdict import Source, Verdict, shortcomings
+from etl_manager.project import engine_files, path_of
 
 
 def source_of(root: Path, config: Path) -> Source:
@@ -28,9 +29,15 @@ def source_of(root: Path, config: Path) -> Source:
 
 
 def sql_digest(root: Path) -> str:
-    """Return one digest for all files under ``sql/``: that of what sha256sum prints for them, in the order of names."""
-    files = sorted(path.relative_to(root).as_posix() for path in (root / "sql").rglob("*") if path.is_file())
-    return hashlib.sha256("".join(f"{file_digest(root / name)}  {name}\n" for name in files).encode()).hexdigest()
+    """Return one digest for all files under ``sql/``, the engine's included.
+
+    It is that of what sha256sum prints for them in the order of their names, where the engine's lie beside the team's:
+    in a checkout of this repository, and in a workspace on the bastion to which the whole of ``sql/`` went.
+    """
+    own = {path.relative_to(root).as_posix() for path in (root / "sql").rglob("*") if path.is_file()}
+    files = sorted(own | {name for name in engine_files() if name.startswith("sql/")})
+    lines = (f"{file_digest(path_of(root, name))}  {name}\n" for name in files)
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
 def file_digest(path: Path) -> str:

@@ -60,12 +60,12 @@ def examine(config: Config, catalogue: Catalogue) -> DataFilter:
     """Compile the filter, or take the user's own, and prove it against the *catalogue*."""
     wanted = [(tenant, "users") for tenant in config.tenants]
     tables = catalogue.replicated(config.database)
-    own = config.data_filter is not None
+    own = config.zero_etl.data_filter is not None
     there = {(schema, table) for _, schema, table in tables}
     notes = []
     try:
-        if config.data_filter is not None:
-            text = config.data_filter
+        if config.zero_etl.data_filter is not None:
+            text = config.zero_etl.data_filter
         else:
             compiled = compile_filter(config.database, wanted, tables)
             text = compiled.text

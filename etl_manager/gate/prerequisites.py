@@ -38,9 +38,9 @@ def _tables(how: str) -> Callable[[GateInputs], str]:
 
 
 def _sample_rows(facts: GateInputs) -> str:
-    wanted, counts = facts.config.users_per_tenant, facts.verification.counts
+    wanted, counts = facts.config.sample_data.users_per_tenant, facts.verification.counts
     told = f"{number_of(wanted, 'user')} in each of {number_of(len(counts), 'tenant')}"
-    if facts.config.accept_other_rows:
+    if facts.config.sample_data.accept_other_rows:
         others = sum(counts.values()) - wanted * len(counts)
         told += f", and {number_of(others, 'other row')}, which sampleData.otherRows accepts"
     return told
@@ -141,7 +141,7 @@ PREREQUISITES = (
     Prerequisite(
         id="existing-integrations",
         title="No integration stands in the way of the new one",
-        findings=lambda facts: rules.integrations(facts.cluster, facts.config.integration_name),
+        findings=lambda facts: rules.integrations(facts.cluster, facts.config.zero_etl.integration_name),
         evidence=lambda facts: rules.counted(facts.cluster),
         asks_aws=True,
     ),

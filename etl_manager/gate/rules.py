@@ -166,8 +166,10 @@ def sample_data(facts: GateInputs) -> Iterator[Finding]:
     yield from map(_finding, told)
     named = {difference.tenant for difference in told}
     for tenant in facts.config.tenants:
-        found, wanted = facts.verification.counts.get(tenant), facts.config.users_per_tenant
-        enough = found is not None and (found >= wanted if facts.config.accept_other_rows else found == wanted)
+        found, wanted = facts.verification.counts.get(tenant), facts.config.sample_data.users_per_tenant
+        enough = found is not None and (
+            found >= wanted if facts.config.sample_data.accept_other_rows else found == wanted
+        )
         if not enough and tenant not in named:
             counted = "no users were counted" if found is None else f"users counted: {found}"
             yield Finding(f"{tenant}.users", f"{counted} of {wanted}", PROVISION)

@@ -95,7 +95,9 @@ class Source(StrictModel):
         description="Git; null outside a checkout."
     )
     dirty: bool = Field(description="Whether there were changes that the commit does not hold.")
-    sql_sha256: Digest = Field(description="find sql -type f | LC_ALL=C sort | xargs sha256sum | sha256sum")
+    sql_sha256: Digest = Field(
+        description="SQL of project and engine, as in the workspace: find sql -type f | LC_ALL=C sort | xargs sha256sum | sha256sum"
+    )
     config: str = Field(description="The configuration, relative to the project's folder.")
     config_sha256: Digest
 

@@ -17,7 +17,7 @@ def plan(config: Config, look: DatabaseSnapshot) -> list[str]:
             why = sql_files.destroys((config.root / file).read_text(encoding="utf-8"))
             lines.append(f"  {file}" + (f", which destroys: {why}" if why else ""))
         if phase.name in OBSERVED:
-            report = predict(phase.name, look, config.users_per_tenant)
+            report = predict(phase.name, look, config.sample_data.users_per_tenant)
             lines += [f"  would be {change}" for change in report.changes] or ["  nothing to change"]
             if report.changes and report.unchanged:
                 lines.append(f"  {report.unchanged} would be left alone")

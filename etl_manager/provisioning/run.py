@@ -161,7 +161,7 @@ class ProvisioningRun:
         look = self.ensure(self._before_verification()[-1])
         if schema in look.tenants and table == "users":
             state = look.tenants[schema]
-            if self.config.accept_other_rows and state.rows is not None:
+            if self.config.sample_data.accept_other_rows and state.rows is not None:
                 return state.rows - (state.other_rows or 0)
             return look.unreadable(schema) or state.rows
         if self._rows is None:
@@ -238,7 +238,7 @@ class ProvisioningRun:
         """Return what phase *name* changed up to the inspection *look*; *lost_before* was lost before the phase began."""
         was = self._seen.now
         now = self._seen.take_look(look)
-        report = compare(name, was, now, self._seen.first or was, own_rows=self.config.accept_other_rows)
+        report = compare(name, was, now, self._seen.first or was, own_rows=self.config.sample_data.accept_other_rows)
         report = replace(report, changes=lost_before + report.changes)
         return report if name == VERIFICATION and not report.changes else self._report_diff(report)
 
@@ -289,7 +289,7 @@ class ProvisioningRun:
 
     def _take_verification(self, steps: Sequence[SqlFileResult]) -> None:
         verification = self._seen.take_verification(steps, self._files(VERIFICATION), CATALOGUE)
-        table = verification.table(self.config.tenants, self.config.users_per_tenant)
+        table = verification.table(self.config.tenants, self.config.sample_data.users_per_tenant)
         self.sql_runner.attach("verification, a line a tenant", table, "csv")
         self._witnessed = False
 

@@ -15,6 +15,7 @@ from etl_manager.bastion.session import BastionSession
 from etl_manager.config import Config, phases
 from etl_manager.errors import InfrastructureError, ProvisioningError, SqlError, WorkspaceError
 from etl_manager.progress import Progress
+from etl_manager.project import path_of
 from etl_manager.ssm.script import CommandResult, SqlFileResult
 
 Attach = Callable[[str, str, Literal["text", "sql", "csv", "json"]], None]
@@ -62,7 +63,7 @@ class SqlRunner:
             InfrastructureError: When the bastion could not connect, or the command did not run to its end.
         """
         for file in dict.fromkeys(files):
-            text = (self.config.root / file).read_text(encoding="utf-8")
+            text = path_of(self.config.root, file).read_text(encoding="utf-8")
             self.attach(file, text, "sql")
             if why := sql_files.destroys(text):
                 self.progress.say(f"{file} destroys: {why}")
@@ -152,11 +153,11 @@ def _connection_remedy(message: str, config: Config) -> str:
         )
     if any(word in message for word in ("certificate", "SSL", "sslmode", "no encryption")):
         return (
-            f"TLS: aurora.sslmode is {config.sslmode}, aurora.caBundle is {config.ca_bundle or 'not set'}.\n"
+            f"TLS: aurora.sslmode is {config.aurora.sslmode}, aurora.caBundle is {config.aurora.ca_bundle or 'not set'}.\n"
             "The bundle must hold the authority that signed the cluster's certificate, and with verify-full the endpoint "
             "must be a name of the certificate; docs/connection.md tells where to get it."
         )
-    if config.credentials == "iam" and "authentication" in message:
+    if config.aurora.credentials == "iam" and "authentication" in message:
         return (
             "IAM: the database user needs the role rds_iam, the cluster IAM authentication switched on, and the operator's "
             "policy rds-db:connect; docs/connection.md tells how."

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 from etl_manager.aws.discovery import DiscoveredCluster, discover
@@ -33,8 +32,8 @@ def target_options(config: Config, *, region: str | None, profile: str | None = 
         region=region or config.region or None,
         profile=profile,
         state=config.root / ".local",
-        master_username=config.master_username or "postgres",
-        instance_id=config.instance_id,
+        master_username=config.aurora.master_username or "postgres",
+        instance_id=config.bastion.instance_id,
         **options,
     )
 
@@ -61,7 +60,7 @@ def start_run(
         WorkspaceError: When the bastion lacks a program, or its workspace may not be used.
         CommandError: When its first command did not run to its end.
     """
-    config = replace(config, region=target.region)  # where the run is, whatever the file says
+    config = config.changed(project={"region": target.region})  # where the run is, whatever the file says
     preflight = Preflight()
     try:
         found, bastion = open_bastion(
@@ -128,9 +127,10 @@ def open_bastion(
         ProvisioningError: As `start_run`.
     """
     archive = build(config)
-    config = replace(config, region=target.region)
+    config = config.changed(project={"region": target.region})
     if target.name != ON_AWS:  # these keys name the real cluster, not the one the suite made
-        config = replace(config, endpoint=None, secret_name=None, aurora_stack=None, bastion_stack=None)
+        elsewhere = {"endpoint": None, "secret_name": None, "stack_name": None}
+        config = config.changed(aurora=elsewhere, bastion={"stack_name": None})
     progress.status("discovering the environment")
     found = discover(config, target.client, preflight or Preflight(), emulated=target.emulated)
     LOG.info(
@@ -152,7 +152,7 @@ def open_bastion(
     run_command = RunCommand(
         client=target.client("ssm", attempts=1),
         instance_id=found.instance_id,
-        workspace=config.workspace,
+        workspace=config.bastion.working_directory,
         max_command_bytes=config.transfer.max_command_bytes,
         retry=Retry(timeouts=timeouts),
         on_status=progress.status,

@@ -31,7 +31,7 @@ def fill(template: ScenarioTemplate, config: Config) -> None:
     """Make *template* stand for one test each of the tenants of *config*, in their order."""
     [table] = template.examples
     width = len(table.example_params)
-    table.examples = [[tenant, str(config.users_per_tenant)][:width] for tenant in config.tenants]
+    table.examples = [[tenant, str(config.sample_data.users_per_tenant)][:width] for tenant in config.tenants]
 
 
 Node = dict[str, Any]

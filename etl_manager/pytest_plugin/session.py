@@ -59,8 +59,8 @@ def opened(config: pytest.Config) -> Iterator[ProvisioningRun]:
         profile=settings.aws_profile,
         reset=settings.reset_local,
         keep=settings.keep,
-        postgres_image=project.images.postgres,
-        bastion_image=project.images.bastion,
+        postgres_image=project.container.images.postgres,
+        bastion_image=project.container.images.bastion,
         progress=progress,
     )
     with contextlib.closing(open_target(settings.target, options)) as target:

@@ -97,7 +97,7 @@ def _rows(scenario: dict[str, Any], config: Config, *, each_tenant: bool) -> Ite
         columns = [cell["value"] for cell in table["tableHeader"]["cells"]]
         if each_tenant and set(columns) <= {"tenant", "users"}:
             for tenant in config.tenants:
-                known = {"tenant": tenant, "users": str(config.users_per_tenant)}
+                known = {"tenant": tenant, "users": str(config.sample_data.users_per_tenant)}
                 yield {column: known[column] for column in columns}
         else:
             for line in table["tableBody"]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -9,6 +10,7 @@ from pathlib import Path, PurePosixPath
 
 from etl_manager.config import Config, phases
 from etl_manager.errors import ConfigError
+from etl_manager.project import path_of
 from etl_manager.sql_files import destroys, rules
 from etl_manager.sql_files.lexer import Command, Statement, UnreadableError, decode, read, takes_data, words
 
@@ -30,7 +32,7 @@ def check(config: Config) -> None:
     """
     files = [_File(config.root, phase.name, file) for phase in config.phases for file in _files(config, phase.name)]
     inspections = [phases.INSPECTION.with_name(name) for name in INSPECTIONS]
-    files += [_File(config.root, "inspection", file) for file in inspections if (config.root / file).exists()]
+    files += [_File(config.root, "inspection", file) for file in inspections]
     defined = dict(found for file in files for found in file.defined())
     problems = [problem for file in files for problem in file.problems(defined)]
     problems += _left_out(config, files)
@@ -108,7 +110,7 @@ class _File:
         """Read *file*, and the files it includes."""
         if file in self.sources:
             return
-        path = self.root / file
+        path = path_of(self.root, file)
         try:
             text = decode(path.read_bytes())
             self.sources[file] = [*text.split("\n"), ""]
@@ -145,13 +147,11 @@ class _File:
                 )
 
     def _follow(self, file: str, command: Command, name: str) -> None:
-        base = (self.root / file).parent if command.name in {"ir", "include_relative"} else self.root
-        path = Path(*Path(base, name).parts)
-        try:
-            inside = path.resolve().relative_to(self.root.resolve()).as_posix()
-        except ValueError:
-            inside = ""
-        if re.search(r"[`:]", name) or not inside:
+        base = posixpath.dirname(file) if command.name in {"ir", "include_relative"} else ""
+        inside = posixpath.normpath(posixpath.join(base, name))
+        path = path_of(self.root, inside)
+        outside = path == self.root / inside and not path.resolve().is_relative_to(self.root.resolve())
+        if re.search(r"[`:]", name) or not name or outside:
             self.unreadable.append(self._told(file, command.line, "includes a file that cannot be read beforehand"))
         elif not path.is_file():
             self.unreadable.append(self._told(file, command.line, f"includes {inside}, which is not there"))

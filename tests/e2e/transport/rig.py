@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -132,10 +131,10 @@ class Told:
         self.seen.append(line)
 
 
-def project(source: Path = ROOT / "config.json", **transfer: Any) -> Config:
+def project(source: Path = ROOT / "config.json", root: Path = ROOT, **transfer: Any) -> Config:
     """Return the project's configuration, its transfer changed as told."""
-    loaded = configuration.load(source, ROOT)
-    return dataclasses.replace(loaded, transfer=loaded.transfer.model_copy(update=transfer))
+    loaded = configuration.load(source, root)
+    return loaded.changed(bastion={"auto_transfer": loaded.transfer.model_copy(update=transfer)})
 
 
 def full_run(account: Account, config: Config | None = None, timeouts: Timeouts = BRIEF) -> Outcome:
@@ -160,7 +159,7 @@ def full_run(account: Account, config: Config | None = None, timeouts: Timeouts 
             run.ensure(phase.name)
         run.rerun_all_phases()
         found = run.verification()
-        counts = dict.fromkeys(config.tenants, config.users_per_tenant)
+        counts = dict.fromkeys(config.tenants, config.sample_data.users_per_tenant)
         proven = found.counts == counts and not any(found.of(tenant) for tenant in config.tenants)
     except ProvisioningError as caught:
         error = caught

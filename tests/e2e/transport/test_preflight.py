@@ -41,7 +41,7 @@ def table(lines: tuple[str, ...] | list[str]) -> dict[str, str]:
 def found(account: Account, **changes: Any) -> tuple[Any, dict[str, str]]:
     """Discover, and return what was found and the table."""
     preflight = Preflight()
-    config = dataclasses.replace(project(), region=account.region, **changes)
+    config = project().changed(project={"region": account.region}, **changes)
     result: Any
     try:
         result = discover(config, account.client, preflight, emulated=account.emulated)
@@ -184,10 +184,10 @@ def test_several_outputs_that_could_be_meant_are_told(account):
     """Which one is the endpoint is not guessed; an exact key decides."""
     bastion = account()
     stack(bastion, "Twofold", OneDBClusterEndpoint="one.example:1", OtherDBClusterEndpoint="other.example:2")
-    error, _ = found(bastion, aurora_stack="Twofold")
+    error, _ = found(bastion, aurora={"stack_name": "Twofold"})
     assert "could be its DBClusterEndpoint: OneDBClusterEndpoint, OtherDBClusterEndpoint" in str(error)
     stack(bastion, "Exact", DBClusterEndpoint="one.example:1", OtherDBClusterEndpoint="other.example:2")
-    _, shown = found(bastion, aurora_stack="Exact")
+    _, shown = found(bastion, aurora={"stack_name": "Exact"})
     assert shown["endpoint"] == "one.example"
 
 
@@ -202,7 +202,7 @@ def test_attached_secret_tells_the_port_where_the_endpoint_does_not(account):
     bastion = account()
     secret(bastion, "attached", username="u", password="p-of-the-tests", host="elsewhere.example", port=6543)
     stack(bastion, "Hostly", DBClusterEndpoint="cluster.example", DBSecretName="attached")
-    result, shown = found(bastion, aurora_stack="Hostly")
+    result, shown = found(bastion, aurora={"stack_name": "Hostly"})
     assert (result.connection.host, result.connection.port) == ("cluster.example", 6543)
     assert shown["endpoint"] == "cluster.example:6543"
     assert shown["secret"] == "attached (user u; the secret itself is for elsewhere.example)"
@@ -217,7 +217,7 @@ def test_secret_that_rds_manages_is_used(account):
         f"arn:aws:rds:us-east-1:{bastion.aws.account}:cluster:{emulated_aws.CLUSTER}",
     )
     stack(bastion, "Named", DBClusterEndpoint=endpoint, DBSecretName="rds!cluster-0badcafe")
-    result, _ = found(bastion, aurora_stack="Named")
+    result, _ = found(bastion, aurora={"stack_name": "Named"})
     assert result.connection.credentials.current().user == "owner"
     stack(bastion, "Unnamed", DBClusterEndpoint=endpoint, DBClusterArn=cluster)
     below = bastion.client
@@ -232,6 +232,6 @@ def test_secret_that_rds_manages_is_used(account):
         return made
 
     bastion.client = client  # type: ignore[method-assign]
-    result, shown = found(bastion, aurora_stack="Unnamed")
+    result, shown = found(bastion, aurora={"stack_name": "Unnamed"})
     assert shown["secret"] == f"{arn} (user owner)"
     assert result.connection.credentials.current().user == "owner"

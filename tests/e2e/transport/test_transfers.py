@@ -38,7 +38,7 @@ def ballast(tmp_path_factory) -> Path:
 
 def heavy(root: Path, **transfer: object) -> Config:
     """Return a configuration whose archive is made of *root*."""
-    return dataclasses.replace(project(**transfer), root=root)
+    return project(root=root, **transfer)
 
 
 def opened(account: Account, config: Config) -> tuple[DiscoveredCluster, BastionSession, Told]:

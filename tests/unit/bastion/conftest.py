@@ -54,9 +54,10 @@ class Project:
 
 
 @pytest.fixture
-def project(tmp_path: Path) -> Project:
-    """A project whose engine prints which file it was given."""
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
+    """A project with an engine of its own, as in a checkout; it prints which file it was given."""
     project = Project(tmp_path / "project")
+    monkeypatch.setattr("etl_manager.project.PACKAGED", project.root)
     for phase in PHASES:
         project.write(f"sql/aurora/{phase}/{phase}.sql", f"-- {phase}\n")
     project.engine('echo "ran $2"')

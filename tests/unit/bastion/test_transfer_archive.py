@@ -76,9 +76,9 @@ def test_scripts_can_be_executed_and_nothing_else(project):
 
 
 def test_the_configuration_in_use_travels_under_its_usual_name(project):
-    """Whatever --config-json named arrives as config.json, byte for byte."""
+    """Whatever --config-json named arrives as config.json, with its defaults filled in."""
     config = project.configured()
-    assert content(project.archive(), "config.json") == config.raw
+    assert content(project.archive(), "config.json") == config.resolved()
 
 
 @pytest.mark.parametrize(

@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
+import json
 import os
+import shutil
 import subprocess
 import sys
 import sysconfig
+import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from etl_manager import config
+from etl_manager.bastion import workspace
 from etl_manager.cli import init
 from etl_manager.errors import ConfigError
+from etl_manager.gate import check
+from etl_manager.project import ENGINE, engine_files
+from etl_manager.sql_files import check as sql_files
 
 ROOT = Path(__file__).parents[3]
 OWNED = {
     "features",
     "steps",
     "sql",
-    "scripts",
     "config.json",
     "conftest.py",
     "pytest.ini",
@@ -57,7 +66,8 @@ def test_project_of_the_wheel_is_built_and_proven(installed):
     made = run(installed, "etl-manager", "init", "shop", cwd=installed)
     assert made.returncode == 0, made.stderr
     shop = installed / "shop"
-    assert {each.name for each in shop.iterdir()} >= OWNED
+    assert {each.name for each in shop.iterdir()} == OWNED | {".github", ".gitignore"}
+    assert {each.name for each in (shop / "sql/aurora").iterdir()}.isdisjoint({"shared", "inspection"})
     assert (shop / ".github/workflows/acceptance.yml").is_file()
     proven = run(installed, "python", "-m", "pytest", "features/", "--require-gate", cwd=shop)
     assert proven.returncode == 0, proven.stdout + proven.stderr
@@ -78,6 +88,63 @@ def test_other_suites_of_the_venv_are_left_alone(installed, tmp_path):
     assert done.returncode == 0
     assert "1 passed" in done.stdout
     assert "--target" not in run(installed, "python", "-m", "pytest", "--help", cwd=tmp_path).stdout
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Path:
+    """A project as `etl-manager init` writes it."""
+    init.write(tmp_path / "shop")
+    return tmp_path / "shop"
+
+
+def sent(project: Path) -> dict[str, bytes]:
+    """Return what a run of *project* sends to the bastion."""
+    packed = workspace.build(config.load(project / "config.json", project)).data
+    with tarfile.open(fileobj=io.BytesIO(packed)) as tar:
+        return {member.name: file.read() for member in tar if (file := tar.extractfile(member))}
+
+
+@pytest.mark.parametrize("transfer", [{}, {"directories": ["sql/aurora", "sql/shared"], "files": [ENGINE]}])
+def test_engine_is_sent_from_the_package(shop, transfer):
+    """A project without a copy of it sends the same workspace as a checkout, also where its lists name the engine."""
+    (shop / "config.json").write_text(json.dumps({"bastion": {"autoTransfer": transfer}}))
+    files = sent(shop)
+    assert {name: files[name] for name in engine_files()} == {
+        name: (ROOT / name).read_bytes() for name in engine_files()
+    }
+    assert sum(name.startswith("sql/aurora/schema/") for name in files)
+
+
+@pytest.mark.parametrize("name", [ENGINE, "sql/shared/configuration.sql", "sql/aurora/inspection/count-rows.sql"])
+def test_own_version_of_an_engine_file_is_refused(shop, name):
+    """It would not be the one that runs. A copy that is the same does no harm."""
+    before = sent(shop)
+    (shop / name).parent.mkdir(parents=True, exist_ok=True)
+    shutil.copy(ROOT / name, shop / name)
+    assert sent(shop) == before
+    with (shop / name).open("a") as file:
+        file.write("-- ours\n")
+    with pytest.raises(ConfigError, match=rf"its own version of files that come with etl-manager: {name}"):
+        sent(shop)
+
+
+def test_further_file_beside_the_engines_is_the_teams(shop):
+    """What a team puts into sql/shared under a name of its own travels, and may be included."""
+    (shop / "sql/shared").mkdir()
+    (shop / "sql/shared/ours.sql").write_text("SELECT 1;\n")
+    (shop / "sql/aurora/data/more.sql").write_text("\\ir ../../shared/ours.sql\n\\ir ../../shared/configuration.sql\n")
+    sql_files.check(config.load(shop / "config.json", shop))
+    assert sent(shop)["sql/shared/ours.sql"] == b"SELECT 1;\n"
+
+
+def test_verdict_is_bound_to_the_sql_that_was_sent(shop):
+    """The digest of the verdict is that of the workspace's sql/, the engine's files included."""
+    lines = [
+        f"{hashlib.sha256(content).hexdigest()}  {name}\n"
+        for name, content in sorted(sent(shop).items())
+        if name.startswith("sql/")
+    ]
+    assert check.sql_digest(shop) == hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
 @pytest.fixture

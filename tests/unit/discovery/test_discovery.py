@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -17,6 +17,7 @@ from etl_manager.aws.clients import client_config
 from etl_manager.aws.discovery import DiscoveredCluster, discover
 from etl_manager.aws.preflight import Preflight
 from etl_manager.config import Config
+from etl_manager.config.model import ConnectionSection
 from etl_manager.errors import DiscoveryError, ProvisioningError
 from etl_manager.progress import NullProgress
 from etl_manager.provisioning.startup import open_bastion
@@ -75,7 +76,7 @@ class Account:
 
     def discover(self, **changes: Any) -> DiscoveredCluster:
         """Discover, by the project's configuration with *changes*."""
-        return discover(replace(self.config, **changes), self.client, Preflight(), emulated=True)
+        return discover(self.config.changed(**changes), self.client, Preflight(), emulated=True)
 
     def trouble(self, **changes: Any) -> str:
         """Discover, and return what is told where that fails."""
@@ -120,7 +121,7 @@ def test_keys_of_outputs_may_have_the_stacks_name_before_them(account):
 def test_endpoint_without_port_takes_the_configured_one(account, endpoint, expected):
     """The port is optional in the output."""
     account.usual(endpoint)
-    connection = account.discover(port=6543).connection
+    connection = account.discover(aurora={"connection": ConnectionSection(port=6543)}).connection
     assert (connection.host, connection.port) == expected
 
 
@@ -152,10 +153,10 @@ def test_stack_in_another_status_is_not_used(account, status):
     assert NO_ENDPOINT in told
     assert f"Half is {status}, Bare is {status}" in told
     assert "A stack in another state is not used" in told
-    named = account.trouble(aurora_stack="Bare", bastion_stack="Half")
+    named = account.trouble(aurora={"stack_name": "Bare"}, bastion={"stack_name": "Half"})
     assert f"not usable Bare is {status}" in named
     account.usual()
-    assert f"bastion.stackName Half, not usable Half is {status}" in account.trouble(bastion_stack="Half")
+    assert f"bastion.stackName Half, not usable Half is {status}" in account.trouble(bastion={"stack_name": "Half"})
 
 
 def test_updated_stack_is_used(account):
@@ -173,8 +174,8 @@ def test_two_clusters_are_an_ambiguity_that_the_configuration_decides(account):
     told = account.trouble()
     for part in ("Cluster", "Other", "aurora.stackName"):
         assert part in told
-    assert account.discover(aurora_stack="Other").connection.host == "other.example"
-    assert "called Third (aurora.stackName)" in account.trouble(aurora_stack="Third")
+    assert account.discover(aurora={"stack_name": "Other"}).connection.host == "other.example"
+    assert "called Third (aurora.stackName)" in account.trouble(aurora={"stack_name": "Third"})
 
 
 DOCUMENTS = "docdb-products.cluster-abc.us-east-1.docdb.amazonaws.com"
@@ -211,7 +212,7 @@ def test_other_products_in_the_stack_of_the_cluster_are_no_ambiguity(account):
         MyDBClusterEndpoint="both.example",
         MyDBSecretName="aurora",
     )
-    found = account.discover(aurora_stack="Both")
+    found = account.discover(aurora={"stack_name": "Both"})
     assert (found.connection.host, found.secret) == ("both.example", "aurora")
 
 
@@ -241,8 +242,8 @@ def test_secret_without_username_means_the_master_user(account):
     account.stack(
         "Cluster", DBClusterEndpoint="db.example:5432", DBSecretName="aurora", EC2InstanceId=account.aws.instance_id
     )
-    assert account.discover(master_username=None).connection.credentials.user == "postgres"
-    assert account.discover(master_username="chief").connection.credentials.user == "chief"
+    assert account.discover(aurora={"master_username": None}).connection.credentials.user == "postgres"
+    assert account.discover(aurora={"master_username": "chief"}).connection.credentials.user == "chief"
 
 
 SECRETS: dict[str, tuple[object, str]] = {
@@ -331,9 +332,9 @@ def test_two_bastions_are_an_ambiguity_that_the_configuration_decides(account):
     told = account.trouble()
     for part in ("4 instances could be the bastion", "stack Web, WebBEC2InstanceId", "bastion.instanceId"):
         assert part in told
-    assert "2 instances" in account.trouble(bastion_stack="Web")
-    assert account.discover(bastion_stack="Host").instance_id == account.aws.instance_id
-    assert account.discover(instance_id=account.aws.instance_id).instance_id == account.aws.instance_id
+    assert "2 instances" in account.trouble(bastion={"stack_name": "Web"})
+    assert account.discover(bastion={"stack_name": "Host"}).instance_id == account.aws.instance_id
+    assert account.discover(bastion={"instance_id": account.aws.instance_id}).instance_id == account.aws.instance_id
 
 
 def test_bastion_is_known_by_its_name_tag_where_no_stack_names_it(account):
@@ -360,7 +361,7 @@ def test_bastion_is_known_by_its_name_tag_where_no_stack_names_it(account):
 def test_configured_bastion_wins(account):
     """bastion.instanceId is used without asking for another, and its agent must be online."""
     account.usual()
-    told = account.trouble(instance_id="i-0000000000000000c")
+    told = account.trouble(bastion={"instance_id": "i-0000000000000000c"})
     assert "i-0000000000000000c" in told
     assert "not online" in told
 
@@ -384,7 +385,7 @@ class Calls:
     def of_stacks(self, **changes: Any) -> list[str | None]:
         """Discover, and return the names CloudFormation was asked for; None is for all stacks."""
         self.seen.clear()
-        discover(replace(self.account.config, **changes), self.client, Preflight(), emulated=True)
+        discover(self.account.config.changed(**changes), self.client, Preflight(), emulated=True)
         return [name for call, name in self.seen if call.startswith("cloudformation:")]
 
 
@@ -393,10 +394,12 @@ def test_stacks_are_asked_for_by_name_where_they_are_named(account):
     account.usual()
     calls = Calls(account, [])
     assert calls.of_stacks() == [None]
-    assert calls.of_stacks(aurora_stack="Cluster") == [None]
-    assert calls.of_stacks(aurora_stack="Cluster", bastion_stack="Host") == ["Cluster", "Host"]
-    assert calls.of_stacks(aurora_stack="Cluster", instance_id=account.aws.instance_id) == ["Cluster"]
-    told = account.trouble(aurora_stack="Gone", bastion_stack="Host")
+    assert calls.of_stacks(aurora={"stack_name": "Cluster"}) == [None]
+    assert calls.of_stacks(aurora={"stack_name": "Cluster"}, bastion={"stack_name": "Host"}) == ["Cluster", "Host"]
+    assert calls.of_stacks(aurora={"stack_name": "Cluster"}, bastion={"instance_id": account.aws.instance_id}) == [
+        "Cluster"
+    ]
+    told = account.trouble(aurora={"stack_name": "Gone"}, bastion={"stack_name": "Host"})
     assert NO_ENDPOINT in told
     assert "called Gone (aurora.stackName)" in told
 
@@ -405,13 +408,13 @@ def test_without_cloudformation_three_keys_are_enough(account):
     """Endpoint, secret and bastion come from the configuration, and CloudFormation is not asked for anything."""
     account.secret({"username": "master", "password": PASSWORD}, "terraformed")
     calls = Calls(account, [])
-    keys = {"endpoint": "tf.example:5433", "secret_name": "terraformed"}
-    assert calls.of_stacks(**keys, instance_id=account.aws.instance_id) == []
-    found = account.discover(**keys, instance_id=account.aws.instance_id)
+    keys = {"aurora": {"endpoint": "tf.example:5433", "secret_name": "terraformed"}}
+    assert calls.of_stacks(**keys, bastion={"instance_id": account.aws.instance_id}) == []
+    found = account.discover(**keys, bastion={"instance_id": account.aws.instance_id})
     assert (found.stack, found.cluster_arn, found.secret) == ("", "", "terraformed")
     assert (found.connection.host, found.connection.port) == ("tf.example", 5433)
     account.stack("Host", EC2InstanceId=account.aws.instance_id)
-    assert calls.of_stacks(**keys, bastion_stack="Host") == ["Host"]
+    assert calls.of_stacks(**keys, bastion={"stack_name": "Host"}) == ["Host"]
     assert calls.of_stacks(**keys) == [None]
 
 
@@ -419,8 +422,8 @@ def test_configured_secret_decides_between_two_of_the_stack(account):
     """The ambiguity names the key, and the key is used."""
     account.usual()
     account.stack("Two", DBClusterEndpoint="two.example", ADBSecretName="a", BDBSecretName="aurora")
-    assert "aurora.secretName" in account.trouble(aurora_stack="Two")
-    assert account.discover(aurora_stack="Two", secret_name="aurora").secret == "aurora"
+    assert "aurora.secretName" in account.trouble(aurora={"stack_name": "Two"})
+    assert account.discover(aurora={"stack_name": "Two", "secret_name": "aurora"}).secret == "aurora"
 
 
 def test_agent_that_is_not_connected_is_told_before_anything_is_sent(account):

@@ -75,7 +75,7 @@ class Environment:
 
         The verification runs on the bastion as it does in a run; the bastion stays open for the next test.
         """
-        config, place = replace(self.run.config, **changes), self.run.environment
+        config, place = self.run.config.changed(**changes), self.run.environment
         if target is not None:
             place = replace(place, target=target.name, emulated=target.emulated, client=target.client)
 

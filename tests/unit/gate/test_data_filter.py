@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from types import SimpleNamespace
 from typing import cast
 
@@ -18,7 +17,7 @@ PLAIN = ", ".join(f"include: multitenant_analytics.tenant_{name}.users" for name
 def test_own_filter_that_is_exact_is_taken(environment):
     """A filter of the user's own that takes the same tables is as good as the compiled one, and is told as theirs."""
     environment.cloud.execute("CREATE TABLE tenant_a.orders (order_id integer PRIMARY KEY)")
-    found = environment.prove(data_filter="include: multitenant_analytics.*.users")
+    found = environment.prove(zero_etl={"data_filter": "include: multitenant_analytics.*.users"})
     assert unmet(found) == set()
     assert found["data-filter-ready"].detail == (
         "the filter of config.json, patterns: 1. It takes the users tables of all 3 tenants, no other of the 4 tables in"
@@ -31,7 +30,7 @@ def test_a_compiled_filter_says_that_it_takes_later_schemas_too(environment):
     many = tuple(f"tenant_{number:03}" for number in range(100))
     for tenants, told in ((many, [LATER]), (many[:99], [])):
         tables = SimpleNamespace(replicated=lambda database, each=tenants: [(database, name, "users") for name in each])
-        made = examine(replace(environment.run.config, tenants=tenants), cast(Catalogue, tables))
+        made = examine(environment.run.config.changed(tenants=tenants), cast(Catalogue, tables))
         assert made.findings == ()
         assert [note for note in made.notes if note == LATER] == told
 
@@ -52,7 +51,7 @@ def test_a_compiled_filter_says_that_it_takes_later_schemas_too(environment):
 def test_own_filter_that_is_not_is_told_with_the_difference(environment: Environment, own: str, told: str) -> None:
     """What it misses, takes too much, reaches beyond, or cannot be read is told, and config.json as the place to mend."""
     environment.cloud.execute("CREATE TABLE public.notes (note_id integer PRIMARY KEY)")
-    found = environment.prove(data_filter=own)
+    found = environment.prove(zero_etl={"data_filter": own})
     assert unmet(found) == {"data-filter-ready"}
     assert told in found["data-filter-ready"].detail
     assert "correct zeroEtl.dataFilter in config.json" in found["data-filter-ready"].detail
@@ -61,7 +60,7 @@ def test_own_filter_that_is_not_is_told_with_the_difference(environment: Environ
 def test_tables_the_filter_takes_too_much_are_held_to_the_rules_too(environment):
     """A keyless table that a broad filter takes is told for what it would do to the integration."""
     environment.cloud.execute("CREATE TABLE tenant_a.notes (note text)")
-    found = environment.prove(data_filter="include: multitenant_analytics.*.*")
+    found = environment.prove(zero_etl={"data_filter": "include: multitenant_analytics.*.*"})
     assert unmet(found) == {"data-filter-ready", "primary-keys"}
     assert "tenant_a.notes: without a primary key" in found["primary-keys"].detail
 
@@ -83,7 +82,7 @@ def test_tenants_that_no_filter_can_tell_from_others_are_told(environment):
     table = Shape(relkind="r", persistence="p", primary_key=("user_id",), columns=())
     tables = {(name, "users"): table for name in names}
     catalogue = Catalogue(server_version="16", settings={}, encodings={}, tables=tables, partitions={})
-    found = examine(replace(environment.run.config, tenants=tenants), catalogue)
+    found = examine(environment.run.config.changed(tenants=tenants), catalogue)
     assert found.text is None
     assert {schema for schema, _ in found.taken} == set(tenants)
     [finding] = found.findings

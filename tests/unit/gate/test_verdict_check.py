@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 from datetime import timedelta
 from pathlib import Path
@@ -13,6 +14,7 @@ from etl_manager.errors import VerificationError
 from etl_manager.gate import check
 from etl_manager.gate.prerequisites import PREREQUISITES
 from etl_manager.gate.verdict import Proof, Verdict
+from etl_manager.project import PACKAGED
 from tests.unit.gate.conftest import made_verdict
 
 HOUR = timedelta(hours=1)
@@ -156,8 +158,10 @@ def test_outside_of_git_nothing_is_bound(tmp_path):
 
 
 def test_digest_of_sql_can_be_had_by_hand(checkout):
-    """The command that the schema names gives the same digest."""
+    """The command that the schema names gives the same digest, where the engine's files lie beside the team's."""
     checkout.write("sql/aurora/schema/B.sql", "select 3;")
+    for name in ("sql/shared", "sql/aurora/inspection"):
+        shutil.copytree(PACKAGED / name, checkout.path / name)
     command = "find sql -type f | LC_ALL=C sort | xargs sha256sum | sha256sum"
     printed = subprocess.run(["bash", "-c", command], cwd=checkout.path, check=True, capture_output=True, text=True)
     assert printed.stdout.split()[0] == check.sql_digest(checkout.path)

@@ -48,7 +48,7 @@ def test_minimal_config_of_the_specification_loads(project):
     """The user's own minimal config loads; what it leaves out has the documented default."""
     loaded = load(project, MINIMAL)
     assert loaded.tenants == ("tenant_a", "tenant_b", "tenant_c")
-    assert loaded.users_per_tenant == 5
+    assert loaded.sample_data.users_per_tenant == 5
     assert [(phase.name, phase.connection_db) for phase in loaded.phases] == [
         ("database", "postgres"),
         ("schema", "multitenant_analytics"),
@@ -100,6 +100,10 @@ def test_every_problem_is_told_at_once_with_its_path(project):
         ('{"tenants": [', "not valid JSON"),
         ("[]", "must be a JSON object"),
         ('{"tenants": ["a_b"], "tenants": ["c_d"]}', "'tenants' twice"),
+        ('{"tags": NaN}', "NaN is a number that JSON cannot pass on"),
+        ('{"tags": 1e999}', "1e999 is a number that JSON cannot pass on"),
+        ('{"tags": ' + 5_000 * "1" + "}", "The configuration cannot be used"),
+        ('{"tags": ' + 100_000 * "[", "The configuration cannot be used"),
         ({"tenants": []}, "tenants: Tuple should have at least 1 item"),
         ({"aurora": {"databaseName": "postgres"}}, "aurora.databaseName:"),
         (
@@ -125,11 +129,30 @@ def test_missing_file_names_the_option(tmp_path):
         config.load(tmp_path / "none.json", tmp_path)
 
 
-def test_database_is_inferred_from_the_schema_phase(project):
-    """The tenants' database is the one the schema phase connects to, where databaseName does not say it."""
-    loaded = load(project, {"aurora": {"phases": {"schema": {"connection_db": "other_db"}}}})
-    assert loaded.database == "other_db"
-    assert loaded.phase("verification").connection_db == "other_db"
+@pytest.mark.parametrize("phase", ["schema", "data", "verification"])
+def test_database_is_inferred_from_a_phase(project, phase):
+    """Where databaseName does not say it, the tenants' database is that of a phase; the bastion is told so for all."""
+    loaded = load(project, {"aurora": {"phases": {phase: {"connection_db": "other_db"}}}})
+    sent = json.loads(loaded.resolved())["aurora"]
+    assert loaded.database == sent["databaseName"] == "other_db"
+    assert {name: section["connection_db"] for name, section in sent["phases"].items()} == {
+        "database": "postgres",
+        "schema": "other_db",
+        "data": "other_db",
+        "verification": "other_db",
+    }
+
+
+def test_what_is_sent_has_every_default_and_says_the_same(project):
+    """Nothing is left to be guessed on the bastion, what Phase 2 does not use travels, and reading it again changes nothing."""
+    other = {"networking": {"vpc": [1, None]}, "tags": {"Team": "データ"}}
+    loaded = load(project, MINIMAL | other)
+    sent = json.loads(loaded.resolved())
+    assert sent["tenants"] == ["tenant_a", "tenant_b", "tenant_c"]
+    assert sent["sampleData"] == {"usersPerTenant": 5, "otherRows": "refuse"}
+    assert sent["aurora"]["phases"]["schema"] == MINIMAL["aurora"]["phases"]["schema"]
+    assert {key: sent[key] for key in other} == other
+    assert json.loads(load(project, sent).resolved()) == sent
 
 
 def test_two_databases_for_the_tenants_are_a_contradiction(project):
@@ -214,7 +237,7 @@ def test_cluster_that_no_stack_tells_of_is_named_whole(project, aurora, told):
     if told:
         assert told in problems(project, {"aurora": aurora})
     else:
-        assert load(project, {"aurora": aurora}).endpoint == aurora["endpoint"]
+        assert load(project, {"aurora": aurora}).aurora.endpoint == aurora["endpoint"]
 
 
 @pytest.mark.parametrize("path", ["/etc", "..", "sql/../..", "sql/..", "", "sql\\aurora"])

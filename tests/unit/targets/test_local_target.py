@@ -12,7 +12,6 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from dataclasses import replace
 from pathlib import Path
 
 import psycopg
@@ -329,7 +328,8 @@ def test_unknown_target():
 def test_keys_of_the_real_cluster_are_unread(target):
     """One configuration serves AWS and the rehearsal: what the target made is known, whatever the file says of AWS's."""
     own = load(ROOT / "config.json", ROOT)
-    told = {"endpoint": "real.example", "secret_name": "real", "aurora_stack": "Real", "bastion_stack": "Real"}
-    found, _ = open_bastion(replace(own, **told), target, skip_copy=False, progress=NullProgress(), warn=lambda _: None)
+    real = {"endpoint": "real.example", "secret_name": "real", "stack_name": "Real"}
+    told = {"aurora": real, "bastion": {"stack_name": "Real"}}
+    found, _ = open_bastion(own.changed(**told), target, skip_copy=False, progress=NullProgress(), warn=lambda _: None)
     assert (found.connection.host, found.connection.port) == (target.postgres.host, target.postgres.port)
     assert found.stack == "AuroraPostgresStack"
