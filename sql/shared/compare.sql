@@ -49,7 +49,8 @@ BEGIN
          WHERE same.lines IS DISTINCT FROM (SELECT count(*) FROM wanted) OR same.lines IS DISTINCT FROM total.lines
     ), line AS (
         SELECT scope, coalesce(wanted.class, found.class) AS class, coalesce(wanted.relation, found.relation) AS relation,
-               key, coalesce(wanted.object, found.object) AS object, coalesce(wanted.id, found.id) AS part, wanted.shown AS expected,
+               key, coalesce(wanted.object, found.object) AS object, CASE coalesce(wanted.class, found.class) WHEN 'column' THEN coalesce(wanted.id, found.id) END AS part,
+               coalesce(wanted.whole, found.whole) AS whole, wanted.shown AS expected,
                CASE found.class WHEN 'index' THEN pg_temp.index_shown(found.id, scope) ELSE found.value END AS found
           FROM (SELECT space, wanted.* FROM suspect, wanted) AS wanted
           FULL JOIN (SELECT found.* FROM found JOIN suspect USING (space)) AS found USING (space, key)
@@ -62,12 +63,7 @@ BEGIN
                     WHEN class = 'persistence' THEN 'logged'
                     WHEN class = 'row-security' THEN 'disabled'
                     WHEN class = 'replica-identity' THEN 'default'
-                    WHEN class IN ('option', 'inheritance', 'partitioning', 'default-privileges') THEN 'none' END AS default_value,
-               -- With a table its sequences come and go.
-               (SELECT attrelid::regclass FROM pg_class AS sequence JOIN pg_depend ON objid = sequence.oid AND deptype = 'a'
-                  JOIN pg_attribute ON attrelid = refobjid AND attnum = refobjsubid
-                 WHERE relkind = 'S' AND relname = relation AND relnamespace = (scope).id
-                   AND classid = 'pg_class'::regclass AND refclassid = 'pg_class'::regclass)::oid AS owned_by
+                    WHEN class IN ('option', 'inheritance', 'partitioning', 'default-privileges') THEN 'none' END AS default_value
           FROM line
          WHERE expected IS DISTINCT FROM found
     )
@@ -85,12 +81,10 @@ BEGIN
            coalesce(found, default_value, 'missing'),
            found IS NULL, part
       FROM differing
-     WHERE NOT EXISTS (SELECT FROM differing AS whole
-                        WHERE whole.class = 'relation' AND whole.tenant = differing.tenant AND whole.key <> differing.key
-                          AND (whole.relation = differing.relation OR whole.relation = (SELECT relname FROM pg_class WHERE oid = owned_by)))
-       AND NOT EXISTS (SELECT FROM differing AS whole
-                        WHERE whole.class = 'relation' AND whole.tenant = differing.tenant AND differing.class <> 'relation'
-                          AND whole.relation = differing.relation);
+     -- Of what is missing, too much, or of another kind the parts are not told.
+     WHERE NOT EXISTS (SELECT FROM differing AS other
+                        WHERE other.tenant = differing.tenant AND other.key = differing.whole
+                          AND (other.class = 'relation' OR num_nonnulls(other.expected, other.found) = 1));
 END $$;
 
 COMMIT;

@@ -20,6 +20,7 @@ CREATE TEMPORARY TABLE expected (
     object   text   NOT NULL,
     value    text   NOT NULL,
     id       oid,
+    whole    text,
     shown    text   NOT NULL
 );
 CREATE TEMPORARY TABLE template_table (name text NOT NULL, key text[], after text[]);

@@ -6,6 +6,7 @@
 --                relation  the table, view or sequence that it belongs to, or NULL
 --                key       names the object within the schema; object names it for people
 --                value     how it is made, in the words of SQL; the schema's own name is taken out
+--                whole     the key of what comes and goes as a whole and this fact with it, or NULL
 --                id        of an index, whose value is raw catalogue columns: pg_temp.index_shown(id, …) puts it in words;
 --                          of a column its number
 --              pg_temp.deparse(in_transactions): to be called before pg_temp.described is read
@@ -109,6 +110,7 @@ BEGIN
 END $$;
 
 CREATE TEMPORARY VIEW described AS
+WITH fact AS (
 WITH relation AS (
     -- The sequence of an identity column is part of that column.
     SELECT scope, scope.id AS space, class.*, pg_temp.noun(relkind) AS noun, format('%I', relname) AS named,
@@ -146,7 +148,7 @@ WITH relation AS (
       FROM pg_temp.scope JOIN pg_namespace AS space ON space.oid = scope.id
 )
 SELECT space, 'relation' AS class, relname AS relation, 'relation ' || named AS key, noun || ' ' || named AS object,
-       pg_temp.relation_kind(relkind) AS value, NULL::oid AS id
+       pg_temp.relation_kind(relkind) AS value, owned_by AS id
   FROM relation
  UNION ALL
 SELECT space, replace(noun, ' ', '-') || '-owner', relname, 'owner ' || named, format('owner of %s %s', noun, named), pg_get_userbyid(relowner)::text, NULL
@@ -184,7 +186,7 @@ SELECT space, 'partitioning', relname, 'partitioning ' || named, 'partitioning o
   FROM relation WHERE relkind = 'p'
  UNION ALL
 SELECT space, 'definition', relname, 'definition ' || named, format('definition of %s %s', noun, named),
-       pg_temp.own(deparsed.value, scope), NULL
+       btrim(pg_temp.own(deparsed.value, scope)), NULL
   FROM relation JOIN deparsed ON deparsed.id = relation.oid AND deparsed.look = (scope).look
  WHERE relkind IN ('v', 'm')
  UNION ALL
@@ -251,8 +253,8 @@ SELECT space, 'policy', relname, format('policy %s.%I', named, polname), format(
        format('as %s for %s to %s', CASE WHEN polpermissive THEN 'permissive' ELSE 'restrictive' END,
               CASE polcmd WHEN 'r' THEN 'select' WHEN 'a' THEN 'insert' WHEN 'w' THEN 'update' WHEN 'd' THEN 'delete' ELSE 'all' END,
               (SELECT string_agg(pg_temp.role(role), ', ' ORDER BY pg_temp.role(role)) FROM unnest(polroles) AS role))
-       || coalesce(format(' using (%s)', pg_temp.own(pg_get_expr(polqual, polrelid), scope)), '')
-       || coalesce(format(' with check (%s)', pg_temp.own(pg_get_expr(polwithcheck, polrelid), scope)), ''), NULL
+       || coalesce(' using (' || pg_temp.own(pg_get_expr(polqual, polrelid), scope) || ')', '')
+       || coalesce(' with check (' || pg_temp.own(pg_get_expr(polwithcheck, polrelid), scope) || ')', ''), NULL
   FROM relation JOIN pg_policy ON polrelid = relation.oid
  UNION ALL
 SELECT space, 'sequence', relname, 'parameters ' || named, 'sequence ' || named,
@@ -263,14 +265,14 @@ SELECT space, 'sequence', relname, 'parameters ' || named, 'sequence ' || named,
                        'none')), NULL
   FROM relation JOIN pg_sequence ON seqrelid = relation.oid
  UNION ALL
-SELECT space, 'function', NULL, format('function %s', named), format('%s %s', noun, named),
+SELECT space, 'function', NULL, format('%s %s', noun, named), format('%s %s', noun, named),
        concat_ws(' ', format('(%s)', pg_temp.own(pg_get_function_arguments(routine.oid), scope)),
                  'returns ' || pg_temp.own(pg_get_function_result(routine.oid), scope),
                  'language ' || (SELECT lanname FROM pg_language WHERE oid = prolang),
                  CASE provolatile WHEN 'i' THEN 'immutable' WHEN 's' THEN 'stable' ELSE 'volatile' END,
                  CASE WHEN proisstrict THEN 'strict' END, CASE WHEN prosecdef THEN 'security definer' END,
                  CASE WHEN proleakproof THEN 'leakproof' END, 'parallel ' || proparallel::text, 'cost ' || procost, 'rows ' || prorows,
-                 'set ' || proconfig::text, prokind, pg_temp.own(prosupport::text, scope),
+                 'set ' || proconfig::text, prokind, pg_temp.own(nullif(prosupport, 0)::regproc::text, scope),
                  (SELECT concat_ws(' ', aggtransfn, aggfinalfn, aggcombinefn, aggsortop, aggtranstype::regtype, agginitval)
                     FROM pg_aggregate WHERE aggfnoid = routine.oid),
                  'as', coalesce(pg_temp.own(deparsed.value, scope), prosrc), probin), NULL
@@ -310,7 +312,7 @@ SELECT scope.id, 'other', NULL, other.kind || ' ' || other.name, other.kind || '
        AS other (space, kind, name) ON other.space = scope.id
  UNION ALL
 SELECT space, CASE grantee WHEN '' THEN 'owner-privileges' ELSE 'grant' END, relation,
-       concat_ws(' ', 'grant', privilege, key, grantee),
+       format(E'grant %s\t%s %s', key, privilege, grantee),
        CASE grantee WHEN '' THEN 'privileges of the owner of ' || object
                     ELSE format('grant %s on %s to %s', privilege, object, grantee) END,
        coalesce(granted.value, 'none'), NULL
@@ -327,6 +329,13 @@ SELECT scope.id, 'default-privileges', NULL, format('default-privileges %s %s', 
        format('default privileges of %s on %s', pg_temp.role(defaclrole),
               CASE defaclobjtype WHEN 'r' THEN 'tables' WHEN 'S' THEN 'sequences' WHEN 'f' THEN 'functions' ELSE 'types' END),
        (SELECT string_agg(format('%s to %s', privilege_type, pg_temp.role(grantee)), ', ' ORDER BY 1) FROM aclexplode(defaclacl)), NULL
-  FROM pg_temp.scope JOIN pg_default_acl ON defaclnamespace = scope.id;
+  FROM pg_temp.scope JOIN pg_default_acl ON defaclnamespace = scope.id
+)
+SELECT fact.*,
+       CASE WHEN class = 'relation' THEN (SELECT 'relation ' || quote_ident(relname) FROM pg_class WHERE oid = id)
+            WHEN relation IS NOT NULL THEN 'relation ' || quote_ident(relation)
+            WHEN class LIKE '%-owner' THEN substr(key, length('owner ') + 1)
+            WHEN class IN ('grant', 'owner-privileges') THEN split_part(substr(key, length('grant ') + 1), E'\t', 1) END AS whole
+  FROM fact;
 
 COMMIT;
