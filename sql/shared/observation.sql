@@ -25,7 +25,7 @@ RETURN array_to_string(names[1:10], ', ')
 
 -- One line, not too long; what is cut off still tells two texts apart.
 CREATE FUNCTION pg_temp.short(text text) RETURNS text LANGUAGE sql IMMUTABLE
-RETURN (SELECT CASE WHEN length(line) <= 300 THEN line ELSE format('%s… (md5 %s)', left(line, 240), md5(text)) END
+RETURN (SELECT CASE WHEN length(line) <= 300 THEN line ELSE format('%s... (md5 %s)', left(line, 240), md5(text)) END
           FROM regexp_replace(text, '\s+', ' ', 'g') AS line);
 
 CREATE TEMPORARY TABLE observed AS
@@ -115,7 +115,7 @@ SET row_security = off;
 DO $$
 DECLARE
     task      record;
-    file      record;
+    file      pg_temp.fill;
     key_list  text;
     processed integer := 0;
 BEGIN

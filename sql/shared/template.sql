@@ -6,7 +6,7 @@
 -- A change without a transaction is one whose first comment has a line "-- no-transaction".
 SELECT to_regclass('pg_temp.change') IS NULL AS to_read_template \gset
 \if :to_read_template
-\set template `LC_ALL=C; export LC_ALL; cd sql/aurora/tenant/changes 2>/dev/null || exit 0; cd ..; echo here; for file in changes/*.sql data/*.sql; do if test -f "$file"; then printf '%s %s\n' "$(printf %s "$file" | base64 | tr -d '\n')" "$(base64 <"$file" | tr -d '\n')"; fi; done`
+\set template `LC_ALL=C; export LC_ALL; cd sql/aurora/tenant/changes 2>/dev/null || exit 0; cd ..; echo here; for file in changes/*.sql data/*.sql; do if test -f "$file"; then printf '%s %s\n' "$(printf %s "$file" | base64 -w0)" "$(base64 -w0 <"$file")"; fi; done`
 BEGIN READ WRITE;
 
 CREATE TEMPORARY TABLE template_file AS
@@ -34,7 +34,7 @@ BEGIN
         BEGIN
             -- A byte order mark is no SQL.
             UPDATE pg_temp.template_file
-               SET text = ltrim(convert_from(content, 'UTF8'), U&'\FEFF')
+               SET text = convert_from(CASE WHEN substr(content, 1, 3) = '\xefbbbf' THEN substr(content, 4) ELSE content END, 'UTF8')
              WHERE name = file.name;
         EXCEPTION WHEN OTHERS THEN
             RAISE 'sql/aurora/tenant/%: %', file.name, SQLERRM USING HINT = 'Save the file as UTF-8.';

@@ -48,13 +48,15 @@ DECLARE
     first  record;
     others text;
 BEGIN
-    SELECT *, count(*) OVER () AS failures INTO first FROM pg_temp.failure ORDER BY number LIMIT 1;
+    SELECT *, (SELECT count(DISTINCT tenant) FROM pg_temp.failure) AS tenants INTO first
+      FROM pg_temp.failure ORDER BY number LIMIT 1;
     IF NOT FOUND THEN
         RETURN;
     END IF;
     SELECT string_agg(pg_temp.told(failure), E'\n' ORDER BY number) INTO others
       FROM (SELECT * FROM pg_temp.failure ORDER BY number OFFSET 1 LIMIT 20) AS failure;
-    RAISE '%', concat(format('%s of %s tenants failed; the first: ', nullif(first.failures, 1), (SELECT count(*) FROM pg_temp.task)),
+    RAISE '%', concat(CASE WHEN first.tenants > 1
+                           THEN format('%s of %s tenants failed; the first: ', first.tenants, (SELECT count(*) FROM pg_temp.task)) END,
                       pg_temp.told((SELECT failure FROM pg_temp.failure ORDER BY number LIMIT 1)))
     USING ERRCODE = first.sqlstate, DETAIL = concat_ws(E'\n', nullif(first.detail, ''), others), HINT = coalesce(first.hint, '');
 END $$;
