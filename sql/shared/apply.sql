@@ -230,15 +230,16 @@ BEGIN
 END $$;
 
 -- What is to be run, in order: changes that run in transactions together, each other one tenant by tenant.
+-- In a variable's value a line does not end a command of psql; \\ does.
 SELECT coalesce(string_agg(
            CASE WHEN transactional THEN format('CALL pg_temp.apply(%s, %s);', first_position, last_position)
                 ELSE (SELECT string_agg(format($psql$
-SELECT pg_temp.statements(%1$L, %2$s) \gexec
-\set failed :ERROR
-\set message :LAST_ERROR_MESSAGE
-\set state :LAST_ERROR_SQLSTATE
+SELECT pg_temp.statements(%1$L, %2$s) \gexec \\
+\set failed :ERROR \\
+\set message :LAST_ERROR_MESSAGE \\
+\set state :LAST_ERROR_SQLSTATE \\
 SET search_path = pg_catalog, pg_temp;
-SELECT pg_temp.settle(%1$L, %2$s, :'failed', :'message', :'state') \g (format=unaligned tuples_only=on) /dev/null
+SELECT pg_temp.settle(%1$L, %2$s, :'failed', :'message', :'state') AS settled \gset \\
 $psql$, tenant, position), '' ORDER BY ordinal)
                         FROM pending WHERE position = first_position)
            END, E'\n' ORDER BY first_position), '') AS steps

@@ -9,8 +9,8 @@ RETURNS TABLE (stage integer, statement text) LANGUAGE sql STABLE
 BEGIN ATOMIC
     -- The part's name follows that of its relation in the key; both are quoted there.
     WITH name (table_name, part) AS (
-        SELECT format('%I', (missing).relation),
-               substr((missing).key, length(format('%s %I.', (missing).class, (missing).relation)) + 1)
+        SELECT quote_ident((missing).relation),
+               substr((missing).key, length((missing).class || ' ' || quote_ident((missing).relation) || '.') + 1)
     )
     SELECT mended.stage, mended.statement
       FROM name,
@@ -18,10 +18,10 @@ BEGIN ATOMIC
         ('relation' = (missing).class AND (missing).value = 'sequence', 1,
             'CREATE SEQUENCE ' || table_name),
         ('relation' = (missing).class AND (missing).value = 'ordinary table', 2,
-            (SELECT format('CREATE %sTABLE %I (%s)',
+            (SELECT format('CREATE %sTABLE %s (%s)',
                            (SELECT 'UNLOGGED ' FROM pg_temp.expected AS other
                              WHERE other.upto = (missing).upto AND other.relation = (missing).relation AND other.class = 'persistence'),
-                           min(other.relation),
+                           quote_ident(min(other.relation)),
                            string_agg(substr(other.key, length(format('column %s.', table_name)) + 1) || ' ' || other.value, ', ' ORDER BY other.id))
                FROM pg_temp.expected AS other
               WHERE other.upto = (missing).upto AND other.relation = (missing).relation AND other.class = 'column')),
@@ -74,12 +74,14 @@ SELECT ordinal, tenant, class, relation, object, found, false AS with_table, sta
  CROSS JOIN LATERAL pg_temp.mend(wanted.line, false) AS mended
  WHERE missing AND class IN ('relation', 'column', 'primary-key', 'constraint', 'index', 'trigger', 'policy', 'grant')
  UNION ALL
--- A table, view or sequence that is missing comes back with all that belongs to it.
+-- A table, view or sequence that is missing comes back with all that belongs to it, such as a sequence.
 SELECT ordinal, tenant, (wanted.line).class, allowed.relation, (wanted.line).object, 'missing', true, stage, statement
   FROM allowed
  CROSS JOIN LATERAL (SELECT line FROM expected AS line
-                      WHERE upto = (SELECT max(ordinal) FROM change) AND line.relation = allowed.relation
-                        AND line.key <> allowed.key) AS wanted
+                      WHERE upto = (SELECT max(ordinal) FROM change) AND line.key <> allowed.key
+                        AND (line.relation = allowed.relation
+                             OR line.relation IN (SELECT owned.relation FROM expected AS owned
+                                                   WHERE owned.class = 'relation' AND owned.whole = allowed.key))) AS wanted
  CROSS JOIN LATERAL pg_temp.mend(wanted.line, true) AS mended
  WHERE missing AND allowed.class = 'relation'
  UNION ALL

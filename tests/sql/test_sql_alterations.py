@@ -217,7 +217,6 @@ ALTERATIONS: dict[str, tuple[str, list[tuple[str, str, str, str]]]] = {
 }  # fmt: skip
 
 
-
 TENANTS = {case: f"shop_{number:03}" for number, case in enumerate(ALTERATIONS)}
 """Each alteration has a tenant of its own; beside them is one that nobody alters."""
 
@@ -264,7 +263,12 @@ def test_nothing_else_is_found(found: Mapping[str, list[tuple[str, str, str, str
 def test_result_sets_list_every_table(shop: Bastion) -> None:
     """Verification prints all tables of the template with owner, and all their counts."""
     sets = shop.succeed(shop.VERIFICATION).split("\n\n")
-    of_whole = [[cell.strip() for cell in line.split("|")] for one in sets[1:3] for line in one.splitlines() if "shop_whole" in line]
+    of_whole = [
+        [cell.strip() for cell in line.split("|")]
+        for one in sets[1:3]
+        for line in one.splitlines()
+        if "shop_whole" in line
+    ]
     assert len(of_whole) == 2 * 20
     assert ["shop_whole", "tickets", "postgres"] in of_whole
     assert ["shop_whole", "currencies", "2"] in of_whole

@@ -85,7 +85,12 @@ def test_other_unique_keys_are_respected(built):
     )
     built.succeed(built.DATA)
     assert built.findings() == [
-        ("tenant_a", "index users_email_idx", "absent", "CREATE UNIQUE INDEX users_email_idx ON users USING btree (email)"),
+        (
+            "tenant_a",
+            "index users_email_idx",
+            "absent",
+            "CREATE UNIQUE INDEX users_email_idx ON users USING btree (email)",
+        ),
         ("tenant_a", "sample rows of users", "none missing", "missing 4"),
     ]
 

@@ -48,10 +48,19 @@ FINDINGS = [
     ),
     ("ALTER TABLE tenant_b.users OWNER TO stranger", [("owner of table users", "postgres", "stranger")]),
     ("ALTER TABLE tenant_b.users SET UNLOGGED", [("table users", "logged", "unlogged")]),
-    ("ALTER TABLE tenant_b.users DROP CONSTRAINT users_pkey", [("primary key of users", "constraint users_pkey PRIMARY KEY (user_id)", "missing")]),
+    (
+        "ALTER TABLE tenant_b.users DROP CONSTRAINT users_pkey",
+        [("primary key of users", "constraint users_pkey PRIMARY KEY (user_id)", "missing")],
+    ),
     (
         "ALTER TABLE tenant_b.users DROP CONSTRAINT users_pkey, ADD PRIMARY KEY (email, user_id)",
-        [("primary key of users", "constraint users_pkey PRIMARY KEY (user_id)", "constraint users_pkey PRIMARY KEY (email, user_id)")],
+        [
+            (
+                "primary key of users",
+                "constraint users_pkey PRIMARY KEY (user_id)",
+                "constraint users_pkey PRIMARY KEY (email, user_id)",
+            )
+        ],
     ),
     (
         "ALTER TABLE tenant_b.users DROP COLUMN email",
@@ -61,7 +70,11 @@ FINDINGS = [
         "ALTER TABLE tenant_b.users ALTER name TYPE text, ALTER created_at TYPE timestamp",
         [
             ("column users.name", "character varying(100) not null", "text not null"),
-            ("column users.created_at", "timestamp with time zone not null default now()", "timestamp without time zone not null default now()"),
+            (
+                "column users.created_at",
+                "timestamp with time zone not null default now()",
+                "timestamp without time zone not null default now()",
+            ),
         ],
     ),
     (
@@ -92,7 +105,10 @@ FINDINGS = [
     ),
     (
         "ALTER TABLE tenant_b.users DROP CONSTRAINT users_pkey; INSERT INTO tenant_b.users TABLE tenant_b.users LIMIT 1",
-        [("primary key of users", "constraint users_pkey PRIMARY KEY (user_id)", "missing"), ("rows of users", "5", "6")],
+        [
+            ("primary key of users", "constraint users_pkey PRIMARY KEY (user_id)", "missing"),
+            ("rows of users", "5", "6"),
+        ],
     ),
 ]
 
@@ -188,9 +204,12 @@ def test_every_kind_of_difference_is_told_to_programs(built, stranger):
 def test_many_altered_rows_are_summarised(built):
     """Of many altered or missing rows the first ten are named, and the rest are counted."""
     built.configure(sampleData={"usersPerTenant": 30})
-    assert ("tenant_a", "sample rows of users", "none missing", "missing 6, 7, 8, 9, 10, 11, 12, 13, 14, 15 and 15 more") in (
-        built.findings()
-    )
+    assert (
+        "tenant_a",
+        "sample rows of users",
+        "none missing",
+        "missing 6, 7, 8, 9, 10, 11, 12, 13, 14, 15 and 15 more",
+    ) in (built.findings())
 
 
 def test_table_that_may_not_be_read(built):

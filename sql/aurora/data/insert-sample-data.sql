@@ -12,7 +12,7 @@
 \ir ../../shared/rows.sql
 
 CREATE TEMPORARY TABLE task AS
-SELECT tenant.ordinal, tenant.name, fill.name AS table_name, stage, relation.relkind, denied && '{read,see-all-rows,insert}' AS left_alone
+SELECT tenant.ordinal, tenant.name, fill.name AS table_name, stage, relation.oid AS relation, relation.relkind, denied && '{read,see-all-rows,insert}' AS left_alone
   FROM tenant
  CROSS JOIN fill
   LEFT JOIN pg_namespace AS space ON space.nspname = tenant.name
@@ -43,13 +43,17 @@ BEGIN
             EXECUTE format(
                 -- Asked first, and not left to the conflict alone: a table that lost its key must not fill up.
                 'INSERT INTO %1$I.%2$I (%3$s) OVERRIDING SYSTEM VALUE
-                 SELECT %3$s FROM (%4$s) AS wanted
+                 SELECT %6$s FROM (%4$s) AS wanted
                   WHERE NOT EXISTS (SELECT FROM %1$I.%2$I AS present WHERE %5$s)
                  ON CONFLICT DO NOTHING',
                 task.name, task.table_name,
                 (SELECT string_agg(quote_ident(name), ', ') FROM unnest(file.columns) AS name),
                 file.sql,
-                (SELECT string_agg(format('present.%1$I = wanted.%1$I', name), ' AND ') FROM unnest(file.key) AS name));
+                (SELECT string_agg(format('present.%1$I = wanted.%1$I', name), ' AND ') FROM unnest(file.key) AS name),
+                -- A constant of a data file is a text; without a length, so that what is too long is an error.
+                (SELECT string_agg(format('%I', name) || coalesce('::' || format_type(atttypid, NULL), ''), ', ')
+                   FROM unnest(file.columns) AS name
+                   LEFT JOIN pg_attribute ON attrelid = task.relation AND attname = name AND NOT attisdropped));
             GET DIAGNOSTICS rows = ROW_COUNT;
             SET LOCAL search_path = pg_catalog, pg_temp;
         EXCEPTION WHEN OTHERS THEN
