@@ -8,7 +8,7 @@
 \else
   \set run 'by hand'
 \endif
-SELECT set_config('etl_manager.run', :'run', false) \g (format=unaligned tuples_only=on) /dev/null
+SELECT set_config('etl_manager.run', :'run', false) \g /dev/null
 
 DO $$ BEGIN
     IF to_regclass('etl_manager.applied') IS NULL THEN

@@ -86,7 +86,7 @@ SELECT set_config('etl_manager.only_tenants', :'only_tenants', false),
        -- For the files of the template: how many sample users each tenant has.
        set_config('etl_manager.users_per_tenant', users_per_tenant::text, false)
   FROM configuration
-\g (format=unaligned tuples_only=on) /dev/null
+\g /dev/null
 
 DO $$
 DECLARE

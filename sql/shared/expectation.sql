@@ -134,7 +134,7 @@ BEGIN
     END IF;
 END $$;
 
-SELECT pg_temp.expect(false) \g (format=unaligned tuples_only=on) /dev/null
+SELECT pg_temp.expect(false) \g /dev/null
 ANALYZE expected;
 
 COMMIT;

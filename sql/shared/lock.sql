@@ -5,7 +5,7 @@
 \else
   \set lock_wait 5min
 \endif
-SELECT set_config('etl_manager.lock_wait', :'lock_wait', false) \g (format=unaligned tuples_only=on) /dev/null
+SELECT set_config('etl_manager.lock_wait', :'lock_wait', false) \g /dev/null
 DO $$
 DECLARE
     holder text;

@@ -16,7 +16,7 @@ SELECT convert_from(decode(split_part(line, ' ', 1), 'base64'), 'UTF8') AS name,
   FROM regexp_split_to_table(:'template', E'\r?\n') WITH ORDINALITY AS listed (line, number)
  WHERE line NOT IN ('', 'here');
 
-SELECT set_config('etl_manager.template', left(:'template', 4), false) \g (format=unaligned tuples_only=on) /dev/null
+SELECT set_config('etl_manager.template', left(:'template', 4), false) \g /dev/null
 
 DO $$
 DECLARE

@@ -47,11 +47,11 @@ BEGIN
                   WHERE NOT EXISTS (SELECT FROM %1$I.%2$I AS present WHERE %5$s)
                  ON CONFLICT DO NOTHING',
                 task.name, task.table_name,
-                (SELECT string_agg(quote_ident(name), ', ') FROM unnest(file.columns) AS name),
+                (SELECT string_agg(quote_ident(name), ', ' ORDER BY name) FROM unnest(file.columns) AS name),
                 file.sql,
                 (SELECT string_agg(format('present.%1$I = wanted.%1$I', name), ' AND ') FROM unnest(file.key) AS name),
                 -- A constant of a data file is a text; without a length, so that what is too long is an error.
-                (SELECT string_agg(format('%I', name) || coalesce('::' || format_type(atttypid, NULL), ''), ', ')
+                (SELECT string_agg(format('%I', name) || coalesce('::' || format_type(atttypid, NULL), ''), ', ' ORDER BY name)
                    FROM unnest(file.columns) AS name
                    LEFT JOIN pg_attribute ON attrelid = task.relation AND attname = name AND NOT attisdropped));
             GET DIAGNOSTICS rows = ROW_COUNT;
