@@ -164,7 +164,7 @@ class BastionSession:
             f"the bastion could not be reached any more: {self.run_command.runtime} stays there until a run more than a "
             "day later removes it"
         )
-        if self.run_command.retry.reachable:
+        if self.run_command.reachable:
             try:
                 self.run_command.run(Script((), [], closing=True, repeatable=True), "clean up")
             except CommandError as error:

@@ -61,6 +61,11 @@ class RunCommand:
         """The folder of the run on the bastion."""
         return f"/tmp/{RUNTIME_PREFIX}{self.run_id}"  # noqa: S108 - private, and checked to be ours
 
+    @property
+    def reachable(self) -> bool:
+        """Whether AWS has answered so far, and accepted the credentials."""
+        return self.retry.reachable
+
     def text(self, script: Script, token: str) -> str:
         """Return the whole text of *script*; unless it is repeatable, it runs once by *token*, and while the run lasts."""
         return script.text(
