@@ -1,4 +1,4 @@
-"""Secrets never leave: what was named secret is masked, however it is spelt, in all that is written."""
+"""Masks registered secrets, in every spelling, in all that is written: terminal, logs, reports, verdict."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ import traceback
 from collections.abc import Callable, Iterator
 from functools import cached_property
 from typing import Any
+
+MASK = "********"
 
 _ORDINARY_LENGTH = 8
 _WORD_LENGTH = 24
@@ -166,10 +168,6 @@ def _character(character: str) -> str:
     return f"(?:{'|'.join([*ways, *_SPECIAL.get(character, [])])})"
 
 
-__all__ = ["MASK", "gives_away", "is_ordinary", "redact", "redact_all", "register"]
-
-MASK = "********"
-
 _ROWS = re.compile(r"(Failing row contains |Key \((?!user_id\))[^)\n]*\)=)\((?!withheld)[^\n]*\)")
 """The values of a row in PostgreSQL's messages (ExecBuildSlotValueDescription, BuildIndexValueDescription)."""
 _PRIVATE_KEY = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL)
@@ -211,7 +209,7 @@ def redact(text: str) -> str:
 
 
 def redact_all(data: Any) -> Any:
-    """Return *data*, as JSON has it, with every text in it redacted; keys are ours and stay."""
+    """Return *data*, as JSON has it, with every text in it redacted; keys stay as they are."""
     if isinstance(data, str):
         return redact(data)
     if isinstance(data, dict):
@@ -234,7 +232,7 @@ def gives_away(text: str, secret: str) -> bool:
 def install() -> Callable[[], None]:
     """Redact every record that a logger of this process makes from now on; the function returned undoes it.
 
-    What is logged through ``extra`` under a name of its own is not looked at: no format of ours shows it.
+    Values passed through ``extra`` are not looked at: no format of this project shows them.
     """
     make = logging.getLogRecordFactory()
 
@@ -242,7 +240,7 @@ def install() -> Callable[[], None]:
         record = make(*words, **options)
         try:
             text = record.getMessage()
-        except Exception:  # noqa: BLE001 - a wrong format is told by the handler, as without us
+        except Exception:  # noqa: BLE001 - the handler reports a wrong format
             return record
         if (clean := redact(text)) != text:
             record.msg, record.args = clean, None

@@ -10,13 +10,10 @@ from pathlib import Path, PurePosixPath
 
 from etl_manager.config import Config, phases
 from etl_manager.errors import ConfigError
-from etl_manager.project import path_of
+from etl_manager.project import engine_files, path_of
 from etl_manager.sql_files import destroys, rules
 from etl_manager.sql_files.lexer import Command, Statement, UnreadableError, decode, read, takes_data, words
 
-SHARED = "sql/shared/"
-"""The suite's own files: they make the temporary tables by which a read-only file reads."""
-INSPECTIONS = ("inspect-database.sql", "inspect-catalogue.sql", "count-rows.sql")
 _DESTROYS = (
     "A run never drops, truncates or deletes. Take the statement out and run it by hand (docs/manual.md), or say in the "
     "comment at the head of the file why a run must do it: -- destroys: WHY"
@@ -30,9 +27,13 @@ def check(config: Config) -> None:
         ConfigError: When one of them destroys, cannot be read to its end, or could change something where it must not;
             each with file, line and statement.
     """
-    files = [_File(config.root, phase.name, file) for phase in config.phases for file in _files(config, phase.name)]
-    inspections = [phases.INSPECTION.with_name(name) for name in INSPECTIONS]
-    files += [_File(config.root, "inspection", file) for file in inspections]
+    files = [
+        _File(config.root, phase.name, file.as_posix())
+        for phase in config.phases
+        for file in phases.sql_files(config.root, phase.name)
+    ]
+    inspections = (name for name in engine_files() if PurePosixPath(name).parent == phases.INSPECTION.parent)
+    files += [_File(config.root, "inspection", name) for name in inspections]
     defined = dict(found for file in files for found in file.defined())
     problems = [problem for file in files for problem in file.problems(defined)]
     problems += _left_out(config, files)
@@ -46,12 +47,8 @@ def check(config: Config) -> None:
         )
 
 
-def _files(config: Config, phase: str) -> tuple[PurePosixPath, ...]:
-    return phases.sql_files(config.root, phase)
-
-
 def _left_out(config: Config, files: Sequence[_File]) -> Iterator[str]:
-    """Yield the SQL files in sub-folders of the phases, which nobody runs."""
+    """Yield the SQL files in sub-folders of the phases that no file includes: they would not be run."""
     used = {name for file in files for name in file.sources}
     for phase in config.phases:
         for path in sorted((config.root / phases.SQL_ROOT / phase.name).rglob("*")):
@@ -67,16 +64,16 @@ class _File:
 
     root: Path
     phase: str
-    name: PurePosixPath
+    name: str
     sources: dict[str, list[str]] = field(default_factory=dict)
     parts: list[tuple[str, Statement | Command]] = field(default_factory=list)
     unreadable: list[str] = field(default_factory=list)
-    allowed: str = ""
+    destroys_because: str = ""
     destroying: bool = False
 
     def __post_init__(self) -> None:
         """Read it."""
-        self._include(self.name.as_posix())
+        self._include(self.name)
 
     def defined(self) -> Iterator[tuple[str, str]]:
         """Yield the functions it defines that destroy, each with how."""
@@ -87,13 +84,15 @@ class _File:
     def problems(self, defined: dict[str, str]) -> Iterator[str]:
         """Yield what is wrong; *defined* are the functions of all files that destroy."""
         yield from self.unreadable
+        # What the phases' files include of the engine makes the temporary tables by which they read.
+        exempt = set(engine_files()) - {self.name}
         for file, part in self.parts:
-            if not self.allowed and (how := self._destroys(part, defined)):
+            if not self.destroys_because and (how := self._destroys(part, defined)):
                 self.destroying = True
-                yield self._told(file, part.line, how)
-            reads_only = self.phase in phases.READ_ONLY and not file.startswith(SHARED)
-            if reads_only and (why := rules.objection(part, self.phase)):
-                yield self._told(file, part.line, why)
+                yield self._at(file, part.line, how)
+            reads_only = self.phase in phases.READ_ONLY and file not in exempt
+            if reads_only and (why := rules.may_write(part, self.phase)):
+                yield self._at(file, part.line, why)
 
     def _destroys(self, part: Statement | Command, defined: dict[str, str]) -> str:
         if isinstance(part, Command):
@@ -103,7 +102,7 @@ class _File:
             f"calls {name.lower()}, which does {defined[name]}" for name in called[:1]
         )
 
-    def _told(self, file: str, line: int, what: str) -> str:
+    def _at(self, file: str, line: int, what: str) -> str:
         return f"{file}:{line}: {what}: {' '.join(self.sources[file][line - 1].split())[:100]}"
 
     def _include(self, file: str) -> None:
@@ -114,8 +113,8 @@ class _File:
         try:
             text = decode(path.read_bytes())
             self.sources[file] = [*text.split("\n"), ""]
-            if file == self.name.as_posix():
-                self.allowed = destroys(text)
+            if file == self.name:
+                self.destroys_because = destroys(text)
             parts = read(text)
         except UnreadableError as error:
             self.unreadable.append(f"{file}:{error.line}: {error}")
@@ -127,44 +126,44 @@ class _File:
         for part in parts:
             self.parts.append((file, part))
             if isinstance(part, Command) and (name := rules.included(part)) is not None:
-                self._follow(file, part, name)
+                self._include_named(file, part, name)
 
     def _misread(self, file: str, parts: Sequence[Statement | Command]) -> Iterator[str]:
         """Yield where psql would not read *parts* to their end, or take for SQL what is none."""
         if quits := rules.ends_early(parts):
-            yield self._told(file, quits.line, "ends the file early: what follows would never be run")
-        unsure = any(isinstance(part, Command) and (part.name == "if" or _tolerates(part)) for part in parts)
+            yield self._at(file, quits.line, "ends the file early: what follows would never be run")
+        unsure = any(isinstance(part, Command) and (part.name == "if" or _tolerates_errors(part)) for part in parts)
         for part in parts:
-            if isinstance(part, Statement) and _backslashes(part):
-                yield self._told(
+            if isinstance(part, Statement) and _makes_backslashes_escape(part):
+                yield self._at(
                     file, part.line, "makes psql read quotes in another way, so that the file cannot be read beforehand"
                 )
             if unsure and isinstance(part, Statement) and takes_data(part):
-                yield self._told(
+                yield self._at(
                     file,
                     part.line,
                     r"where this COPY is not run (\if) or fails (ON_ERROR_STOP off), psql runs its data as SQL",
                 )
 
-    def _follow(self, file: str, command: Command, name: str) -> None:
+    def _include_named(self, file: str, command: Command, name: str) -> None:
         base = posixpath.dirname(file) if command.name in {"ir", "include_relative"} else ""
         inside = posixpath.normpath(posixpath.join(base, name))
         path = path_of(self.root, inside)
         outside = path == self.root / inside and not path.resolve().is_relative_to(self.root.resolve())
         if re.search(r"[`:]", name) or not name or outside:
-            self.unreadable.append(self._told(file, command.line, "includes a file that cannot be read beforehand"))
+            self.unreadable.append(self._at(file, command.line, "includes a file that cannot be read beforehand"))
         elif not path.is_file():
-            self.unreadable.append(self._told(file, command.line, f"includes {inside}, which is not there"))
+            self.unreadable.append(self._at(file, command.line, f"includes {inside}, which is not there"))
         else:
             self._include(inside)
 
 
-def _tolerates(command: Command) -> bool:
+def _tolerates_errors(command: Command) -> bool:
     variable, *values = words(command.arguments) or [""]
     return command.name in {"set", "unset"} and variable == "ON_ERROR_STOP" and values not in (["on"], ["1"], ["true"])
 
 
-def _backslashes(statement: Statement) -> bool:
+def _makes_backslashes_escape(statement: Statement) -> bool:
     """Return whether *statement* switches ``standard_conforming_strings`` off."""
     texts = [token.text.upper() for token in statement.tokens if token.text not in {"=", ",", "TO"}]
     if "STANDARD_CONFORMING_STRINGS" not in texts:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Set
 
 from etl_manager.sql_files.lexer import Command, Statement, Token, statements, words
 
@@ -33,10 +33,10 @@ def command_destroys(command: Command) -> str:
         return _first(_of_pieces(each.tokens) for each in statements(command.arguments))
     if command.name == "set":
         return _of_text([command.arguments], 0)
-    return shell_destroys(command.arguments) if command.name == "!" or "`" in command.arguments else ""
+    return _shell_destroys(command.arguments) if command.name == "!" or "`" in command.arguments else ""
 
 
-def shell_destroys(line: str) -> str:
+def _shell_destroys(line: str) -> str:
     """Return by what the shell's *line* destroys as far as it can be seen, or an empty string."""
     try:
         words = shlex.split(line.replace("`", " "))
@@ -89,7 +89,7 @@ def _of_body(text: str, depth: int) -> str:
         if found := _of_pieces(statement.tokens):
             return found
         if any(token.text == "EXECUTE" for token in statement.tokens):
-            said = [piece for piece in _statement_pieces(statement.tokens) if piece[0].text not in {"RAISE", "ASSERT"}]
+            said = [piece for piece in _cut(statement.tokens, _STARTS) if piece[0].text not in {"RAISE", "ASSERT"}]
             strings = [token.text for piece in said for token in piece if token.kind == "string"]
             if found := _of_text(strings, depth + 1):
                 return found
@@ -108,11 +108,11 @@ def _of_text(texts: Sequence[str], depth: int) -> str:
     return ""
 
 
-def _statement_pieces(tokens: Sequence[Token]) -> Iterator[Sequence[Token]]:
-    """Cut *tokens* where a statement may begin."""
+def _cut(tokens: Sequence[Token], ends: Set[str]) -> Iterator[Sequence[Token]]:
+    """Cut *tokens* at each of *ends*, which is left out."""
     begin = 0
     for index, token in enumerate(tokens):
-        if token.kind != "string" and token.text in _STARTS:
+        if token.kind != "string" and token.text in ends:
             if index > begin:
                 yield tokens[begin:index]
             begin = index + 1
@@ -122,7 +122,7 @@ def _statement_pieces(tokens: Sequence[Token]) -> Iterator[Sequence[Token]]:
 
 def _of_pieces(tokens: Sequence[Token]) -> str:
     merging = any(token.text == "MERGE" for token in tokens)
-    return _first(_of_piece([_word(token) for token in piece], merging=merging) for piece in _statement_pieces(tokens))
+    return _first(_of_piece([_word(token) for token in piece], merging=merging) for piece in _cut(tokens, _STARTS))
 
 
 def _word(token: Token) -> str:
@@ -186,15 +186,15 @@ def uses_shell(part: Statement | Command) -> bool:
     return part.name in _SHELL or piped or "`" in arguments
 
 
-def objection(part: Statement | Command, phase: str) -> str:
-    """Return why *part* may not stand in a file of the read-only *phase*, or an empty string."""
+def may_write(part: Statement | Command, phase: str) -> str:
+    """Return by what *part*, in a file of the read-only *phase*, might write or leave its session, or an empty string."""
     if uses_shell(part):
         return "a shell command, which could change anything"
     if isinstance(part, Command):
         if part.name in {"c", "connect"} and (phase != "inspection" or part.arguments != OWN_CONNECTION):
             return "a connection of its own, which would not be read-only"
         return "a setting of psql's own" if part.name == "set" and _OPENS.search(part.arguments) else ""
-    for piece in _meta_pieces(part.tokens):
+    for piece in _cut(part.tokens, {";"}):  # of a statement, psql leaves only those that a backslash before it made
         named = [token.text for token in piece if token.kind == "word"]
         if (named[:1] and named[0] in _CONTROL) or named[:2] == ["PREPARE", "TRANSACTION"]:
             return f"{named[0]} in a file that runs in one read-only transaction"
@@ -216,17 +216,6 @@ def included(command: Command) -> str | None:
     if command.name not in {"i", "include", "ir", "include_relative"}:
         return None
     return " ".join(words(command.arguments)[:1])
-
-
-def _meta_pieces(tokens: Sequence[Token]) -> list[list[Token]]:
-    r"""Cut *tokens* at the semicolons that ``\;`` left in one statement."""
-    pieces: list[list[Token]] = [[]]
-    for token in tokens:
-        if token.kind == "other" and token.text == ";":
-            pieces.append([])
-        else:
-            pieces[-1].append(token)
-    return [piece for piece in pieces if piece]
 
 
 def _run_strings(statement: Statement, named: Sequence[str]) -> list[str]:

@@ -19,7 +19,8 @@ ROOT = Path(__file__).parents[3]
 def checkout(tmp_path: Path) -> Path:
     """A copy of the project that git knows nothing of, with state and reports of an earlier run."""
     shutil.copy(ROOT / "Makefile", tmp_path)
-    shutil.copytree(ROOT / "etl_manager", tmp_path / "etl_manager", ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("etl_manager", "ssm_emulator"):
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
     (tmp_path / ".venv").symlink_to(sys.prefix)
     (tmp_path / "reports/allure-results").mkdir(parents=True)
     for name in (".gitkeep", "verdict.html", "allure-results/1-result.json"):

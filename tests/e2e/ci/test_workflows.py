@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import subprocess
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -78,27 +79,90 @@ def test_workflows_ask_for_no_more_than_they_need(path: Path) -> None:
         assert all(re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40}", step["uses"]) for step in job["steps"] if "uses" in step)
 
 
-def test_make_targets_of_the_workflows_exist():
-    """What they make can be made."""
-    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.M))
-    asked = {word for path in WORKFLOWS for word in re.findall(r"\bmake ([a-z-]+)", path.read_text())}
-    assert asked - targets == set()
-    assert {"test", "provision", "setup"} <= asked
+PYTHON = """#!/bin/sh
+printf '%s\\n' "$*" >> "$CALLS"
+case "$*" in *"gate check"*) exit "${GATE:-0}" ;; esac
+"""
+MAKE = """#!/bin/sh
+printf 'make %s\\n' "$*" >> "$CALLS"
+exec {make} --no-print-directory -n -C {root} "$@" >/dev/null
+"""
 
 
-def test_gate_on_aws_demands_the_whole_proof():
-    """It runs under the gate on AWS, relies on the verdict only after checking it, and keeps the evidence when red."""
-    workflow = read("gate.yml")
-    assert set(workflow[True]) == {"workflow_dispatch", "workflow_call"}
-    job = workflow["jobs"]["aws"]
-    assert job["environment"] == "phase3"
-    script = "\n".join(step.get("run", "") for step in job["steps"])
-    assert "--target aws" in script
-    assert "--require-gate" in script
-    assert re.search(
-        r"gate check reports/phase3-gate.json --target aws --max-age 1h\n.*zero-etl-data-filter.txt", script
-    )
-    assert "${{" not in script  # inputs come by the environment, not pasted into shell
+@dataclass
+class Job:
+    """How the steps of a job went: the status of the one that failed, or 0; what they called; what they put out."""
+
+    status: int
+    calls: list[str]
+    output: str
+
+
+@pytest.fixture
+def run_job(tmp_path: Path):
+    """Return a function that runs a job's scripts as a runner does; Python only notes its words, and make looks only."""
+    for name, text in {
+        ".venv/bin/python": PYTHON,
+        "bin/make": MAKE.format(make=shutil.which("make"), root=ROOT),
+    }.items():
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).write_text(text)
+        (tmp_path / name).chmod(0o755)
+    (tmp_path / "reports").mkdir()
+    (tmp_path / "reports/summary.md").write_text("# Ready\n")
+    (tmp_path / "reports/zero-etl-data-filter.txt").write_text("include: a.b.c\n")
+
+    def run(name: str, **environment: str) -> Job:
+        own = {each: str(tmp_path / each) for each in ("CALLS", "GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY")}
+        for path in own.values():
+            Path(path).write_text("")
+        path = f"{tmp_path / 'bin'}:/usr/bin:/bin"
+        status = 0
+        [job] = read(name)["jobs"].values()
+        for step in job["steps"]:
+            if "run" in step and (not status or "!cancelled()" in step.get("if", "")):
+                assert "${{" not in step["run"]  # inputs come by the environment, and are not pasted into shell
+                done = subprocess.run(
+                    ["bash", "-e", "-c", step["run"]],
+                    cwd=tmp_path,
+                    env={"PATH": path, **own, **environment},
+                    check=False,
+                )
+                status = status or done.returncode
+        return Job(status, Path(own["CALLS"]).read_text().splitlines(), Path(own["GITHUB_OUTPUT"]).read_text())
+
+    return run
+
+
+def test_acceptance_builds_proves_and_checks(run_job):
+    """Each push: built under the gate, and the verdict held against the commit; what it makes can be made."""
+    job = run_job("acceptance.yml")
+    assert job.status == 0
+    assert job.calls[0] == "make provision ARGS=--require-gate --junitxml=reports/junit.xml"
+    assert job.calls[1] == "-m etl_manager gate check reports/phase3-gate.json --target local"
+    assert run_job("acceptance.yml", GATE="1").status == 1
+
+
+@pytest.mark.parametrize(("mode", "further"), [("provision", ""), ("verify-only", " --verify-only")])
+def test_gate_on_aws_demands_the_whole_proof(run_job, mode, further):
+    """It runs under the gate on AWS, and hands on the filter of a verdict that it checked."""
+    job = run_job("gate.yml", MODE=mode, REGION="eu-west-1")
+    assert job.status == 0
+    assert job.calls[:3] == [
+        "make setup",
+        "-m pytest features/ --target aws --aws-region eu-west-1 --require-gate --junitxml=reports/junit.xml" + further,
+        "-m etl_manager gate check reports/phase3-gate.json --target aws --max-age 1h",
+    ]
+    assert job.output == "data-filter=include: a.b.c\n"
+
+
+def test_gate_on_aws_hands_on_nothing_unproven(run_job):
+    """A verdict that may not be relied on gives no filter; another mode starts nothing; evidence is kept either way."""
+    refused = run_job("gate.yml", MODE="verify-only", REGION="eu-west-1", GATE="1")
+    assert (refused.status, refused.output) == (1, "")
+    assert "-m etl_manager report render" in refused.calls
+    wrong = run_job("gate.yml", MODE="; true", REGION="eu-west-1")
+    assert (wrong.status, [call for call in wrong.calls if "pytest" in call]) == (4, [])
+    job = read("gate.yml")["jobs"]["aws"]
     upload = next(step for step in job["steps"] if step.get("uses", "").startswith("actions/upload-artifact"))
-    assert upload["if"] == "${{ !cancelled() }}"
-    assert upload["with"]["path"] == "reports/"
+    assert (upload["if"], upload["with"]["path"], job["environment"]) == ("${{ !cancelled() }}", "reports/", "phase3")

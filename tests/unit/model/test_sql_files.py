@@ -211,6 +211,15 @@ def test_file_that_only_reads_may_not_open_its_session(project, phase, why, text
     )
 
 
+def test_team_s_own_shared_file_may_not_open_the_session(project):
+    """What a verification includes is the engine's only under the engine's names."""
+    files = {
+        "sql/aurora/verification/own.sql": "\\ir ../../shared/ours.sql\n\\ir ../../shared/configuration.sql\n",
+        "sql/shared/ours.sql": "COMMIT;\n",
+    }
+    assert "sql/shared/ours.sql:1: COMMIT in a file that runs in one read-only transaction" in refused(project, files)
+
+
 def test_sub_folders_are_told(project):
     """SQL in a folder below a phase's would not be run, unless a file includes it."""
     files = {"sql/aurora/data/more/x.sql": "SELECT 1;"}
