@@ -2,10 +2,35 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from enum import Enum
+from typing import ClassVar
+
+
+class FailureKind(Enum):
+    """The kinds of failure that reports tell apart: the title, and the status that Allure gives to what it ends.
+
+    *Failed* is the database's fault, *broken* that of what the suite needs, *skipped* is no failure.
+    """
+
+    DIFFERENCE = ("The database is not as configured", "failed")
+    STATEMENT = ("PostgreSQL refused a statement", "failed")
+    VERIFICATION = ("The verification did not hold", "failed")
+    DISCOVERY = ("AWS, credentials or discovery", "broken")
+    TARGET = ("The target could not be started", "broken")
+    COMMAND = ("SSM, or the bastion's agent", "broken")
+    WORKSPACE = ("The bastion's workspace or programs", "broken")
+    CONFIGURATION = ("The configuration", "broken")
+    CONNECTION = ("The connection to the database", "broken")
+    DEFECT = ("A defect of the suite itself", "broken")
+    NOT_RUN = ("Not run, since something before it failed", "skipped")
+    NOT_APPLICABLE = ("Not run on this target or in this mode", "skipped")
+
+    def __init__(self, title: str, status: str) -> None:
+        """Keep both."""
+        self.title = title
+        self.status = status
 
 
 class ProvisioningError(Exception):
@@ -16,6 +41,8 @@ class ProvisioningError(Exception):
         where: The places that help to find it, such as phase, tenant, SSM command id or SQL file and line.
         remedy: What to do next; one line or several.
     """
+
+    kind: ClassVar[FailureKind] = FailureKind.DEFECT
 
     def __init__(self, what: str, *, where: Mapping[str, object] | None = None, remedy: str = "") -> None:
         """Keep the parts apart, so that a report can show them in its own way."""
@@ -36,33 +63,49 @@ class ProvisioningError(Exception):
 class ConfigError(ProvisioningError):
     """The configuration, an option or an argument cannot be used; nothing was started."""
 
+    kind = FailureKind.CONFIGURATION
+
 
 class InfrastructureError(ProvisioningError):
     """What the suite stands on is not there: AWS, the bastion, the network, credentials or a target."""
+
+    kind = FailureKind.CONNECTION
 
 
 class DiscoveryError(InfrastructureError):
     """The stack, the secret or the bastion could not be found or read."""
 
+    kind = FailureKind.DISCOVERY
+
 
 class TargetError(InfrastructureError):
     """A target could not be started or is in use."""
+
+    kind = FailureKind.TARGET
 
 
 class CommandError(InfrastructureError):
     """An SSM command did not run to its end, or its whole output could not be had."""
 
+    kind = FailureKind.COMMAND
+
 
 class WorkspaceError(InfrastructureError):
     """The workspace on the bastion is missing, not ours, or could not be filled."""
+
+    kind = FailureKind.WORKSPACE
 
 
 class SqlError(ProvisioningError):
     """PostgreSQL refused a statement of an SQL file."""
 
+    kind = FailureKind.STATEMENT
+
 
 class VerificationError(ProvisioningError):
     """What was found in the database cannot be read, two witnesses disagree, or what all proofs stand on is missing."""
+
+    kind = FailureKind.VERIFICATION
 
     prerequisite = ""
     """The prerequisite of Phase 3 that it disproves; empty where it only keeps it from being proven."""
@@ -138,6 +181,8 @@ class PhaseSkipped(ProvisioningError):
         how: How it ended.
     """
 
+    kind = FailureKind.NOT_RUN
+
     def __init__(self, part: str, reason: str = "", *, how: str = "failed") -> None:
         """Make the message that reports show."""
         super().__init__(f"not run because {part} {how}" + (f": {reason}" if reason else ""))
@@ -158,62 +203,7 @@ class SetupFailed(PhaseSkipped):
 class NotApplicable(ProvisioningError):
     """What a scenario proves does not exist on this kind of target or in this kind of run: no proof, and no failure."""
 
-
-DEFECT = "A defect of the suite itself"
-DIFFERS = "The database is not as configured"
-NOT_RUN = "Not run, since something before it failed"
-LEFT_OUT = "Not run on this target or in this mode"
-
-_BY_ERROR: tuple[tuple[type[BaseException], str], ...] = (
-    (PhaseSkipped, NOT_RUN),
-    (NotApplicable, LEFT_OUT),
-    (SqlError, "PostgreSQL refused a statement"),
-    (VerificationError, "The verification did not hold"),
-    (DiscoveryError, "AWS, credentials or discovery"),
-    (TargetError, "The target could not be started"),
-    (CommandError, "SSM, or the bastion's agent"),
-    (WorkspaceError, "The bastion's workspace or programs"),
-    (ConfigError, "The configuration"),
-    (InfrastructureError, "The connection to the database"),
-)
-"""The first that fits counts: the database's own faults, then what the suite stands on."""
-
-_NOT_BROKEN = {PhaseSkipped, NotApplicable, SqlError, VerificationError}
-_MARK = "  kind:  "
-
-
-def kind_of(error: BaseException, *, failed: bool) -> str:
-    """Return what kind of failure *error* is; *failed* says that a proof failed, as opposed to anything else."""
-    for error_type, kind in _BY_ERROR:
-        if isinstance(error, error_type):
-            return kind
-    return DIFFERS if failed else DEFECT
-
-
-def marked(trace: str, kind: str) -> str:
-    """Return *trace* with the *kind* at its end, by which reports group failures."""
-    return f"{trace}\n{_MARK}{kind}"
-
-
-def read(trace: str) -> str:
-    """Return the kind that `marked` put into *trace*, or an empty string."""
-    return trace.rpartition(_MARK)[2].strip() if _MARK in trace else ""
-
-
-def categories() -> list[dict[str, Any]]:
-    """Return the kinds as Allure's categories: one file serves Allure 2 and Allure 3."""
-    broken = [kind for error_type, kind in _BY_ERROR if error_type not in _NOT_BROKEN]
-    failed = [DIFFERS, *(kind for error_type, kind in _BY_ERROR if error_type in {SqlError, VerificationError})]
-    return [
-        *(_category(kind, "failed") for kind in failed),
-        *(_category(kind, "broken") for kind in [*broken, DEFECT]),
-        {"name": NOT_RUN, "matchedStatuses": ["skipped"], "messageRegex": ".*not run because.*"},
-        {"name": LEFT_OUT, "matchedStatuses": ["skipped"]},
-    ]
-
-
-def _category(kind: str, status: str) -> dict[str, Any]:
-    return {"name": kind, "matchedStatuses": [status], "traceRegex": f".*{_MARK.strip()} +{re.escape(kind)}.*"}
+    kind = FailureKind.NOT_APPLICABLE
 
 
 class Failures:

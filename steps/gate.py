@@ -24,6 +24,7 @@ def prerequisite_is_met(
     gate: ProofLog, run: ProvisioningRun, facts: Callable[[], GateInputs], prerequisite: str
 ) -> None:
     """Hold it against the facts; the verdict remembers how that went."""
+    allure.label_prerequisite(prerequisite)
     proof = gate.prove(prerequisite, run.environment, facts)
     allure.attach(f"prerequisite {proof.id}", proof.detail)
     judge_met(proof.detail, met=proof.status == "passed")

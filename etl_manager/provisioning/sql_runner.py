@@ -19,7 +19,7 @@ from etl_manager.ssm.run_command import Invocation
 from etl_manager.ssm.script import SqlFileResult
 from etl_manager.wording import number_of
 
-Attach = Callable[[str, str, Literal["text", "sql", "csv", "json"]], None]
+Attach = Callable[[str, str, Literal["text", "sql", "csv", "json", "command"]], None]
 """Keeps evidence: its name, its text, and its kind."""
 
 LOG = logging.getLogger("etl_manager")
@@ -111,7 +111,7 @@ class SqlRunner:
             "seconds": round(invocation.seconds, 2),
             "files": {step.file: {"exit status": step.exit_code, "seconds": step.seconds} for step in steps},
         }
-        self.attach(f"SSM command of {title}", json.dumps(facts, indent=2), "json")
+        self.attach(f"SSM command of {title}", json.dumps(facts, indent=2), "command")
         for step in steps:
             LOG.info("%s: exit status %d, %.2f s", step.file, step.exit_code, step.seconds)
             # The inspection's lines are for programs; what they say is logged as drift.

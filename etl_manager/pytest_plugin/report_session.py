@@ -236,7 +236,7 @@ class Recording:
             self._recorder.settle_parameters(item.callspec.params if hasattr(item, "callspec") else ())
         if call.excinfo and SCENARIO in item.stash and call.when != "teardown" and not hasattr(report, "wasxfail"):
             said = "" if report.skipped or self._log is None else self._log.of_scenario()
-            self._recorder.judge(call.excinfo.value, report.longreprtext, said)
+            self._recorder.set_outcome(call.excinfo.value, report.longreprtext, said)
         return report
 
 

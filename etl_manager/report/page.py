@@ -8,7 +8,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
 
-from etl_manager import errors
 from etl_manager.report import DATA_FILTER
 from etl_manager.report.results import BAD, EXIT_STATUSES, STATUSES, Result
 from etl_manager.report.verdict import Prerequisite, RunVerdict
@@ -211,7 +210,9 @@ def _failures(assessment: RunVerdict) -> Iterator[Block]:
     yield Heading(f"What did not hold: {counted(assessment)}")
     by_kind: dict[str, dict[tuple[str, str], list[Result]]] = defaultdict(lambda: defaultdict(list))
     for result in assessment.bad:
-        by_kind[errors.read(result.trace) or "Unknown"][result.proof.file, result.proof.scenario].append(result)
+        by_kind[result.kind.title if result.kind else "Unknown"][result.proof.file, result.proof.scenario].append(
+            result
+        )
     for kind, groups in by_kind.items():
         mark = next(iter(groups.values()))[0].status
         yield Paragraph((Text(mark, mark=mark), Text(f" {kind}")))

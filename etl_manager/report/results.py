@@ -18,7 +18,7 @@ from gherkin.errors import CompositeParserException
 from gherkin.parser import Parser
 
 from etl_manager.config import Config
-from etl_manager.errors import VerificationError
+from etl_manager.errors import FailureKind, VerificationError
 from etl_manager.redaction import redact_all
 from etl_manager.report import RECORD
 
@@ -221,8 +221,9 @@ def _unfolded(entries: list[dict[str, Any]]) -> Iterator[ScenarioId]:
             yield ScenarioId(entry["file"], entry["scenario"], row, proof_id)
 
 
-PROOF = "scenario-id"
-"""The label that says which scenario, and which row of it, a result is of: Allure rewrites every name it shows."""
+SCENARIO, FAILURE_KIND, PREREQUISITE = "scenario-id", "failure-kind", "prerequisite"
+"""Labels of our own, since Allure rewrites every name it shows: the `ScenarioId`, the `FailureKind` by its name, and the
+prerequisite that a scenario proves."""
 BAD = ("failed", "broken")
 STATUSES = ("failed", "broken", "skipped", "passed")
 """How a scenario may end, the worst first."""
@@ -240,11 +241,10 @@ class Result:
         title: The scenario's name, placeholders filled in.
         status: ``passed``, ``failed``, ``broken`` or ``skipped``.
         message: Why it did not pass; else empty.
-        trace: The same, with the step and the kind of failure.
+        kind: What kind of failure ended it, where it is known.
         start: When it began, in milliseconds since 1970.
         stop: When it ended.
         labels: Name → value.
-        steps: Their sentences with their statuses.
         attachments: Name and file of each, in order.
         parameters: Name and value of those that tell it apart from other rows, in order.
         test_case: The id by which Allure's library knows the scenario, whatever the row.
@@ -256,11 +256,10 @@ class Result:
     title: str
     status: str
     message: str
-    trace: str
+    kind: FailureKind | None
     start: int
     stop: int
     labels: Mapping[str, str]
-    steps: tuple[tuple[str, str], ...]
     attachments: tuple[tuple[str, str], ...]
     parameters: tuple[tuple[str, str], ...]
     test_case: str
@@ -313,21 +312,19 @@ def _result(file: str, data: Mapping[str, Any], known: Mapping[str, ScenarioId])
         raise ValueError(status)
     details = data.get("statusDetails", {})
     labels = {item["name"]: item["value"] for item in data.get("labels", [])}
-    steps = list(_steps(data))
     return Result(
         file=file,
-        proof=known.get(labels.get(PROOF, "")) or ScenarioId("/".join(data["titlePath"]), data["name"]),
+        proof=known.get(labels.get(SCENARIO, "")) or ScenarioId("/".join(data["titlePath"]), data["name"]),
         uuid=data["uuid"],
         title=data["name"],
         status=status,
         message=details.get("message", ""),
-        trace=details.get("trace", ""),
+        kind=FailureKind.__members__.get(labels.get(FAILURE_KIND, "")),
         start=data["start"],
         stop=data["stop"],
         labels=labels,
-        steps=tuple((step["name"], step["status"]) for step in steps),
         attachments=tuple(
-            (item["name"], item["source"]) for node in [data, *steps] for item in node.get("attachments", [])
+            (item["name"], item["source"]) for node in [data, *_steps(data)] for item in node.get("attachments", [])
         ),
         parameters=tuple(
             sorted((item["name"], item["value"]) for item in data.get("parameters", []) if not item.get("excluded"))

@@ -15,7 +15,7 @@ from etl_manager.config import Config
 from etl_manager.git import Repository
 from etl_manager.provisioning.run import ProvisioningRun
 from etl_manager.report import GATE, RESULTS, history
-from etl_manager.report.results import BAD, Record, Result, Results, ScenarioId, read
+from etl_manager.report.results import BAD, PREREQUISITE, Record, Result, Results, ScenarioId, read
 from etl_manager.wording import number_of
 
 UNKNOWN = "not known: the environment was not opened"
@@ -220,9 +220,8 @@ def _contradictions(results: Sequence[Result], completeness: Completeness) -> It
 
 def _prerequisites(gate: Mapping[str, Any], results: Sequence[Result]) -> Iterator[Prerequisite]:
     for item in gate.get("prerequisites", ()):
-        words = f"the prerequisite {item['id']} is met"
         phases = PHASES_OF.get(item["id"], ())
-        direct = [result for result in results if any(step.endswith(words) for step, _ in result.steps)]
+        direct = [result for result in results if result.labels.get(PREREQUISITE) == item["id"]]
         beside = [result for result in results if result.labels.get("phase") in phases]
         yield Prerequisite(
             id=item["id"],

@@ -8,9 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from etl_manager import errors
+from etl_manager.errors import FailureKind
 from etl_manager.report import GATE, RESULTS, finalize
-from etl_manager.report.results import PROOF, Changes, Record, ScenarioId
+from etl_manager.report.results import FAILURE_KIND, SCENARIO, Changes, Record, ScenarioId
 from etl_manager.report.verdict import RunVerdict
 
 DATABASE = ScenarioId("features/1-database.feature", "The database exists")
@@ -46,7 +46,7 @@ class Folder:
     def result(self, proof: ScenarioId, status: str = "passed", message: str = "", **more: Any) -> Path:
         """Write the result of *proof* and return its file."""
         name = "".join([proof.scenario.replace("<tenant>", dict(proof.row).get("tenant", ""))])
-        details = {"message": message, "trace": errors.marked(message, errors.DIFFERS)} if message else {}
+        details = {"message": message} if message else {}
         data = {
             "uuid": str(uuid.uuid4()),
             "name": name,
@@ -58,7 +58,11 @@ class Folder:
             "fullName": f"{proof.file.replace('/', '.')}#{proof.scenario}",
             "titlePath": proof.file.split("/"),
             "parameters": [{"name": name, "value": value} for name, value in proof.row],
-            "labels": [{"name": PROOF, "value": proof.id}, {"name": "phase", "value": PHASES.get(proof.file, "gate")}]
+            "labels": [
+                {"name": SCENARIO, "value": proof.id},
+                {"name": "phase", "value": PHASES.get(proof.file, "gate")},
+            ]
+            + ([{"name": FAILURE_KIND, "value": FailureKind.DIFFERENCE.name}] if message else [])
             + [{"name": "tenant", "value": value} for name, value in proof.row if name == "tenant"],
             **more,
         }
