@@ -21,7 +21,7 @@ from etl_manager.gate.inputs import GateInputs
 from etl_manager.gate.prerequisites import PREREQUISITES, Prerequisite
 from etl_manager.provisioning.context import RunContext
 from etl_manager.provisioning.run import ProvisioningRun
-from etl_manager.redaction import redact, redact_all
+from etl_manager.redaction import redact_all
 from etl_manager.wording import number_of
 
 Status = Literal["passed", "failed", "not-run", "not-applicable"]
@@ -76,6 +76,11 @@ class PhaseChanges(StrictModel):
     repaired: tuple[str, ...] = Field(strict=False)
     unchanged: int = Field(ge=0)
     lost: tuple[str, ...] = Field(default=(), strict=False)
+
+    @property
+    def changed(self) -> bool:
+        """Whether it changed anything."""
+        return bool(self.created or self.repaired or self.lost)
 
 
 class Scenarios(StrictModel):
@@ -252,97 +257,6 @@ def _proof(item: Prerequisite, status: Status, detail: str) -> Proof:
     return Proof(id=item.id, title=item.title, status=status, detail=detail)
 
 
-MOST_REASONS, MOST_TENANTS = 10, 10
-LONGEST_FILTER = 2_000
-SIGNS = {"passed": "✅ passed", "failed": "❌ failed", "not-run": "⚪ not run", "not-applicable": "⚫ not applicable"}
-
-
-def markdown(verdict: Verdict) -> str:
-    """Return the page."""
-    return "\n".join(_lines(verdict)) + "\n"
-
-
-def _lines(verdict: Verdict) -> Iterator[str]:
-    yield f"# Phase 3 gate: {'ready' if verdict.ready else 'not ready'}"
-    yield ""
-    if verdict.emulated:
-        yield "> **Emulated.** What answered was not AWS: this proves nothing about an Aurora cluster."
-        yield ""
-    if verdict.reasons:
-        yield "Phase 3 may not start:"
-        yield ""
-        yield from (f"- {_text(reason)}" for reason in verdict.reasons[:MOST_REASONS])
-        if len(verdict.reasons) > MOST_REASONS:
-            yield f"- … and {len(verdict.reasons) - MOST_REASONS} more"
-        yield ""
-    yield "| prerequisite | status | found |"
-    yield "|---|---|---|"
-    for proof in verdict.prerequisites:
-        yield f"| {_text(proof.title)}<br>`{proof.id}` | {SIGNS[proof.status]} | {_found(proof)} |"
-    yield ""
-    yield from _changes(verdict)
-    if verdict.data_filter is not None:
-        shown = verdict.data_filter[:LONGEST_FILTER]
-        yield "Data filter:"
-        yield ""
-        yield "```"
-        yield shown + (" …" if len(shown) < len(verdict.data_filter) else "")
-        yield "```"
-        yield ""
-    yield from _binding(verdict)
-
-
-def _found(proof: Proof) -> str:
-    first, *more = proof.detail.splitlines() or [""]
-    return _text(first) + (f"<br>… {max(len(proof.findings) - 1, len(more))} more" if more else "")
-
-
-def _changes(verdict: Verdict) -> Iterator[str]:
-    repaired = [
-        f"- repaired by phase {phase.phase}: {_text(line)}" for phase in verdict.phases for line in phase.repaired
-    ]
-    if repaired:
-        yield "**This run repaired what it then proved:**"
-        yield ""
-        yield from repaired[:MOST_REASONS]
-        if len(repaired) > MOST_REASONS:
-            yield f"- … and {len(repaired) - MOST_REASONS} more"
-        yield ""
-
-
-def _binding(verdict: Verdict) -> Iterator[str]:
-    tenants = ", ".join(verdict.tenants[:MOST_TENANTS])
-    if len(verdict.tenants) > MOST_TENANTS:
-        tenants += f" and {len(verdict.tenants) - MOST_TENANTS} more"
-    scenarios, source = verdict.scenarios, verdict.source
-    commit = (source.commit or "none") + (", with changes it does not hold" if source.dirty else "")
-    yield "| bound to | |"
-    yield "|---|---|"
-    for name, value in {
-        "target": f"{verdict.target}, {verdict.mode}",
-        "account and region": f"{verdict.account or 'unknown'}, {verdict.region}",
-        "cluster": verdict.cluster or verdict.endpoint or "not found",
-        "database": verdict.database,
-        "tenants": f"{len(verdict.tenants)}: {tenants}",
-        "scenarios": f"{scenarios.passed} passed, {scenarios.failed} failed, {scenarios.not_run} not run,"
-        f" {scenarios.not_applicable} not applicable, of {scenarios.promised}",
-        "commit": commit,
-        "sql/": source.sql_sha256,
-        "configuration": f"{source.config}, {source.config_sha256}",
-        "checked at": verdict.checked_at.isoformat(timespec="seconds"),
-        "run": verdict.run_id,
-    }.items():
-        yield f"| {name} | {_text(value)} |"
-
-
-def _text(value: str) -> str:
-    """Return *value* on one line, with nothing that Markdown or HTML would take for its own."""
-    flat = " ".join(value.split())
-    for sign in "\\`*_<>[]#|":
-        flat = flat.replace(sign, f"\\{sign}")
-    return flat
-
-
 @dataclass(frozen=True, kw_only=True)
 class SessionInfo:
     """What the verdict says of the session it is of.
@@ -385,7 +299,7 @@ def build_verdict(
         emulated=emulated,
         mode=session.mode,
         region=environment.region if environment else session.region,
-        account=cluster.split(":")[4] if cluster.count(":") >= 5 else "",
+        account=environment.account if environment else "",
         cluster=cluster,
         endpoint=f"{environment.host}:{environment.port}" if environment else "",
         database=config.database,
@@ -422,25 +336,17 @@ def _phases(run: ProvisioningRun) -> Iterator[PhaseChanges]:
         )
 
 
-class VerdictFiles:
-    """The verdict as files: JSON, the data filter by itself, and a page of Markdown."""
+def write_files(folder: Path, verdict: Verdict, page: str) -> None:
+    """Write *verdict* into *folder*, with *page* about it, and the data filter only where it passed its proof.
 
-    def __init__(self, folder: Path) -> None:
-        """Keep them in *folder*."""
-        self._folder = folder
-        self._verdict = folder / "phase3-gate.json"
-        self._filter = folder / "zero-etl-data-filter.txt"
-        self._page = folder / "phase3-gate.md"
-
-    def write(self, verdict: Verdict) -> None:
-        """Write them, each whole or not at all, and the verdict last; the filter only where it passed its proof."""
-        self._folder.mkdir(parents=True, exist_ok=True)
-        if verdict.data_filter is not None:
-            _write(self._filter, verdict.data_filter + "\n")
-        _write(self._page, redact(markdown(verdict)))
-        _write(
-            self._verdict, json.dumps(redact_all(verdict.model_dump(mode="json")), indent=2, ensure_ascii=False) + "\n"
-        )
+    Each file is written whole or not at all, the verdict last.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    if verdict.data_filter is not None:
+        _write(folder / "zero-etl-data-filter.txt", verdict.data_filter + "\n")
+    _write(folder / "phase3-gate.md", page)
+    data = redact_all(verdict.model_dump(mode="json"))
+    _write(folder / "phase3-gate.json", json.dumps(data, indent=2, ensure_ascii=False) + "\n")
 
 
 def _write(path: Path, text: str) -> None:

@@ -23,8 +23,8 @@ from etl_manager.gate.verdict import (
     Source,
     TargetName,
     Verdict,
-    VerdictFiles,
     build_verdict,
+    write_files,
 )
 from etl_manager.provisioning.run import ProvisioningRun
 from etl_manager.pytest_plugin.collection import ROW, SCENARIO, FeatureFile, project_config
@@ -32,6 +32,7 @@ from etl_manager.pytest_plugin.options import SETTINGS
 from etl_manager.pytest_plugin.session import EMULATED, RUN
 from etl_manager.pytest_plugin.staging import STAGING, only_looks
 from etl_manager.redaction import redact
+from etl_manager.report.page import gate_contents, markdown
 from etl_manager.report.results import ScenarioId, expected_scenarios, row
 
 WORST_FIRST = ("failed", "skipped", "passed", "not-applicable")
@@ -93,7 +94,7 @@ _GATE = pytest.StashKey[ProofLog]()
 _FACTS = pytest.StashKey[GateInputs]()
 _TALLY = pytest.StashKey[Tally]()
 _SOURCE = pytest.StashKey[Source]()
-_VERDICT = pytest.StashKey[Verdict | None]()
+VERDICT = pytest.StashKey[Verdict | None]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -106,13 +107,13 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_make_collect_report(collector: pytest.Collector) -> None:
     """Expect a verdict as soon as a feature file is looked at."""
     if isinstance(collector, FeatureFile) and not only_looks(collector.config):
-        collector.config.stash[_VERDICT] = None
+        collector.config.stash[VERDICT] = None
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtestloop(session: pytest.Session) -> None:
     """See what the proofs are made from, before the first; where collection failed there will be none, and no verdict."""
-    if _VERDICT in session.config.stash and not session.testsfailed:
+    if VERDICT in session.config.stash and not session.testsfailed:
         settings = session.config.stash[SETTINGS]
         session.config.stash[_SOURCE] = check.source_of(settings.root, settings.config_path)
 
@@ -133,10 +134,10 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     """Pass the verdict, write it, and have ``--require-gate`` fail the session unless Phase 3 may start."""
     config = session.config
     verdict = _passed(config)
-    config.stash[_VERDICT] = verdict
+    config.stash[VERDICT] = verdict
     required = config.stash[SETTINGS].require_gate
     if verdict is not None:
-        VerdictFiles(config.stash[STAGING].folder).write(verdict)
+        write_files(config.stash[STAGING].folder, verdict, markdown(gate_contents(verdict)))
         _into_junit(config, verdict, required=required)
     if required and session.exitstatus == pytest.ExitCode.OK and not (verdict and verdict.ready):
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
@@ -189,7 +190,7 @@ def _into_junit(config: pytest.Config, verdict: Verdict, *, required: bool) -> N
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """Say whether Phase 3 may start, and why not."""
-    verdict = config.stash.get(_VERDICT, None)
+    verdict = config.stash.get(VERDICT, None)
     required = config.stash[SETTINGS].require_gate
     if verdict is None and not required:
         return

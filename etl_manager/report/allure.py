@@ -111,7 +111,7 @@ class Recorder:
         self._scenario = scenario
         result.name = title
         result.titlePath = scenario.file.split("/")
-        result.fullName = f"{scenario.file.replace('/', '.')}#{scenario.scenario}"
+        result.fullName = f"{scenario.file.replace('/', '.')}#{scenario.name}"
         result.testCaseId = md5(result.fullName)
         self.label(SCENARIO, scenario.id)
         if "tenant" in row:

@@ -21,7 +21,7 @@ from etl_manager.database.verification import Verification
 from etl_manager.errors import NotApplicable, ProvisioningError
 from etl_manager.gate.inputs import GateInputs
 from etl_manager.gate.prerequisites import PREREQUISITES
-from etl_manager.gate.verdict import Proof, ProofLog, Scenarios, Source, Verdict
+from etl_manager.gate.verdict import Proof, ProofLog
 from etl_manager.progress import NullProgress
 from etl_manager.provisioning.context import RunContext as Place
 from etl_manager.provisioning.run import CATALOGUE, ProvisioningRun
@@ -29,8 +29,8 @@ from etl_manager.provisioning.startup import start_run
 from etl_manager.targets.base import TargetOptions
 from etl_manager.targets.local import LocalTarget
 from tests.e2e.acceptance.rig import DATABASE, PRISTINE, ROOT, Cloud
+from tests.unit.gate.verdicts import CLUSTER_ARN
 
-CLUSTER_ARN = "arn:aws:rds:us-east-1:123456789012:cluster:analytics"
 INTEGRATION = {
     "IntegrationName": "another",
     "SourceArn": "arn:aws:rds:us-east-1:123456789012:cluster:other",
@@ -174,33 +174,3 @@ def environment(_built: Environment) -> Environment:
 def unmet(found: dict[str, Proof]) -> set[str]:
     """Return the ids of the prerequisites that failed."""
     return {proof.id for proof in found.values() if proof.status == "failed"}
-
-
-def made_verdict(**changes: Any) -> Verdict:
-    """Return a ready verdict of a cluster on AWS, but for *changes*."""
-    parts: dict[str, Any] = {
-        "schema_version": 1,
-        "ready": True,
-        "reasons": [],
-        "target": "aws",
-        "emulated": False,
-        "mode": "provision",
-        "region": "us-east-1",
-        "account": "123456789012",
-        "cluster": CLUSTER_ARN,
-        "endpoint": "analytics.example:5432",
-        "database": "multitenant_analytics",
-        "tenants": ["tenant_a"],
-        "prerequisites": [
-            Proof(id=item.id, title=item.title, status="passed", detail="found") for item in PREREQUISITES
-        ],
-        "data_filter": "include: multitenant_analytics.tenant_a.users",
-        "phases": [],
-        "scenarios": Scenarios(promised=9, passed=7, failed=0, not_run=0, not_applicable=2),
-        "source": Source(
-            commit="a" * 40, dirty=False, sql_sha256="b" * 64, config="config.json", config_sha256="c" * 64
-        ),
-        "checked_at": datetime(2026, 1, 1, tzinfo=timezone.utc),
-        "run_id": "0123456789ab",
-    }
-    return Verdict(**parts | changes)

@@ -9,7 +9,7 @@ import pytest
 from etl_manager.errors import ProvisioningError
 from etl_manager.gate import live
 from etl_manager.gate.check import source_of
-from tests.unit.gate.conftest import made_verdict
+from tests.unit.gate.verdicts import made_verdict
 
 NAMES = ["tenant_a", "tenant_b", "tenant_c"]
 PATTERN = "include: multitenant_analytics./tenant_.*/.users"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime, timezone
 from typing import Any
 
 import jsonschema
@@ -11,9 +10,9 @@ import pytest
 from pydantic import ValidationError
 
 from etl_manager.gate.prerequisites import PREREQUISITES
-from etl_manager.gate.verdict import Proof, Scenarios, Verdict, markdown, schema, shortcomings
+from etl_manager.gate.verdict import Proof, Scenarios, Verdict, schema, shortcomings
 from tests.e2e.acceptance.rig import ROOT
-from tests.unit.gate.conftest import made_verdict
+from tests.unit.gate.verdicts import made_verdict
 
 PUBLISHED = json.loads((ROOT / "docs/phase3-gate.schema.json").read_text())
 ALL = Scenarios(promised=9, passed=7, failed=0, not_run=0, not_applicable=2)
@@ -126,29 +125,3 @@ def test_model_refuses_what_is_not_a_verdict():
         with pytest.raises(ValidationError):
             Verdict.model_validate_json(json.dumps(bad))
     assert Verdict.model_validate_json(json.dumps(good)) == made_verdict()
-
-
-def test_page_shows_what_a_reader_decides_from():
-    """Verdict, reasons, each prerequisite, repairs, filter and what it is bound to; and no name becomes markup."""
-    page = markdown(
-        made_verdict(
-            ready=False,
-            reasons=("sample-data-complete failed: <b>x</b> | y",),
-            phases=[
-                {"phase": "data", "created": 0, "repaired": ["repaired tenant_b.users: 4 → 5 rows"], "unchanged": 2}
-            ],
-            checked_at=datetime(2026, 1, 2, 3, 4, 5, tzinfo=timezone.utc),
-        )
-    )
-    assert page.startswith("# Phase 3 gate: not ready\n")
-    assert r"- sample-data-complete failed: \<b\>x\</b\> \| y" in page
-    assert r"repaired by phase data: repaired tenant\_b.users: 4 → 5 rows" in page
-    assert "include: multitenant_analytics.tenant_a.users" in page
-    assert "| checked at | 2026-01-02T03:04:05+00:00 |" in page
-    assert all(f"`{item.id}`" in page for item in PREREQUISITES)
-    assert len(page.splitlines()) < 60
-
-
-def test_page_of_an_emulated_verdict_says_so_first():
-    """Nobody takes a rehearsal for a proof."""
-    assert "**Emulated.**" in "\n".join(markdown(made_verdict(emulated=True)).splitlines()[:4])

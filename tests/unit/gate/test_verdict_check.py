@@ -13,7 +13,7 @@ from etl_manager.errors import VerificationError
 from etl_manager.gate import check
 from etl_manager.gate.prerequisites import PREREQUISITES
 from etl_manager.gate.verdict import Proof, Verdict
-from tests.unit.gate.conftest import made_verdict
+from tests.unit.gate.verdicts import made_verdict
 
 HOUR = timedelta(hours=1)
 

@@ -205,7 +205,7 @@ def test_old_node_is_told(red, tmp_path, monkeypatch):
 def test_unknown_page_is_refused(page):
     """A page that is built otherwise is not handed on half mended."""
     with pytest.raises(VerificationError, match="built otherwise"):
-        patch_allure_html(page, "", state="ready", headline="", style="")
+        patch_allure_html(page, "", "")
 
 
 def test_no_run_no_report(tmp_path):
