@@ -1,4 +1,4 @@
-"""What a verdict is bound to: the commit, and the digests of ``sql/`` and of the configuration."""
+"""Whether a verdict may be relied on: what it is bound to, its age, its target."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from etl_manager import git
 from etl_manager.errors import VerificationError
-from etl_manager.gate.verdict import Source, Verdict, shortcomings
+from etl_manager.gate.verdict import Source, Verdict, blocking_reasons
 
 
 def source_of(root: Path, config: Path) -> Source:
@@ -75,12 +75,12 @@ def invalid_because(
         target: The target it must be of, or None for any; ``aws`` must be AWS itself.
     """
     yield from verdict.reasons or ([] if verdict.ready else ["it says that Phase 3 is not ready"])
-    if verdict.ready:  # its word is not enough: the parts must bear it out
-        yield from shortcomings(
+    if verdict.ready:  # also where only the word was written
+        yield from blocking_reasons(
             tenants=verdict.tenants,
             emulated=verdict.emulated,
             data_filter=verdict.data_filter,
-            proofs=verdict.prerequisites,
+            results=verdict.prerequisites,
             scenarios=verdict.scenarios,
         )
     yield from _place(verdict, target)
@@ -100,12 +100,12 @@ def _place(verdict: Verdict, target: str | None) -> Iterator[str]:
 def _age(verdict: Verdict, now: datetime, max_age: timedelta) -> Iterator[str]:
     age = now - verdict.checked_at
     if age > max_age:
-        yield f"it is {_told(age)} old; at most {_told(max_age)} is allowed"
+        yield f"it is {_span(age)} old; at most {_span(max_age)} is allowed"
     elif age < -CLOCK_SKEW:
         yield f"it is from the future: {verdict.checked_at.isoformat()}"
 
 
-def _told(span: timedelta) -> str:
+def _span(span: timedelta) -> str:
     seconds = int(span.total_seconds())
     for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
         if seconds >= size:

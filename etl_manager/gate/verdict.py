@@ -6,7 +6,7 @@ The model is also the published JSON Schema (``docs/phase3-gate.schema.json``): 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -17,7 +17,7 @@ from pydantic.config import JsonDict
 
 from etl_manager.config import Config
 from etl_manager.errors import ConfigError, NotApplicable, PhaseSkipped, ProvisioningError, VerificationError
-from etl_manager.gate.inputs import GateInputs
+from etl_manager.gate.inputs import GateFinding, GateInputs
 from etl_manager.gate.prerequisites import PREREQUISITES, Prerequisite
 from etl_manager.provisioning.context import RunContext
 from etl_manager.provisioning.run import ProvisioningRun
@@ -50,22 +50,14 @@ class StrictModel(BaseModel):
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
 
-class Shortcoming(StrictModel):
-    """One thing that keeps a prerequisite from being met."""
-
-    subject: str = Field(description="The database, schema, table, pattern, cluster or integration.")
-    problem: str
-    remedy: str = Field(description="How to mend it.")
-
-
-class Proof(StrictModel):
+class PrerequisiteResult(StrictModel):
     """A prerequisite, and whether it was proven in this run."""
 
     id: str = Field(pattern=r"^[a-z][a-z-]*$")
     title: str = Field(description="What holds when it is met.")
     status: Status = Field(description="not-applicable: only AWS itself could answer, and the target is emulated.")
     detail: str = Field(description="What was found, or why it was not proven.")
-    findings: tuple[Shortcoming, ...] = Field(default=(), strict=False)
+    findings: tuple[GateFinding, ...] = Field(default=(), strict=False)
 
 
 class PhaseChanges(StrictModel):
@@ -122,7 +114,7 @@ class Verdict(StrictModel):
     endpoint: str = Field(description="host:port; empty where it was not found.")
     database: str
     tenants: tuple[str, ...] = Field(strict=False)
-    prerequisites: tuple[Proof, ...] = Field(strict=False)
+    prerequisites: tuple[PrerequisiteResult, ...] = Field(strict=False)
     data_filter: str | None = Field(description="As --data-filter takes it; null where data-filter-ready did not pass.")
     phases: tuple[PhaseChanges, ...] = Field(strict=False)
     scenarios: Scenarios
@@ -135,27 +127,27 @@ class Verdict(StrictModel):
         return self.model_dump_json(indent=2) + "\n"
 
 
-def shortcomings(
+def blocking_reasons(
     *,
     tenants: tuple[str, ...],
     emulated: bool,
     data_filter: str | None,
-    proofs: tuple[Proof, ...],
+    results: tuple[PrerequisiteResult, ...],
     scenarios: Scenarios,
 ) -> Iterator[str]:
-    """Yield why these parts do not make a ready verdict: the one rule, for who makes it and for who relies on it."""
+    """Yield why these parts do not make a ready verdict: for making a verdict and for checking one."""
     if not tenants:
         yield "there is no tenant to replicate"
-    found = {proof.id: proof for proof in proofs}
+    found = {result.id: result for result in results}
     not_run = []
     for prerequisite in PREREQUISITES:
-        proof = found.get(prerequisite.id)
-        if proof is None or proof.status == "not-run":
+        result = found.get(prerequisite.id)
+        if result is None or result.status == "not-run":
             not_run.append(prerequisite.id)
-        elif proof.status == "failed":
-            yield f"{proof.id} failed: {proof.detail.splitlines()[0]}"
-        elif proof.status == "not-applicable" and not (prerequisite.asks_aws and emulated):
-            yield f"{proof.id} was not proven, and applies here"
+        elif result.status == "failed":
+            yield f"{result.id} failed: {result.detail.splitlines()[0]}"
+        elif result.status == "not-applicable" and not (prerequisite.asks_aws and emulated):
+            yield f"{result.id} was not proven, and applies here"
     if not_run:
         yield f"not proven in this run: {', '.join(not_run)}"
     if data_filter is None:
@@ -178,31 +170,33 @@ def schema() -> dict[str, Any]:
     }
 
 
-PROVISION = "pytest features/"
-"""How remedies name a run."""
 MOST_SHOWN = 20
 """Findings in the detail of one prerequisite; the verdict holds them all."""
 
 
 class ProofLog:
-    """What was proven so far. What nobody proved is not run, and so not proven."""
+    """The result of each prerequisite so far; without a proof it is *not-run*."""
 
     def __init__(self) -> None:
-        """Begin with nothing proven."""
-        self._proofs = {item.id: _proof(item, "not-run", "no scenario proved it in this run") for item in PREREQUISITES}
+        """Start without proofs."""
+        self._results = {
+            item.id: _result(item, "not-run", "no scenario proved it in this run") for item in PREREQUISITES
+        }
         self.data_filter: str | None = None
 
     @property
-    def proofs(self) -> tuple[Proof, ...]:
+    def results(self) -> tuple[PrerequisiteResult, ...]:
         """Every prerequisite, in order."""
-        return tuple(self._proofs.values())
+        return tuple(self._results.values())
 
-    def prove(self, prerequisite_id: str, environment: RunContext, facts: Callable[[], GateInputs]) -> Proof:
-        """Hold the prerequisite against the *facts*.
+    def prove(
+        self, prerequisite_id: str, environment: RunContext, inputs: Callable[[], GateInputs]
+    ) -> PrerequisiteResult:
+        """Prove the prerequisite from the *inputs*.
 
         Raises:
             NotApplicable: When only AWS could answer, and the target is emulated.
-            ProvisioningError: When the facts cannot be had.
+            ProvisioningError: When the inputs are not available.
         """
         item = _known(prerequisite_id)
         if item.asks_aws and environment.emulated:
@@ -210,27 +204,27 @@ class ProofLog:
                 "the endpoint of the target aws" if environment.target == "aws" else f"the target {environment.target}"
             )
             reason = f"emulated: {who} is not AWS, which alone can answer this"
-            self._proofs[item.id] = _proof(item, "not-applicable", reason)
+            self._results[item.id] = _result(item, "not-applicable", reason)
             raise NotApplicable(reason)
-        self._proofs[item.id] = _proof(item, "not-run", "its proof was not completed")
+        self._results[item.id] = _result(item, "not-run", "its proof was not completed")
         try:
-            found = facts()
+            found = inputs()
         except ProvisioningError as error:
             cause = error.__cause__ if isinstance(error, PhaseSkipped) else error
-            disproven = isinstance(cause, VerificationError) and cause.prerequisite == item.id
-            self._proofs[item.id] = _proof(
-                item, "failed" if disproven else "not-run", str(cause if disproven else error)
-            )
+            if isinstance(cause, VerificationError) and cause.prerequisite == item.id:
+                self._results[item.id] = _result(item, "failed", str(cause))
+            else:
+                self._results[item.id] = _result(item, "not-run", str(error))
             raise
         try:
-            proof = _judged(item, found)
+            result = _evaluate(item, found)
         except ProvisioningError as error:
-            self._proofs[item.id] = _proof(item, "failed", str(error))
+            self._results[item.id] = _result(item, "failed", str(error))
             raise
-        self._proofs[item.id] = proof
-        if item.id == "data-filter-ready" and proof.status == "passed":
+        self._results[item.id] = result
+        if item.id == "data-filter-ready" and result.status == "passed":
             self.data_filter = found.data_filter.text
-        return proof
+        return result
 
 
 def _known(prerequisite_id: str) -> Prerequisite:
@@ -241,27 +235,27 @@ def _known(prerequisite_id: str) -> Prerequisite:
     raise ConfigError(f"There is no prerequisite {prerequisite_id!r}", remedy=f"Known are: {known}")
 
 
-def _judged(item: Prerequisite, facts: GateInputs) -> Proof:
-    command = f"{PROVISION} --target {facts.environment.target}"  # of the target that ran, not of the default one
-    findings = [finding._replace(remedy=finding.remedy.replace(PROVISION, command)) for finding in item.findings(facts)]
+def _result(
+    item: Prerequisite, status: Status, detail: str, findings: Sequence[GateFinding] = ()
+) -> PrerequisiteResult:
+    return PrerequisiteResult(id=item.id, title=item.title, status=status, detail=detail, findings=tuple(findings))
+
+
+def _evaluate(item: Prerequisite, inputs: GateInputs) -> PrerequisiteResult:
+    findings = tuple(item.findings(inputs))
     if not findings:
-        return _proof(item, "passed", item.evidence(facts))
+        return _result(item, "passed", item.evidence(inputs))
     shown = [str(finding) for finding in findings[:MOST_SHOWN]]
     if len(findings) > MOST_SHOWN:
         shown.append(f"… and {len(findings) - MOST_SHOWN} more")
-    lines = [Shortcoming(**finding._asdict()) for finding in findings]
-    return Proof(id=item.id, title=item.title, status="failed", detail="\n".join(shown), findings=tuple(lines))
-
-
-def _proof(item: Prerequisite, status: Status, detail: str) -> Proof:
-    return Proof(id=item.id, title=item.title, status=status, detail=detail)
+    return _result(item, "failed", "\n".join(shown), findings)
 
 
 @dataclass(frozen=True, kw_only=True)
 class SessionInfo:
     """What the verdict says of the session it is of.
 
-    *emulated* is what the target is, whether or not anything answered; *at* is when the proven facts were read.
+    *emulated* is what the target is, whether or not anything answered; *at* is when the inputs were read.
     """
 
     target: TargetName
@@ -275,21 +269,21 @@ class SessionInfo:
 
 
 def build_verdict(
-    gate: ProofLog, config: Config, session: SessionInfo, run: ProvisioningRun | None, facts: GateInputs | None
+    gate: ProofLog, config: Config, session: SessionInfo, run: ProvisioningRun | None, inputs: GateInputs | None
 ) -> Verdict:
-    """Return the verdict of a session; *run* is None where none could be opened, *facts* where none were gathered."""
+    """Return the verdict of a session; *run* is None where none was opened, *inputs* where nothing was verified."""
     environment = run.environment if run else None
     emulated = session.emulated
-    cluster = facts.cluster_arn if facts else environment.cluster_arn if environment else ""
+    cluster = inputs.cluster_arn if inputs else environment.cluster_arn if environment else ""
     reasons = [
-        *shortcomings(
+        *blocking_reasons(
             tenants=config.tenants,
             emulated=emulated,
             data_filter=gate.data_filter,
-            proofs=gate.proofs,
+            results=gate.results,
             scenarios=session.scenarios,
         ),
-        *_doubts(session, run),
+        *_uncertainties(session, run),
     ]
     return Verdict(
         schema_version=1,
@@ -304,7 +298,7 @@ def build_verdict(
         endpoint=f"{environment.host}:{environment.port}" if environment else "",
         database=config.database,
         tenants=config.tenants,
-        prerequisites=gate.proofs,
+        prerequisites=gate.results,
         data_filter=gate.data_filter,
         phases=tuple(_phases(run)) if run else (),
         scenarios=session.scenarios,
@@ -314,8 +308,8 @@ def build_verdict(
     )
 
 
-def _doubts(session: SessionInfo, run: ProvisioningRun | None) -> Iterator[str]:
-    """Yield what makes the proofs doubtful although each of them passed."""
+def _uncertainties(session: SessionInfo, run: ProvisioningRun | None) -> Iterator[str]:
+    """Yield why the results are not certain, though each of them passed."""
     if session.source != session.source_afterwards:
         yield "the project changed while it was proven: run again"
     if run is not None:

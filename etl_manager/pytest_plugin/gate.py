@@ -91,7 +91,7 @@ MOST_SHOWN = 10
 """Reasons on the terminal; the verdict holds them all."""
 
 _GATE = pytest.StashKey[ProofLog]()
-_FACTS = pytest.StashKey[GateInputs]()
+_INPUTS = pytest.StashKey[GateInputs]()
 _TALLY = pytest.StashKey[Tally]()
 _SOURCE = pytest.StashKey[Source]()
 VERDICT = pytest.StashKey[Verdict | None]()
@@ -148,7 +148,7 @@ def _passed(config: pytest.Config) -> Verdict | None:
     if _SOURCE not in config.stash:
         return None
     settings, run, project = config.stash[SETTINGS], config.stash.get(RUN, None), project_config(config)
-    facts = config.stash.get(_FACTS, None)
+    facts = config.stash.get(_INPUTS, None)
     return build_verdict(
         config.stash[_GATE],
         project,
@@ -215,16 +215,16 @@ def gate(pytestconfig: pytest.Config) -> ProofLog:
 
 
 @pytest.fixture
-def gathering(run: ProvisioningRun, project: Config, pytestconfig: pytest.Config) -> Callable[[], GateInputs]:
+def gate_inputs(run: ProvisioningRun, project: Config, pytestconfig: pytest.Config) -> Callable[[], GateInputs]:
     """Gives what the prerequisites are held against: what the last verification of this run found."""
 
     def gather() -> GateInputs:
         verification = run.verification()
-        known = pytestconfig.stash.get(_FACTS, None)
+        known = pytestconfig.stash.get(_INPUTS, None)
         if known is None or known.verification is not verification:
             at = datetime.now(timezone.utc)
             known = GateInputs(project, run.environment, verification, run.catalogue(), at)
-            pytestconfig.stash[_FACTS] = known
+            pytestconfig.stash[_INPUTS] = known
         return known
 
     return gather

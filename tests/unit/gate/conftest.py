@@ -21,9 +21,9 @@ from etl_manager.database.verification import Verification
 from etl_manager.errors import NotApplicable, ProvisioningError
 from etl_manager.gate.inputs import GateInputs
 from etl_manager.gate.prerequisites import PREREQUISITES
-from etl_manager.gate.verdict import Proof, ProofLog
+from etl_manager.gate.verdict import PrerequisiteResult, ProofLog
 from etl_manager.progress import NullProgress
-from etl_manager.provisioning.context import RunContext as Place
+from etl_manager.provisioning.context import RunContext
 from etl_manager.provisioning.run import CATALOGUE, ProvisioningRun
 from etl_manager.provisioning.startup import start_run
 from etl_manager.targets.base import TargetOptions
@@ -70,7 +70,7 @@ class Environment:
     run: ProvisioningRun
     verification: tuple[str, ...] = ("sql/aurora/verification/verify-setup.sql", CATALOGUE)
 
-    def prove(self, target: FakeAws | None = None, **changes: Any) -> dict[str, Proof]:
+    def prove(self, target: FakeAws | None = None, **changes: Any) -> dict[str, PrerequisiteResult]:
         """Return what becomes of each prerequisite, on *target*, with *changes* of the configuration.
 
         The verification runs on the bastion as it does in a run; the bastion stays open for the next test.
@@ -85,7 +85,7 @@ class Environment:
             verification, catalogue = Verification.read(printed.stdout), Catalogue.read(seen.stdout)
             return GateInputs(config, place, verification, catalogue, datetime.now(timezone.utc))
 
-        return proofs(place, facts)
+        return results(place, facts)
 
     def aws(self, **changes: Any) -> FakeAws:
         """Return the same environment as AWS would have it, all in order but for *changes*."""
@@ -133,13 +133,13 @@ def open_environment(target: LocalTarget, project: Path, *, verify_only: bool) -
     )
 
 
-def proofs(place: Place, facts: Callable[[], GateInputs]) -> dict[str, Proof]:
+def results(place: RunContext, facts: Callable[[], GateInputs]) -> dict[str, PrerequisiteResult]:
     """Hold the gate against *facts*, each prerequisite once."""
     gate = ProofLog()
     for prerequisite in PREREQUISITES:
-        with contextlib.suppress(NotApplicable, ProvisioningError):  # the proof says it
+        with contextlib.suppress(NotApplicable, ProvisioningError):  # the result says it
             gate.prove(prerequisite.id, place, facts)
-    return {proof.id: proof for proof in gate.proofs}
+    return {result.id: result for result in gate.results}
 
 
 @pytest.fixture(scope="package")
@@ -171,6 +171,6 @@ def environment(_built: Environment) -> Environment:
     return _built
 
 
-def unmet(found: dict[str, Proof]) -> set[str]:
+def unmet(found: dict[str, PrerequisiteResult]) -> set[str]:
     """Return the ids of the prerequisites that failed."""
-    return {proof.id for proof in found.values() if proof.status == "failed"}
+    return {result.id for result in found.values() if result.status == "failed"}

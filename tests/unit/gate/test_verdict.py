@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import jsonschema
 import pytest
 from pydantic import ValidationError
 
+from etl_manager import config as configuration
 from etl_manager.gate.prerequisites import PREREQUISITES
-from etl_manager.gate.verdict import Proof, Scenarios, Verdict, schema, shortcomings
+from etl_manager.gate.verdict import (
+    PrerequisiteResult,
+    ProofLog,
+    Scenarios,
+    SessionInfo,
+    Verdict,
+    blocking_reasons,
+    build_verdict,
+    schema,
+)
 from tests.e2e.acceptance.rig import ROOT
 from tests.unit.gate.verdicts import made_verdict
 
@@ -24,16 +35,18 @@ def why_not(**changes: Any) -> list[str]:
         "tenants": ("tenant_a",),
         "emulated": False,
         "data_filter": "include: d.tenant_a.users",
-        "proofs": tuple(Proof(id=item.id, title=item.title, status="passed", detail="found") for item in PREREQUISITES),
+        "results": tuple(
+            PrerequisiteResult(id=item.id, title=item.title, status="passed", detail="found") for item in PREREQUISITES
+        ),
         "scenarios": ALL,
     }
-    return list(shortcomings(**parts | changes))
+    return list(blocking_reasons(**parts | changes))
 
 
-def proofs(id_: str, status: str, detail: str = "told") -> tuple[Proof, ...]:
-    """Return proofs that passed, but for one."""
+def results(id_: str, status: str, detail: str = "told") -> tuple[PrerequisiteResult, ...]:
+    """Return results that passed, but for one."""
     return tuple(
-        Proof(id=item.id, title=item.title, status=status if item.id == id_ else "passed", detail=detail)  # type: ignore[arg-type]
+        PrerequisiteResult(id=item.id, title=item.title, status=status if item.id == id_ else "passed", detail=detail)  # type: ignore[arg-type]
         for item in PREREQUISITES
     )
 
@@ -48,21 +61,21 @@ def test_all_proven_is_ready():
 @pytest.mark.parametrize("status", ["failed", "not-run"])
 def test_each_prerequisite_counts(id_, status):
     """One that failed or was not run is enough, and it is named."""
-    [reason] = why_not(proofs=proofs(id_, status))
+    [reason] = why_not(results=results(id_, status))
     assert id_ in reason
 
 
 @pytest.mark.parametrize("item", PREREQUISITES, ids=lambda item: item.id)
 def test_not_applicable_is_for_aws_alone_to_answer(item):
     """On AWS everything applies; on an emulated target only what AWS alone can answer does not."""
-    some = proofs(item.id, "not-applicable")
-    assert why_not(proofs=some, emulated=False) == [f"{item.id} was not proven, and applies here"]
-    assert (why_not(proofs=some, emulated=True) == []) is item.asks_aws
+    some = results(item.id, "not-applicable")
+    assert why_not(results=some, emulated=False) == [f"{item.id} was not proven, and applies here"]
+    assert (why_not(results=some, emulated=True) == []) is item.asks_aws
 
 
 def test_prerequisite_that_is_absent_was_not_proven():
     """A verdict that lost one is not ready."""
-    assert why_not(proofs=proofs("", "passed")[1:]) == ["not proven in this run: database-exists"]
+    assert why_not(results=results("", "passed")[1:]) == ["not proven in this run: database-exists"]
 
 
 @pytest.mark.parametrize(
@@ -125,3 +138,22 @@ def test_model_refuses_what_is_not_a_verdict():
         with pytest.raises(ValidationError):
             Verdict.model_validate_json(json.dumps(bad))
     assert Verdict.model_validate_json(json.dumps(good)) == made_verdict()
+
+
+def test_project_that_changes_while_it_is_proven_is_not_proven():
+    """SQL that was edited during the run is not what the run proved."""
+    source = made_verdict().source
+    session = SessionInfo(
+        target="local",
+        emulated=True,
+        mode="provision",
+        region="us-east-1",
+        source=source,
+        source_afterwards=source,
+        scenarios=ALL,
+        at=made_verdict().checked_at,
+    )
+    config = configuration.load(ROOT / "config.json", ROOT)
+    edited = replace(session, source_afterwards=source.model_copy(update={"sql_sha256": "d" * 64}))
+    before, after = (build_verdict(ProofLog(), config, known, None, None) for known in (session, edited))
+    assert set(after.reasons) - set(before.reasons) == {"the project changed while it was proven: run again"}

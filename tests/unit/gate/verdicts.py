@@ -6,7 +6,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 from etl_manager.gate.prerequisites import PREREQUISITES
-from etl_manager.gate.verdict import Proof, Scenarios, Source, Verdict
+from etl_manager.gate.verdict import PrerequisiteResult, Scenarios, Source, Verdict
 
 CLUSTER_ARN = "arn:aws:rds:us-east-1:123456789012:cluster:analytics"
 
@@ -27,7 +27,7 @@ def made_verdict(**changes: Any) -> Verdict:
         "database": "multitenant_analytics",
         "tenants": ["tenant_a"],
         "prerequisites": [
-            Proof(id=item.id, title=item.title, status="passed", detail="found") for item in PREREQUISITES
+            PrerequisiteResult(id=item.id, title=item.title, status="passed", detail="found") for item in PREREQUISITES
         ],
         "data_filter": "include: multitenant_analytics.tenant_a.users",
         "phases": [],

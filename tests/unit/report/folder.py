@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from etl_manager.errors import FailureKind
-from etl_manager.gate.verdict import PhaseChanges, Proof, Scenarios
+from etl_manager.gate.verdict import PhaseChanges, PrerequisiteResult, Scenarios
 from etl_manager.report import GATE, RESULTS, finalize
 from etl_manager.report.results import FAILURE_KIND, SCENARIO, Record, ScenarioId
 from etl_manager.report.verdict import RunVerdict
@@ -87,8 +87,10 @@ class Folder:
             database="analytics",
             tenants=["t0", "t1", "t2"],
             prerequisites=[
-                Proof(id="database-exists", title="The database exists", status="passed", detail="analytics"),
-                Proof(id="sample-data-complete", title="Rows", status=status, detail="5 rows each"),
+                PrerequisiteResult(
+                    id="database-exists", title="The database exists", status="passed", detail="analytics"
+                ),
+                PrerequisiteResult(id="sample-data-complete", title="Rows", status=status, detail="5 rows each"),
             ],
             phases=[PhaseChanges(phase="data", created=0, unchanged=2, repaired=(REPAIR,))],
             scenarios=Scenarios(promised=4, passed=3 + int(ready), failed=int(not ready), not_run=0, not_applicable=0),

@@ -145,7 +145,7 @@ def test_it_opens_every_time(browser, rendered):
     """Load after load the data is there: the script that needs it comes last."""
     text = rendered.read_text()
     assert text.index("data:text/javascript;base64") > text.index("allureReportDataReady = true")
-    for _ in range(8):
+    for _ in range(3):
         browser.open(rendered.as_uri() + "#/")
         browser.wait_for("Sample data")
 
