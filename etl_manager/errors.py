@@ -1,4 +1,4 @@
-"""What the suite raises: what failed, where, what to do next, and whose fault it is."""
+"""The errors of the suite: what failed, where, what to do next, and which kind of failure it is."""
 
 from __future__ import annotations
 
@@ -37,26 +37,26 @@ class ProvisioningError(Exception):
     """A failure the suite understands.
 
     Args:
-        what: What failed, in one sentence. It may start with a word its users know, such as ``[ERROR]``.
-        where: The places that help to find it, such as phase, tenant, SSM command id or SQL file and line.
-        remedy: What to do next; one line or several.
+        message: What failed, in one sentence. It may start with a word its users know, such as ``[ERROR]``.
+        context: Where: phase, tenant, SSM command id, SQL file and line and the like, name → value.
+        hint: What to do next; one line or several.
     """
 
     kind: ClassVar[FailureKind] = FailureKind.DEFECT
 
-    def __init__(self, what: str, *, where: Mapping[str, object] | None = None, remedy: str = "") -> None:
+    def __init__(self, message: str, *, context: Mapping[str, object] | None = None, hint: str = "") -> None:
         """Keep the parts apart, so that a report can show them in its own way."""
-        self.what = what
-        self.where = {name: value for name, value in (where or {}).items() if value not in (None, "")}
-        self.remedy = remedy
-        super().__init__(what)
+        self.message = message
+        self.context = {name: value for name, value in (context or {}).items() if value not in (None, "")}
+        self.hint = hint
+        super().__init__(message)
 
     def __str__(self) -> str:
         """Return the whole message, ready to be shown."""
-        lines = [self.what]
-        if self.where:
-            lines.append("  where: " + ", ".join(f"{name} {value}" for name, value in self.where.items()))
-        lines += [f"  next:  {line}" for line in self.remedy.splitlines()]
+        lines = [self.message]
+        if self.context:
+            lines.append("  where: " + ", ".join(f"{name} {value}" for name, value in self.context.items()))
+        lines += [f"  next:  {line}" for line in self.hint.splitlines()]
         return "\n".join(lines)
 
 
@@ -67,7 +67,7 @@ class ConfigError(ProvisioningError):
 
 
 class InfrastructureError(ProvisioningError):
-    """What the suite stands on is not there: AWS, the bastion, the network, credentials or a target."""
+    """AWS, the bastion, the network, credentials or the target is unavailable."""
 
     kind = FailureKind.CONNECTION
 
@@ -85,7 +85,7 @@ class TargetError(InfrastructureError):
 
 
 class CommandError(InfrastructureError):
-    """An SSM command did not run to its end, or its whole output could not be had."""
+    """An SSM command did not run to its end, or its output is not complete."""
 
     kind = FailureKind.COMMAND
 
@@ -103,38 +103,38 @@ class SqlError(ProvisioningError):
 
 
 class VerificationError(ProvisioningError):
-    """What was found in the database cannot be read, two witnesses disagree, or what all proofs stand on is missing."""
+    """The database's answer cannot be read, two ways of asking disagree, or what every proof needs is missing."""
 
     kind = FailureKind.VERIFICATION
 
     prerequisite = ""
-    """The prerequisite of Phase 3 that it disproves; empty where it only keeps it from being proven."""
+    """The prerequisite of Phase 3 that it disproves, by its id; empty for none."""
 
 
 class DataLost(ProvisioningError):
-    """Something vanished from the database while a phase was run.
+    """Data disappeared from the database while a phase was run.
 
     Args:
         during: What was run.
-        lost: What vanished, each with what it was before and after.
+        lost: What disappeared, each with its state before and after.
     """
 
     def __init__(self, during: str, lost: Sequence[str]) -> None:
         """Name each of them."""
         super().__init__(
             f"lost {'; '.join(lost[:10])}" + (f"; … and {len(lost) - 10} more" if len(lost) > 10 else ""),
-            where={"during": during},
-            remedy="Stop what removes it: an SQL file of the phases, or somebody else at work in the database.\n"
+            context={"during": during},
+            hint="Stop what removes it: an SQL file of the phases, or somebody else at work in the database.\n"
             "Bring back what was the tenants' own from a backup: a run makes structure and sample rows anew, nothing else.",
         )
 
 
 class DatabaseMissing(VerificationError):
-    """The tenants' database does not exist, and this run may not make it.
+    """The tenants' database does not exist, and this run may not create it.
 
     Args:
         database: Its name.
-        cluster: Where it was looked for, host:port.
+        cluster: The cluster, host:port.
     """
 
     prerequisite = "database-exists"
@@ -143,18 +143,18 @@ class DatabaseMissing(VerificationError):
         """Say what to do."""
         super().__init__(
             f"The database {database} does not exist",
-            where={"cluster": cluster},
-            remedy="Run without --verify-only to build it, or correct aurora.databaseName in config.json.",
+            context={"cluster": cluster},
+            hint="Run without --verify-only to build it, or correct aurora.databaseName in config.json.",
         )
 
 
 class TenantsMissing(VerificationError):
-    """Most tenants are not there, and this run may not make them: one failure, where each tenant would be several.
+    """Most tenants are missing, and this run may not create them: one failure in place of several for each tenant.
 
     Args:
-        missing: Those that are not there.
-        tenants: How many there are to be.
-        what: What they have not got: ``schema`` or ``users table``.
+        missing: Their names.
+        tenants: How many are configured.
+        what: What they lack: ``schema`` or ``users table``.
         prerequisite: The prerequisite of Phase 3 that is disproven.
     """
 
@@ -167,13 +167,13 @@ class TenantsMissing(VerificationError):
         verb = "has" if len(missing) == 1 else "have"
         super().__init__(
             f"{len(missing)} of {tenants} tenants {verb} no {what}",
-            where={"missing": ", ".join(missing[: self.MOST_NAMED]) + more},
-            remedy="Run without --verify-only to build what is missing, or correct tenants in config.json.",
+            context={"missing": ", ".join(missing[: self.MOST_NAMED]) + more},
+            hint="Run without --verify-only to build what is missing, or correct tenants in config.json.",
         )
 
 
 class PhaseSkipped(ProvisioningError):
-    """Something was not run because a part of the run that it depends on did not come to its end.
+    """A part of the run was skipped because one that it depends on did not complete.
 
     Args:
         part: That part, such as ``phase schema``.
@@ -184,12 +184,12 @@ class PhaseSkipped(ProvisioningError):
     kind = FailureKind.NOT_RUN
 
     def __init__(self, part: str, reason: str = "", *, how: str = "failed") -> None:
-        """Make the message that reports show."""
+        """Compose the message that reports show."""
         super().__init__(f"not run because {part} {how}" + (f": {reason}" if reason else ""))
 
 
 class SetupFailed(PhaseSkipped):
-    """Nothing was run because target, cluster or bastion could not be had; the run's own failure says why.
+    """Nothing was run because target, cluster or bastion was not available; the run's own failure says why.
 
     Args:
         reason: The first line of that failure.
@@ -201,30 +201,30 @@ class SetupFailed(PhaseSkipped):
 
 
 class NotApplicable(ProvisioningError):
-    """What a scenario proves does not exist on this kind of target or in this kind of run: no proof, and no failure."""
+    """A scenario does not apply to this kind of target or run: neither a proof nor a failure."""
 
     kind = FailureKind.NOT_APPLICABLE
 
 
 class Failures:
-    """The parts of one run that did not come to their end, each with what ended it."""
+    """The parts of one run that did not complete, each with its error."""
 
     def __init__(self) -> None:
-        """Begin with none."""
+        """Start without failures."""
         self._ended: dict[str, BaseException] = {}
 
     def __contains__(self, part: str) -> bool:
-        """Return whether *part* was ended."""
+        """Return whether *part* failed."""
         return part in self._ended
 
     @contextmanager
     def once(self, part: str) -> Iterator[None]:
-        """Do *part*, which a failure ends for the whole run: whoever comes later is told, and nothing is sent again.
+        """Run *part* once: after a failure, every later attempt raises `PhaseSkipped`, and nothing is sent again.
 
-        An interrupt counts as well (a plugin's timeout is one): what it left half done may not be repeated unseen.
+        An interrupt counts as well, such as a plugin's timeout: its work may be half done.
 
         Raises:
-            PhaseNotRun: When *part* was ended before; its cause is what ended it.
+            PhaseSkipped: When *part* failed before; its cause is that failure.
         """
         if part in self._ended:
             error = self._ended[part]
@@ -238,8 +238,8 @@ class Failures:
 
 
 def reason(error: BaseException) -> str:
-    """Return the first line of what *error* says; one that the suite does not know is named by its type."""
+    """Return the first line of the message of *error*, with the type of an error that is not the suite's own."""
     if isinstance(error, ProvisioningError):
-        return error.what.splitlines()[0]
+        return error.message.splitlines()[0]
     first = next(iter(str(error).splitlines()), "")
     return f"{type(error).__name__}: {first}" if isinstance(error, Exception) else first

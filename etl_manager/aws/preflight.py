@@ -35,7 +35,7 @@ class Preflight:
             yield row
         except ProvisioningError as error:
             row.trouble = error
-            row.found = "MISSING: " + error.what.splitlines()[0].removeprefix("[ERROR] ")
+            row.found = "MISSING: " + error.message.splitlines()[0].removeprefix("[ERROR] ")
 
     def check(self) -> None:
         """Stop where something is missing.
@@ -49,11 +49,11 @@ class Preflight:
             raise troubles[0]
         if troubles:
             first, *others = troubles
-            where = {name: value for trouble in reversed(troubles) for name, value in trouble.where.items()}
+            where = {name: value for trouble in reversed(troubles) for name, value in trouble.context.items()}
             raise DiscoveryError(
-                "\n".join([first.what, *(f"also: {trouble.what}" for trouble in others)]),
-                where=where,
-                remedy="\n".join(trouble.remedy for trouble in troubles),
+                "\n".join([first.message, *(f"also: {trouble.message}" for trouble in others)]),
+                context=where,
+                hint="\n".join(trouble.hint for trouble in troubles),
             )
 
     def lines(self, title: str) -> list[str]:

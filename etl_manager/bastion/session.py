@@ -225,6 +225,6 @@ def _receive(bastion: BastionSession, name: str, content: bytes) -> str:
     if len(text) > room:
         raise ConfigError(
             f"{name} is too long for one command: {len(text)} bytes packed, and there is room for {room}",
-            remedy="Put it into scripts/, which is transferred, and run it with --bastion-command.",
+            hint="Put it into scripts/, which is transferred, and run it with --bastion-command.",
         )
     return f"upload {script.quote(name)} <<'SCRIPT' || return\n{text}\nSCRIPT"

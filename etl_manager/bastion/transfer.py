@@ -95,12 +95,12 @@ class Transfer:
         reason = STATUS.get(ran.status, f"exit status {ran.status}")
         return WorkspaceError(
             f"The workspace could not be made on the bastion: {reason}",
-            where={
+            context={
                 "SSM command": ran.invocation.command_id,
                 "workspace": self.channel.workspace,
                 "said": ran.invocation.stderr.strip()[:300],
             },
-            remedy="\n".join(
+            hint="\n".join(
                 filter(
                     None,
                     [
@@ -147,7 +147,7 @@ def _check_curl(found: BastionState) -> None:
     if not found.curl:
         raise WorkspaceError(
             "The bastion lacks curl, which fetches the archive from bastion.autoTransfer.bucket",
-            remedy="On the bastion: sudo dnf install -y curl-minimal",
+            hint="On the bastion: sudo dnf install -y curl-minimal",
         )
 
 

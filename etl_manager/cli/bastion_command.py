@@ -141,7 +141,7 @@ def _bastion(
             try:
                 bastion.close()
             except ProvisioningError as error:
-                console.warn(f"[WARNING] The clean-up on the Bastion Host did not complete: {error.what}")
+                console.warn(f"[WARNING] The clean-up on the Bastion Host did not complete: {error.message}")
     finally:
         target.close()
 
@@ -174,7 +174,7 @@ def _refuse_secrets(line: str, upload: tuple[str, bytes] | None, credentials: Cr
     if redaction.gives_away(sent, credentials.password):
         raise ConfigError(
             "The command holds the password of the cluster; SSM keeps commands readable for weeks, so it was not sent",
-            remedy="Leave it out: psql on the Bastion Host connects by itself.",
+            hint="Leave it out: psql on the Bastion Host connects by itself.",
         )
 
 

@@ -60,8 +60,8 @@ def check(reports: Path, told: str | None = None) -> str:
         shown = [*found[:SHOWN], *([f"… and {len(found) - SHOWN} more"] if len(found) > SHOWN else [])]
         raise VerificationError(
             f"The evidence is not as the run left it: {len(found)}\n" + "\n".join(f"  - {line}" for line in shown),
-            where={"folder": reports},
-            remedy="Do not rely on it. Run again, or fetch the report of that run anew.",
+            context={"folder": reports},
+            hint="Do not rely on it. Run again, or fetch the report of that run anew.",
         )
     assessment = assess(reports)
     files = len((reports / MANIFEST).read_text().splitlines())

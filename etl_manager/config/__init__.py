@@ -68,7 +68,7 @@ class Config:
             if phase.name == name:
                 return phase
         known = ", ".join(phase.name for phase in self.phases)
-        raise ConfigError(f"Unknown phase {name!r}", where={"config": self.source}, remedy=f"Known phases: {known}")
+        raise ConfigError(f"Unknown phase {name!r}", context={"config": self.source}, hint=f"Known phases: {known}")
 
     def up_to(self, name: str) -> list[str]:
         """Return the names of the phases through *name*.
@@ -95,8 +95,8 @@ def _read(path: Path) -> bytes:
     except OSError as error:
         raise ConfigError(
             f"Cannot read the configuration: {error.strerror}",
-            where={"file": path},
-            remedy="Name the file with --config-json FILE.",
+            context={"file": path},
+            hint="Name the file with --config-json FILE.",
         ) from error
 
 

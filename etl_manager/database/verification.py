@@ -68,7 +68,7 @@ class Verification:
         if tuple(header for header, _ in sets) != _HEADERS:
             raise VerificationError(
                 f"The verification printed other result sets than expected: {[header for header, _ in sets]}",
-                remedy="Is sql/aurora/verification/verify-setup.sql the one of this project? reports/run.log has the output.",
+                hint="Is sql/aurora/verification/verify-setup.sql the one of this project? reports/run.log has the output.",
             )
         schemas, tables, counts, findings = (rows for _, rows in sets)
         for tenant, count in counts:

@@ -53,13 +53,13 @@ def read(path: Path) -> Verdict:
     except OSError as error:
         raise VerificationError(
             f"There is no verdict: {error.strerror}",
-            where={"file": path},
-            remedy="A run makes it: pytest features/ --require-gate",
+            context={"file": path},
+            hint="A run makes it: pytest features/ --require-gate",
         ) from error
     except ValidationError as error:
         lines = [f"{'.'.join(map(str, item['loc'])) or '(top level)'}: {item['msg']}" for item in error.errors()]
         shown = "\n".join(f"  - {line}" for line in lines[:10])
-        raise VerificationError(f"This is no verdict of the gate:\n{shown}", where={"file": path}) from error
+        raise VerificationError(f"This is no verdict of the gate:\n{shown}", context={"file": path}) from error
 
 
 def invalid_because(

@@ -83,8 +83,8 @@ def examine(config: Config, catalogue: Catalogue, target: str) -> DataFilter:
         if matches_future_tables(text):
             notes.append(LATER)
     except FilterError as error:
-        remedy = error.remedy or _NARROW
-        finding = GateFinding(SOURCE if own else "data filter", error.what, remedy)
+        remedy = error.hint or _NARROW
+        finding = GateFinding(SOURCE if own else "data filter", error.message, remedy)
         taken = tuple(sorted(there.intersection(wanted)))
         return DataFilter(text=None, patterns=0, own=own, taken=taken, findings=(finding,))
     ambiguous = _ambiguous(comparison)

@@ -26,7 +26,7 @@ def unexpected_tables(verdict: Verdict, read_catalogue: Callable[[], Catalogue])
     try:
         tables = read_catalogue().replicated(verdict.database)
     except ProvisioningError as error:
-        yield f"whether its filter takes schemas that were made since cannot be seen: {error.what.splitlines()[0]}"
+        yield f"whether its filter takes schemas that were made since cannot be seen: {error.message.splitlines()[0]}"
         return
     wanted = [(tenant, "users") for tenant in verdict.tenants]
     comparison = compare_filter(verdict.data_filter, verdict.database, wanted, tables)

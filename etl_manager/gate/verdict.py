@@ -232,7 +232,7 @@ def _known(prerequisite_id: str) -> Prerequisite:
         if item.id == prerequisite_id:
             return item
     known = ", ".join(item.id for item in PREREQUISITES)
-    raise ConfigError(f"There is no prerequisite {prerequisite_id!r}", remedy=f"Known are: {known}")
+    raise ConfigError(f"There is no prerequisite {prerequisite_id!r}", hint=f"Known are: {known}")
 
 
 def _result(

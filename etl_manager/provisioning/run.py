@@ -95,7 +95,7 @@ class ProvisioningRun:
         try:
             steps = self._prove("all phases again", [file for _, files in runs for file in files], self.config.database)
         except SqlError as error:
-            error.remedy = REPEATED
+            error.hint = REPEATED
             raise
         reports, done = [], 0
         for name, files in runs:

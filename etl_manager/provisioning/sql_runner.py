@@ -137,19 +137,19 @@ class SqlRunner:
         if step.exit_code == SQL_FAILED:
             return SqlError(
                 f"{'psql could not go on' if why.by_psql else 'PostgreSQL refused a statement'}: {told}",
-                where=where | {"SQL": why.place or step.file, "detail": why.detail},
-                remedy="Nothing after it was run. Correct the cause and run again.",
+                context=where | {"SQL": why.place or step.file, "detail": why.detail},
+                hint="Nothing after it was run. Correct the cause and run again.",
             )
         if step.exit_code == NO_CONNECTION:
             return InfrastructureError(
                 f"The bastion has no connection to the database: {told}",
-                where=where | {"endpoint": f"{self.connection.host}:{self.connection.port}"},
-                remedy=_connection_remedy(told, self.config),
+                context=where | {"endpoint": f"{self.connection.host}:{self.connection.port}"},
+                hint=_connection_remedy(told, self.config),
             )
         return WorkspaceError(
             f"The engine on the bastion ended with exit status {step.exit_code}: {told}",
-            where=where,
-            remedy="reports/run.log has its whole log.",
+            context=where,
+            hint="reports/run.log has its whole log.",
         )
 
 

@@ -98,7 +98,7 @@ def _look_at(bastion: BastionSession, preflight: Preflight, warn: Callable[[str]
         try:
             bastion.close()
         except ProvisioningError as error:
-            warn(f"[WARNING] The clean-up on the bastion did not complete: {error.what}")
+            warn(f"[WARNING] The clean-up on the bastion did not complete: {error.message}")
         raise
 
 

@@ -85,7 +85,7 @@ def opened(config: pytest.Config) -> Iterator[ProvisioningRun]:
             try:
                 run.close()
             except ProvisioningError as error:
-                warn(f"[WARNING] The clean-up on the bastion did not complete: {error.what}")
+                warn(f"[WARNING] The clean-up on the bastion did not complete: {error.message}")
             LOG.info("SendCommands of this run: %d", run.batches.bastion.run_command.sent)
     finally:
         target.close()

@@ -211,8 +211,8 @@ class Recorder:
             table = io.StringIO()
             csv.writer(table, lineterminator="\n").writerows([("expected", "found"), (expected, found)])
             self.attach("expected and found", table.getvalue(), "csv")
-        if isinstance(error, ProvisioningError) and error.where and error.kind.status != Status.SKIPPED:
-            facts = {"what": error.what, **error.where, "next": error.remedy}
+        if isinstance(error, ProvisioningError) and error.context and error.kind.status != Status.SKIPPED:
+            facts = {"what": error.message, **error.context, "next": error.hint}
             self.attach("facts of the failure", json.dumps(facts, indent=2, default=str, ensure_ascii=False), "json")
 
     def _link(self, path: str, line: int | None = None) -> None:

@@ -52,7 +52,7 @@ def patch_allure_html(page: str, front: str, style: str) -> str:
     if len(main) != 1 or page.count(_END) != 1 or "googletagmanager" in page or "<head>" not in page:
         raise VerificationError(
             f"Allure's page is built otherwise than it was: {number_of(len(main), 'main script')}, {number_of(analytics, 'analytics script')}",
-            remedy="etl_manager/report/allure_cli/package.json pins the version that is known: install that one.",
+            hint="etl_manager/report/allure_cli/package.json pins the version that is known: install that one.",
         )
     page = page.replace(main[0], "")
     page = page.replace("<head>", f'<head>\n<meta http-equiv="Content-Security-Policy" content="{POLICY}">', 1)
@@ -121,11 +121,11 @@ def _npm() -> str:
     node, npm = shutil.which("node"), shutil.which("npm")
     if node is None or npm is None:
         missing = " and ".join(name for name, path in (("Node.js", node), ("npm", npm)) if path is None)
-        raise ConfigError(f"The report cannot be rendered: {missing} is not installed", remedy=INSTALL)
+        raise ConfigError(f"The report cannot be rendered: {missing} is not installed", hint=INSTALL)
     said = subprocess.run([node, "--version"], capture_output=True, text=True, check=False).stdout.strip()
     version = re.match(r"v(\d+)", said)
     if version is None or int(version[1]) < OLDEST_NODE:
-        raise ConfigError(f"The report cannot be rendered: Node.js is {said or 'not working'}", remedy=INSTALL)
+        raise ConfigError(f"The report cannot be rendered: Node.js is {said or 'not working'}", hint=INSTALL)
     return npm
 
 
@@ -146,4 +146,4 @@ def _run(words: list[str], failure: str, *, cwd: Path, **variables: str) -> None
     )
     if done.returncode != 0:
         said = (done.stderr.strip() or done.stdout.strip())[-1500:]
-        raise InfrastructureError(f"{failure} (exit status {done.returncode}): {said}", where={"command": words[0]})
+        raise InfrastructureError(f"{failure} (exit status {done.returncode}): {said}", context={"command": words[0]})

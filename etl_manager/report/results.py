@@ -172,15 +172,17 @@ class Record:
         except OSError as error:
             raise VerificationError(
                 f"There is no record of a run: {error.strerror}",
-                where={"file": reports / RECORD},
-                remedy="A run makes it: make provision",
+                context={"file": reports / RECORD},
+                hint="A run makes it: make provision",
             ) from error
         except (ValueError, KeyError, TypeError) as error:
             raise VerificationError(
-                f"The record of the run cannot be read: {error!r}", where={"file": reports / RECORD}
+                f"The record of the run cannot be read: {error!r}", context={"file": reports / RECORD}
             ) from error
         if version != VERSION:
-            raise VerificationError(f"The record of the run is of version {version}", where={"file": reports / RECORD})
+            raise VerificationError(
+                f"The record of the run is of version {version}", context={"file": reports / RECORD}
+            )
         return record
 
 

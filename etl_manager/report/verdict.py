@@ -141,7 +141,7 @@ def assess(reports: Path) -> RunVerdict:
     try:
         gate = _gate(reports, record)
     except VerificationError as error:
-        reasons: Sequence[str] = [error.what.splitlines()[0].rstrip(":")]
+        reasons: Sequence[str] = [error.message.splitlines()[0].rstrip(":")]
     else:
         if gate.ready:
             reasons = [f"the gate says ready, but {reason}" for reason in _contradictions(results.found, completeness)]

@@ -80,14 +80,14 @@ def incomplete_error(
     known = "it may have run in part" if may_have_run else "it did not run"
     return CommandError(
         f"The command on the bastion did not complete: {reason}; {known}",
-        where={
+        context={
             "SSM command": sent.command_id,
             "comment": sent.comment,
             "instance": sent.instance_id,
             "status": status,
             "said": said[-200:],
         },
-        remedy=(
+        hint=(
             "Look at the agent: aws ssm describe-instance-information --filters Key=InstanceIds,"
             f"Values={sent.instance_id}\n{sent.again if may_have_run else 'Then run again.'}"
         ),
@@ -98,8 +98,8 @@ def duplicate_error(invocation: Invocation) -> CommandError:
     """Return the error of a command whose other sending has the right to run, where that one cannot be found."""
     return CommandError(
         "The command was given to SSM twice, since an answer was lost on the network; it runs once, the other time",
-        where={"SSM command": invocation.command_id, "instance": invocation.instance_id},
-        remedy=(
+        context={"SSM command": invocation.command_id, "instance": invocation.instance_id},
+        hint=(
             "SSM does not show the other one yet; its output will be there: aws ssm list-commands "
             f"--instance-id {invocation.instance_id} --query \"Commands[?Comment=='{invocation.comment}'].CommandId\""
         ),

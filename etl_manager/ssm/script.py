@@ -82,7 +82,7 @@ class FramedOutput:
         if len(data) != self.length or hashlib.sha256(data).hexdigest() != self.sha256:
             raise CommandError(
                 f"The output of the command came back with {len(data)} bytes of {self.length}, or changed",
-                remedy="Run again; if it persists, look at the command's output in the SSM console.",
+                hint="Run again; if it persists, look at the command's output in the SSM console.",
             )
         return data
 
@@ -228,8 +228,8 @@ class ScriptRunner:
             raise CommandError(
                 f"The command ended without its end marker (exit status {invocation.exit_code}): "
                 f"{invocation.stderr.strip()[:400] or 'it printed nothing on stderr'}",
-                where={"SSM command": invocation.command_id, "instance": invocation.instance_id},
-                remedy=f"It was cut off on the bastion. {self.run_command.again}",
+                context={"SSM command": invocation.command_id, "instance": invocation.instance_id},
+                hint=f"It was cut off on the bastion. {self.run_command.again}",
             )
         carried = frame.content
         while frame.kept and len(carried) < frame.size:
@@ -241,8 +241,8 @@ class ScriptRunner:
         if not refused.doubtful and facts(frame.content).get("why") == ["over"]:
             raise CommandError(
                 f"The run's folder {self.runtime} on the bastion is gone, and nothing was run",
-                where={"SSM command": refused.command_id, "instance": refused.instance_id},
-                remedy=f"The instance was rebooted, or /tmp cleared, in the middle of the run. {self.run_command.again}",
+                context={"SSM command": refused.command_id, "instance": refused.instance_id},
+                hint=f"The instance was rebooted, or /tmp cleared, in the middle of the run. {self.run_command.again}",
             )
         if twin := self.run_command.twin(refused):
             return twin, parse(twin.stdout)
@@ -253,7 +253,7 @@ class ScriptRunner:
         if page.status != 0 or not page.output:
             raise CommandError(
                 "The rest of a long output is gone from the bastion",
-                where={"SSM command": page.invocation.command_id, "offset": offset},
-                remedy=f"{self.run_command.again}",
+                context={"SSM command": page.invocation.command_id, "offset": offset},
+                hint=f"{self.run_command.again}",
             )
         return page.output.decode()

@@ -165,7 +165,7 @@ def full_run(account: Account, config: Config | None = None, waiting: Timeouts =
             try:
                 run.close()
             except ProvisioningError as caught:
-                told.say(f"[WARNING] The clean-up on the bastion did not complete: {caught.what}")
+                told.say(f"[WARNING] The clean-up on the bastion did not complete: {caught.message}")
     return Outcome(proven, error, tuple(told.said), run.batches.bastion.run_command.sent if run else 0)
 
 
