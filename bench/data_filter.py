@@ -59,7 +59,7 @@ def main() -> None:
                 made = compile_filter(DATABASE, wanted, catalogue)
                 found, text = f"{len(made.patterns):>10}{len(made.text):>8,}", made.text
             except FilterError as error:
-                found, text = f"{'none found':>18}", error.what
+                found, text = f"{'none found':>18}", error.message
             seconds = time.perf_counter() - started
             print(f"{title:34}{size:>8,}{len(tables):>8}{found}{seconds:>9.2f}", flush=True)
             if "--filters" in sys.argv:

@@ -1,97 +1,140 @@
-"""What the suite raises: what failed, where, what to do next, and whose fault it is."""
+"""The errors of the suite: what failed, where, what to do next, and which kind of failure it is."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from enum import Enum
+from typing import ClassVar
+
+
+class FailureKind(Enum):
+    """The kinds of failure that reports tell apart: the title, and the status that Allure gives to what it ends.
+
+    *Failed* is the database's fault, *broken* that of what the suite needs, *skipped* is no failure.
+    """
+
+    DIFFERENCE = ("The database is not as configured", "failed")
+    STATEMENT = ("PostgreSQL refused a statement", "failed")
+    VERIFICATION = ("The verification did not hold", "failed")
+    DISCOVERY = ("AWS, credentials or discovery", "broken")
+    TARGET = ("The target could not be started", "broken")
+    COMMAND = ("SSM, or the bastion's agent", "broken")
+    WORKSPACE = ("The bastion's workspace or programs", "broken")
+    CONFIGURATION = ("The configuration", "broken")
+    CONNECTION = ("The connection to the database", "broken")
+    DEFECT = ("A defect of the suite itself", "broken")
+    NOT_RUN = ("Not run, since something before it failed", "skipped")
+    NOT_APPLICABLE = ("Not run on this target or in this mode", "skipped")
+
+    def __init__(self, title: str, status: str) -> None:
+        """Keep both."""
+        self.title = title
+        self.status = status
 
 
 class ProvisioningError(Exception):
     """A failure the suite understands.
 
     Args:
-        what: What failed, in one sentence. It may start with a word its users know, such as ``[ERROR]``.
-        where: The places that help to find it, such as phase, tenant, SSM command id or SQL file and line.
-        remedy: What to do next; one line or several.
+        message: What failed, in one sentence. It may start with a word its users know, such as ``[ERROR]``.
+        context: Where: phase, tenant, SSM command id, SQL file and line and the like, name → value.
+        hint: What to do next; one line or several.
     """
 
-    def __init__(self, what: str, *, where: Mapping[str, object] | None = None, remedy: str = "") -> None:
+    kind: ClassVar[FailureKind] = FailureKind.DEFECT
+
+    def __init__(self, message: str, *, context: Mapping[str, object] | None = None, hint: str = "") -> None:
         """Keep the parts apart, so that a report can show them in its own way."""
-        self.what = what
-        self.where = {name: value for name, value in (where or {}).items() if value not in (None, "")}
-        self.remedy = remedy
-        super().__init__(what)
+        self.message = message
+        self.context = {name: value for name, value in (context or {}).items() if value not in (None, "")}
+        self.hint = hint
+        super().__init__(message)
 
     def __str__(self) -> str:
         """Return the whole message, ready to be shown."""
-        lines = [self.what]
-        if self.where:
-            lines.append("  where: " + ", ".join(f"{name} {value}" for name, value in self.where.items()))
-        lines += [f"  next:  {line}" for line in self.remedy.splitlines()]
+        lines = [self.message]
+        if self.context:
+            lines.append("  where: " + ", ".join(f"{name} {value}" for name, value in self.context.items()))
+        lines += [f"  next:  {line}" for line in self.hint.splitlines()]
         return "\n".join(lines)
 
 
 class ConfigError(ProvisioningError):
     """The configuration, an option or an argument cannot be used; nothing was started."""
 
+    kind = FailureKind.CONFIGURATION
+
 
 class InfrastructureError(ProvisioningError):
-    """What the suite stands on is not there: AWS, the bastion, the network, credentials or a target."""
+    """AWS, the bastion, the network, credentials or the target is unavailable."""
+
+    kind = FailureKind.CONNECTION
 
 
 class DiscoveryError(InfrastructureError):
     """The stack, the secret or the bastion could not be found or read."""
 
+    kind = FailureKind.DISCOVERY
+
 
 class TargetError(InfrastructureError):
     """A target could not be started or is in use."""
 
+    kind = FailureKind.TARGET
+
 
 class CommandError(InfrastructureError):
-    """An SSM command did not run to its end, or its whole output could not be had."""
+    """An SSM command did not run to its end, or its output is not complete."""
+
+    kind = FailureKind.COMMAND
 
 
 class WorkspaceError(InfrastructureError):
     """The workspace on the bastion is missing, not ours, or could not be filled."""
 
+    kind = FailureKind.WORKSPACE
+
 
 class SqlError(ProvisioningError):
     """PostgreSQL refused a statement of an SQL file."""
 
+    kind = FailureKind.STATEMENT
+
 
 class VerificationError(ProvisioningError):
-    """What was found in the database cannot be read, two witnesses disagree, or what all proofs stand on is missing."""
+    """The database's answer cannot be read, two ways of asking disagree, or what every proof needs is missing."""
+
+    kind = FailureKind.VERIFICATION
 
     prerequisite = ""
-    """The prerequisite of Phase 3 that it disproves; empty where it only keeps it from being proven."""
+    """The prerequisite of Phase 3 that it disproves, by its id; empty for none."""
 
 
 class DataLost(ProvisioningError):
-    """Something vanished from the database while a phase was run.
+    """Data disappeared from the database while a phase was run.
 
     Args:
         during: What was run.
-        lost: What vanished, each with what it was before and after.
+        lost: What disappeared, each with its state before and after.
     """
 
     def __init__(self, during: str, lost: Sequence[str]) -> None:
         """Name each of them."""
         super().__init__(
             f"lost {'; '.join(lost[:10])}" + (f"; … and {len(lost) - 10} more" if len(lost) > 10 else ""),
-            where={"during": during},
-            remedy="Stop what removes it: an SQL file of the phases, or somebody else at work in the database.\n"
+            context={"during": during},
+            hint="Stop what removes it: an SQL file of the phases, or somebody else at work in the database.\n"
             "Bring back what was the tenants' own from a backup: a run makes structure and sample rows anew, nothing else.",
         )
 
 
 class DatabaseMissing(VerificationError):
-    """The tenants' database does not exist, and this run may not make it.
+    """The tenants' database does not exist, and this run may not create it.
 
     Args:
         database: Its name.
-        cluster: Where it was looked for, host:port.
+        cluster: The cluster, host:port.
     """
 
     prerequisite = "database-exists"
@@ -100,18 +143,18 @@ class DatabaseMissing(VerificationError):
         """Say what to do."""
         super().__init__(
             f"The database {database} does not exist",
-            where={"cluster": cluster},
-            remedy="Run without --verify-only to build it, or correct aurora.databaseName in config.json.",
+            context={"cluster": cluster},
+            hint="Run without --verify-only to build it, or correct aurora.databaseName in config.json.",
         )
 
 
 class TenantsMissing(VerificationError):
-    """Most tenants are not there, and this run may not make them: one failure, where each tenant would be several.
+    """Most tenants are missing, and this run may not create them: one failure in place of several for each tenant.
 
     Args:
-        missing: Those that are not there.
-        tenants: How many there are to be.
-        what: What they have not got: ``schema`` or ``users table``.
+        missing: Their names.
+        tenants: How many are configured.
+        what: What they lack: ``schema`` or ``users table``.
         prerequisite: The prerequisite of Phase 3 that is disproven.
     """
 
@@ -124,13 +167,13 @@ class TenantsMissing(VerificationError):
         verb = "has" if len(missing) == 1 else "have"
         super().__init__(
             f"{len(missing)} of {tenants} tenants {verb} no {what}",
-            where={"missing": ", ".join(missing[: self.MOST_NAMED]) + more},
-            remedy="Run without --verify-only to build what is missing, or correct tenants in config.json.",
+            context={"missing": ", ".join(missing[: self.MOST_NAMED]) + more},
+            hint="Run without --verify-only to build what is missing, or correct tenants in config.json.",
         )
 
 
 class PhaseSkipped(ProvisioningError):
-    """Something was not run because a part of the run that it depends on did not come to its end.
+    """A part of the run was skipped because one that it depends on did not complete.
 
     Args:
         part: That part, such as ``phase schema``.
@@ -138,13 +181,15 @@ class PhaseSkipped(ProvisioningError):
         how: How it ended.
     """
 
+    kind = FailureKind.NOT_RUN
+
     def __init__(self, part: str, reason: str = "", *, how: str = "failed") -> None:
-        """Make the message that reports show."""
+        """Compose the message that reports show."""
         super().__init__(f"not run because {part} {how}" + (f": {reason}" if reason else ""))
 
 
 class SetupFailed(PhaseSkipped):
-    """Nothing was run because target, cluster or bastion could not be had; the run's own failure says why.
+    """Nothing was run because target, cluster or bastion was not available; the run's own failure says why.
 
     Args:
         reason: The first line of that failure.
@@ -156,85 +201,30 @@ class SetupFailed(PhaseSkipped):
 
 
 class NotApplicable(ProvisioningError):
-    """What a scenario proves does not exist on this kind of target or in this kind of run: no proof, and no failure."""
+    """A scenario does not apply to this kind of target or run: neither a proof nor a failure."""
 
-
-DEFECT = "A defect of the suite itself"
-DIFFERS = "The database is not as configured"
-NOT_RUN = "Not run, since something before it failed"
-LEFT_OUT = "Not run on this target or in this mode"
-
-_BY_ERROR: tuple[tuple[type[BaseException], str], ...] = (
-    (PhaseSkipped, NOT_RUN),
-    (NotApplicable, LEFT_OUT),
-    (SqlError, "PostgreSQL refused a statement"),
-    (VerificationError, "The verification did not hold"),
-    (DiscoveryError, "AWS, credentials or discovery"),
-    (TargetError, "The target could not be started"),
-    (CommandError, "SSM, or the bastion's agent"),
-    (WorkspaceError, "The bastion's workspace or programs"),
-    (ConfigError, "The configuration"),
-    (InfrastructureError, "The connection to the database"),
-)
-"""The first that fits counts: the database's own faults, then what the suite stands on."""
-
-_NOT_BROKEN = {PhaseSkipped, NotApplicable, SqlError, VerificationError}
-_MARK = "  kind:  "
-
-
-def kind_of(error: BaseException, *, failed: bool) -> str:
-    """Return what kind of failure *error* is; *failed* says that a proof failed, as opposed to anything else."""
-    for error_type, kind in _BY_ERROR:
-        if isinstance(error, error_type):
-            return kind
-    return DIFFERS if failed else DEFECT
-
-
-def marked(trace: str, kind: str) -> str:
-    """Return *trace* with the *kind* at its end, by which reports group failures."""
-    return f"{trace}\n{_MARK}{kind}"
-
-
-def read(trace: str) -> str:
-    """Return the kind that `marked` put into *trace*, or an empty string."""
-    return trace.rpartition(_MARK)[2].strip() if _MARK in trace else ""
-
-
-def categories() -> list[dict[str, Any]]:
-    """Return the kinds as Allure's categories: one file serves Allure 2 and Allure 3."""
-    broken = [kind for error_type, kind in _BY_ERROR if error_type not in _NOT_BROKEN]
-    failed = [DIFFERS, *(kind for error_type, kind in _BY_ERROR if error_type in {SqlError, VerificationError})]
-    return [
-        *(_category(kind, "failed") for kind in failed),
-        *(_category(kind, "broken") for kind in [*broken, DEFECT]),
-        {"name": NOT_RUN, "matchedStatuses": ["skipped"], "messageRegex": ".*not run because.*"},
-        {"name": LEFT_OUT, "matchedStatuses": ["skipped"]},
-    ]
-
-
-def _category(kind: str, status: str) -> dict[str, Any]:
-    return {"name": kind, "matchedStatuses": [status], "traceRegex": f".*{_MARK.strip()} +{re.escape(kind)}.*"}
+    kind = FailureKind.NOT_APPLICABLE
 
 
 class Failures:
-    """The parts of one run that did not come to their end, each with what ended it."""
+    """The parts of one run that did not complete, each with its error."""
 
     def __init__(self) -> None:
-        """Begin with none."""
+        """Start without failures."""
         self._ended: dict[str, BaseException] = {}
 
     def __contains__(self, part: str) -> bool:
-        """Return whether *part* was ended."""
+        """Return whether *part* failed."""
         return part in self._ended
 
     @contextmanager
     def once(self, part: str) -> Iterator[None]:
-        """Do *part*, which a failure ends for the whole run: whoever comes later is told, and nothing is sent again.
+        """Run *part* once: after a failure, every later attempt raises `PhaseSkipped`, and nothing is sent again.
 
-        An interrupt counts as well (a plugin's timeout is one): what it left half done may not be repeated unseen.
+        An interrupt counts as well, such as a plugin's timeout: its work may be half done.
 
         Raises:
-            PhaseNotRun: When *part* was ended before; its cause is what ended it.
+            PhaseSkipped: When *part* failed before; its cause is that failure.
         """
         if part in self._ended:
             error = self._ended[part]
@@ -248,8 +238,8 @@ class Failures:
 
 
 def reason(error: BaseException) -> str:
-    """Return the first line of what *error* says; one that the suite does not know is named by its type."""
+    """Return the first line of the message of *error*, with the type of an error that is not the suite's own."""
     if isinstance(error, ProvisioningError):
-        return error.what.splitlines()[0]
+        return error.message.splitlines()[0]
     first = next(iter(str(error).splitlines()), "")
     return f"{type(error).__name__}: {first}" if isinstance(error, Exception) else first

@@ -22,7 +22,7 @@ class Credentials:
         if any(character in self.user + self.password for character in "\n\r\0"):
             raise DiscoveryError(
                 "The user name or password holds a line break or NUL, which PostgreSQL's password file cannot carry",
-                remedy="Rotate the secret to a password without control characters.",
+                hint="Rotate the secret to a password without control characters.",
             )
         redaction.register(self.password)
 

@@ -52,8 +52,8 @@ def find_secret_name(stack: Stack, client: ClientFor) -> str:
             return str(managed)
     raise DiscoveryError(
         "[ERROR] Could not retrieve Aurora secret name from CloudFormation",
-        where={"stack": stack.name, "outputs": ", ".join(sorted(stack.outputs))},
-        remedy=(
+        context={"stack": stack.name, "outputs": ", ".join(sorted(stack.outputs))},
+        hint=(
             f"The stack needs an output whose key contains {SECRET}, or one with {CLUSTER_ARN} where RDS manages the "
             "master user's secret.\nOr name it in config.json: aurora.secretName"
         ),
@@ -74,14 +74,14 @@ def read_secret(client: Any, secret: str, master_username: str | None) -> Secret
         content = json.loads(answer.get("SecretString") or "")
     except json.JSONDecodeError:
         # The decoder's message and its cause would quote the secret: both are dropped.
-        raise DiscoveryError("The secret of the cluster is not JSON", where={"secret": secret}, remedy=remedy) from None
+        raise DiscoveryError("The secret of the cluster is not JSON", context={"secret": secret}, hint=remedy) from None
     password = content.get("password") if isinstance(content, dict) else None
     if not isinstance(password, str) or not password:
-        raise DiscoveryError("The secret of the cluster holds no password", where={"secret": secret}, remedy=remedy)
+        raise DiscoveryError("The secret of the cluster holds no password", context={"secret": secret}, hint=remedy)
     port = str(content.get("port") or "")
     if port.isdigit() and not 0 < int(port) <= MAX_PORT:
         raise DiscoveryError(
-            f"The secret of the cluster names the port {port}", where={"secret": secret}, remedy=remedy
+            f"The secret of the cluster names the port {port}", context={"secret": secret}, hint=remedy
         )
     return Secret(
         name=secret,
@@ -128,8 +128,8 @@ def find_bastion(config: Config, stacks: list[Stack], client: ClientFor) -> str:
     listed = ", ".join(f"{instance_id} ({origin})" for instance_id, origin in sorted(candidates.items()))
     raise DiscoveryError(
         f"{len(candidates)} instances could be the bastion: {listed}" if candidates else "No bastion was found",
-        where={"region": config.region, "bastion.stackName": named, "not usable": others},
-        remedy=(UNUSABLE_REMEDY if others else "")
+        context={"region": config.region, "bastion.stackName": named, "not usable": others},
+        hint=(UNUSABLE_REMEDY if others else "")
         + (
             "Name it in config.json: bastion.instanceId, or bastion.stackName for the stack that has it.\n"
             f"Otherwise a stack needs an output whose key contains {INSTANCE}, "
@@ -163,8 +163,8 @@ def check_agent(client: Any, instance_id: str) -> str:
     if status != "Online":
         raise DiscoveryError(
             f"The SSM agent of the bastion is not online: {status}",
-            where={"instance": instance_id},
-            remedy=(
+            context={"instance": instance_id},
+            hint=(
                 f"Is the instance running? aws ec2 describe-instance-status --instance-ids {instance_id}\n"
                 "Its role needs AmazonSSMManagedInstanceCore, and it a way to the SSM endpoints: docs/aws.md has both."
             ),
@@ -320,11 +320,11 @@ def _engine(client: ClientFor, stack: Stack) -> str:
         with aws_errors("RDS", "DescribeDBClusters", arn):
             [cluster, *_] = client("rds").describe_db_clusters(DBClusterIdentifier=arn)["DBClusters"]
     except DiscoveryError as error:
-        return f"known after the first connection ({error.what})"
+        return f"known after the first connection ({error.message})"
     status, name = str(cluster["Status"]), str(cluster["DBClusterIdentifier"])
     if status in UNAVAILABLE:
         raise DiscoveryError(
             f"The cluster {name} takes no connections: it is {status}",
-            remedy=f"Start it, or wait for it: aws rds start-db-cluster --db-cluster-identifier {name}",
+            hint=f"Start it, or wait for it: aws rds start-db-cluster --db-cluster-identifier {name}",
         )
     return f"{cluster['EngineVersion']} ({cluster['Engine']}, {status})"

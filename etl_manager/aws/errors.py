@@ -75,6 +75,6 @@ def aws_errors(service: str, call: str, subject: str) -> Iterator[None]:
     except ClientError as error:
         code = str(error.response["Error"]["Code"])
         message = str(error.response["Error"].get("Message", ""))
-        raise DiscoveryError(f"{service} refused: {code}: {message}", where=where, remedy=remedy(error)) from error
+        raise DiscoveryError(f"{service} refused: {code}: {message}", context=where, hint=remedy(error)) from error
     except BotoCoreError as error:
-        raise DiscoveryError(f"{service} could not be called: {error}", where=where, remedy=remedy(error)) from error
+        raise DiscoveryError(f"{service} could not be called: {error}", context=where, hint=remedy(error)) from error

@@ -35,7 +35,7 @@ class Preflight:
             yield row
         except ProvisioningError as error:
             row.error = error
-            row.found = "MISSING: " + error.what.splitlines()[0].removeprefix("[ERROR] ")
+            row.found = "MISSING: " + error.message.splitlines()[0].removeprefix("[ERROR] ")
 
     def check(self) -> None:
         """Raise what is missing.
@@ -49,11 +49,11 @@ class Preflight:
             raise errors[0]
         if errors:
             first, *others = errors
-            where = {name: value for error in reversed(errors) for name, value in error.where.items()}
+            where = {name: value for error in reversed(errors) for name, value in error.context.items()}
             raise DiscoveryError(
-                "\n".join([first.what, *(f"also: {error.what}" for error in others)]),
-                where=where,
-                remedy="\n".join(error.remedy for error in errors),
+                "\n".join([first.message, *(f"also: {error.message}" for error in others)]),
+                context=where,
+                hint="\n".join(error.hint for error in errors),
             )
 
     def lines(self, title: str) -> list[str]:

@@ -64,8 +64,8 @@ class Stack:
             decides = f"Name it in config.json: {CONFIG_KEYS[part]}.\n" if part in CONFIG_KEYS else ""
             raise DiscoveryError(
                 f"Several outputs of the stack could be its {part}: {', '.join(sorted(found))}",
-                where={"stack": self.name},
-                remedy=f"{decides}Or call the output that is meant exactly {part}.",
+                context={"stack": self.name},
+                hint=f"{decides}Or call the output that is meant exactly {part}.",
             )
         return next(iter(found.values()), None)
 
@@ -125,8 +125,8 @@ def aurora_stack(config: Config, stacks: list[Stack]) -> Stack:
     if len(usable) > 1 and len(set.union(*(endpoints for _, endpoints in usable.values()))) > 1:
         raise DiscoveryError(
             f"{len(usable)} stacks have an Aurora endpoint: {', '.join(sorted(usable))}",
-            where={"region": config.region},
-            remedy="Name the one that is meant in config.json: aurora.stackName",
+            context={"region": config.region},
+            hint="Name the one that is meant in config.json: aurora.stackName",
         )
     if usable:
         return min(
@@ -136,7 +136,7 @@ def aurora_stack(config: Config, stacks: list[Stack]) -> Stack:
     wanted = f" called {config.aurora.stack_name} (aurora.stackName)" if config.aurora.stack_name else ""
     raise DiscoveryError(
         NO_ENDPOINT,
-        where={
+        context={
             "region": config.region,
             "stacks seen": len(stacks),
             "not usable": others,
@@ -148,7 +148,7 @@ def aurora_stack(config: Config, stacks: list[Stack]) -> Stack:
                 if ENDPOINT in key and key not in stack.candidates(ENDPOINT)
             ),
         },
-        remedy=(UNUSABLE_REMEDY if others else "")
+        hint=(UNUSABLE_REMEDY if others else "")
         + (
             f"No stack{wanted} in CREATE_COMPLETE or UPDATE_COMPLETE has an output whose key contains {ENDPOINT}.\n"
             "Phase 1 may not be complete, or the cluster not running: look with\n"
@@ -185,6 +185,6 @@ def endpoint(config: Config, stack: Stack) -> tuple[str, int | None]:
     except ValueError:
         raise DiscoveryError(
             f"The Aurora endpoint of the stack cannot be read: {text!r}",
-            where={"stack": stack.name},
-            remedy="The output must be host:port, or host.",
+            context={"stack": stack.name},
+            hint="The output must be host:port, or host.",
         ) from None

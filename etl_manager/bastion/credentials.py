@@ -50,7 +50,7 @@ def seal_text(text: str, public_key_pem: str) -> Sealed:
     try:
         public_key = serialization.load_pem_public_key(public_key_pem.encode())
     except ValueError as error:
-        raise WorkspaceError("The bastion sent no readable public key", remedy="Is openssl installed there?") from error
+        raise WorkspaceError("The bastion sent no readable public key", hint="Is openssl installed there?") from error
     if not isinstance(public_key, rsa.RSAPublicKey):
         raise WorkspaceError("The bastion sent a public key that is not RSA")
     passphrase = secrets.token_hex(32)

@@ -168,7 +168,7 @@ class BastionSession:
             try:
                 self.run_command.run(Script((), [], closing=True, repeatable=True), "clean up")
             except CommandError as error:
-                failure = error.what
+                failure = error.message
             else:
                 return
         self.warn(f"[WARNING] The clean-up on the bastion did not complete: {failure}")
@@ -220,6 +220,6 @@ class BastionSession:
         if len(text) > room:
             raise ConfigError(
                 f"{name} is too long for one command: {len(text)} bytes packed, and there is room for {room}",
-                remedy="Put it into scripts/, which is transferred, and run it with --bastion-command.",
+                hint="Put it into scripts/, which is transferred, and run it with --bastion-command.",
             )
         return f"upload {quote(name)} <<'SCRIPT' || return\n{text}\nSCRIPT"

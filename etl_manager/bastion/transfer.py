@@ -82,12 +82,12 @@ class Transfer:
         remedies = ["The workspace that was there is unchanged. Correct the cause and run again."]
         return WorkspaceError(
             f"The workspace could not be made on the bastion: {reason}",
-            where={
+            context={
                 "SSM command": result.command_id,
                 "workspace": self.run_command.workspace,
                 "said": result.stderr.strip()[:300],
             },
-            remedy="\n".join(remedies + [text for status, text in REMEDY.items() if status == result.exit_status]),
+            hint="\n".join(remedies + [text for status, text in REMEDY.items() if status == result.exit_status]),
         )
 
     def _combine_or_send_first(self, last: Script, script: Script, purpose: str) -> Script:
@@ -121,7 +121,7 @@ def _check_curl(found: BastionState) -> None:
     if not found.curl:
         raise WorkspaceError(
             "The bastion lacks curl, which fetches the archive from bastion.autoTransfer.bucket",
-            remedy="On the bastion: sudo dnf install -y curl-minimal",
+            hint="On the bastion: sudo dnf install -y curl-minimal",
         )
 
 

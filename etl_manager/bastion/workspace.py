@@ -99,7 +99,7 @@ def check_tools(found: BastionState) -> None:
     if missing:
         raise WorkspaceError(
             f"The bastion lacks {', '.join(missing)}",
-            remedy="\n".join(f"On the bastion: {remedy}" for remedy in missing.values()),
+            hint="\n".join(f"On the bastion: {remedy}" for remedy in missing.values()),
         )
 
 
@@ -119,7 +119,7 @@ def check_usable(found: BastionState, path: str) -> None:
         what = "is a symbolic link" if found.state == "link" else f"belongs to {found.owner}, not to {found.user}"
         raise WorkspaceError(
             f"The workspace {path} on the bastion {what}; it is left alone",
-            remedy=f"Look at it (ls -ld {path}), move it away, or set bastion.workingDirectory in config.json.",
+            hint=f"Look at it (ls -ld {path}), move it away, or set bastion.workingDirectory in config.json.",
         )
 
 
@@ -133,7 +133,7 @@ def check_skipped_copy(found: BastionState, archive: Archive, path: str) -> list
         raise WorkspaceError(
             f"[WARNING] Workspace directory {path} does not exist on Bastion Host\n"
             "[WARNING] You may need to run without --skip-copy first to transfer files",
-            remedy="Run again without --skip-copy, and with bastion.autoTransfer.enabled as it is by default.",
+            hint="Run again without --skip-copy, and with bastion.autoTransfer.enabled as it is by default.",
         )
     if not found.matches(archive):
         return [f"[WARNING] The workspace {path} on the bastion is not what this project holds now; using it as it is"]
@@ -250,7 +250,7 @@ def check_line_ends(name: str, content: bytes) -> None:
     if content.partition(b"\n")[0].endswith(b"\r"):
         raise ConfigError(
             f"{name} has Windows line ends (CRLF), and bash cannot run it",
-            remedy=(
+            hint=(
                 f"Convert it: sed -i 's/\\r$//' {name}\n"
                 "In a checkout that git converted: git config core.autocrlf input, then git rm -rq --cached . && git reset --hard"
             ),

@@ -168,7 +168,7 @@ def _refuse_secrets(line: str, upload: tuple[str, bytes] | None, credentials: Cr
     if redaction.gives_away(sent, credentials.password):
         raise ConfigError(
             "The command holds the password of the cluster; SSM keeps commands readable for weeks, so it was not sent",
-            remedy="Leave it out: psql on the Bastion Host connects by itself.",
+            hint="Leave it out: psql on the Bastion Host connects by itself.",
         )
 
 

@@ -48,7 +48,7 @@ def run(namespace: argparse.Namespace) -> int:
         VerificationError: When there is no verdict, or it does not fit the schema.
     """
     verdict, root = check.read(namespace.file), root_of(Path("config.json"))
-    objections = list(
+    reasons = list(
         check.invalid_because(
             verdict,
             root,
@@ -57,11 +57,11 @@ def run(namespace: argparse.Namespace) -> int:
             target=namespace.target,
         )
     )
-    if not objections:  # the database is asked last: it takes seconds, and a verdict that is worth it
-        objections = list(live.newcomers(verdict, lambda: live.look(verdict, root)))
-    if objections:
+    if not reasons:  # the database comes last: it takes seconds
+        reasons = list(live.unexpected_tables(verdict, lambda: live.read_catalogue(verdict, root)))
+    if reasons:
         sys.stderr.write(f"[ERROR] {namespace.file} may not be relied on:\n")
-        sys.stderr.writelines(f"  - {objection}\n" for objection in objections)
+        sys.stderr.writelines(f"  - {reason}\n" for reason in reasons)
         return UNRELIABLE
     place = f"{verdict.target}{', emulated' if verdict.emulated else ''}"
     sys.stdout.write(

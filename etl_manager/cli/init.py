@@ -49,7 +49,7 @@ def write(directory: Path) -> None:
     if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
         raise ConfigError(
             f"{directory} holds something already; a project is written into a new or empty folder only",
-            remedy="Name another folder, or compare by hand: etl-manager init elsewhere && diff -r elsewhere "
+            hint="Name another folder, or compare by hand: etl-manager init elsewhere && diff -r elsewhere "
             f"{directory}",
         )
     # Written beside it and moved in whole: a full disk leaves no half a project.
@@ -63,7 +63,7 @@ def write(directory: Path) -> None:
     except OSError as error:
         raise ConfigError(
             f"cannot write {error.filename or directory}: {error.strerror}",
-            remedy="Name a folder that can be written: etl-manager init DIR",
+            hint="Name a folder that can be written: etl-manager init DIR",
         ) from error
     finally:
         shutil.rmtree(part, ignore_errors=True)

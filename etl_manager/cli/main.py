@@ -54,7 +54,7 @@ class _Parser(argparse.ArgumentParser):
     """A parser whose errors look like all others and have the exit status of a wrong call."""
 
     def error(self, message: str) -> NoReturn:
-        raise ConfigError(message, remedy=f"{self.prog} -h tells how it is called.")
+        raise ConfigError(message, hint=f"{self.prog} -h tells how it is called.")
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -88,10 +88,10 @@ def _orchestrate(words: Sequence[str], console: Console) -> int:
     if given.pattern != PATTERN:
         raise ConfigError(
             f"Pattern {given.pattern!r} is not supported: this project builds {PATTERN} only",
-            remedy=f"Call it with -p {PATTERN}.",
+            hint=f"Call it with -p {PATTERN}.",
         )
     if given.bastion_command is not None and not given.bastion_command.strip():
-        raise ConfigError("--bastion-command is empty", remedy="Give it the command to run on the Bastion Host.")
+        raise ConfigError("--bastion-command is empty", hint="Give it the command to run on the Bastion Host.")
     if given.local and given.aws_profile:
         raise ConfigError("--aws-profile names an account on AWS, and --local does not go there")
     for sign in (signal.SIGTERM, signal.SIGHUP):

@@ -60,14 +60,14 @@ def check(reports: Path, told: str | None = None) -> str:
         shown = [*found[:SHOWN], *([f"… and {len(found) - SHOWN} more"] if len(found) > SHOWN else [])]
         raise VerificationError(
             f"The evidence is not as the run left it: {len(found)}\n" + "\n".join(f"  - {line}" for line in shown),
-            where={"folder": reports},
-            remedy="Do not rely on it. Run again, or fetch the report of that run anew.",
+            context={"folder": reports},
+            hint="Do not rely on it. Run again, or fetch the report of that run anew.",
         )
     assessment = assess(reports)
     files = len((reports / MANIFEST).read_text().splitlines())
     return (
         f"As run {assessment.record.run_id} left it: {number_of(files, 'file')}; manifest sha256:{finalize.digest(reports)}\n"
-        f"{headline(assessment)}: {counted(assessment)}"
+        f"{headline(assessment)}: {counted(assessment.gate.scenarios if assessment.gate else None)}"
     )
 
 
@@ -80,7 +80,7 @@ def _differences(reports: Path, told: str | None) -> Iterator[str]:
     if told is not None and told.removeprefix("sha256:").lower() != digest:
         yield f"{MANIFEST}: its digest is {digest}, and was to be {told.removeprefix('sha256:')}"
     yield from finalize.differences(reports)
-    for name, text in pages(reports, assess(reports), digest):
+    for name, text in pages(reports, assess(reports)):
         path = reports / name
         if not path.is_file():
             yield f"{name}: missing"

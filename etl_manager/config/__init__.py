@@ -27,15 +27,15 @@ def load(path: Path, root: Path) -> Config:
     except OSError as error:
         raise ConfigError(
             f"Cannot read the configuration: {error.strerror}",
-            where={"file": path},
-            remedy="Name the file with --config-json FILE.",
+            context={"file": path},
+            hint="Name the file with --config-json FILE.",
         ) from error
     config = parse(path, raw, root)
     if altered := altered_engine_files(root):
         raise ConfigError(
             f"The project holds its own version of files that come with etl-manager: {', '.join(altered)}",
-            where={"project": root},
-            remedy=f"Remove them (git rm {' '.join(altered)}): the package sends its own. What you changed there belongs "
+            context={"project": root},
+            hint=f"Remove them (git rm {' '.join(altered)}): the package sends its own. What you changed there belongs "
             "into a file of another name.",
         )
     return config

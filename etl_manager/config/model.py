@@ -293,7 +293,7 @@ class Config(Section):
             if phase.name == name:
                 return phase
         known = ", ".join(phase.name for phase in self.phases)
-        raise ConfigError(f"Unknown phase {name!r}", where={"project": self.root}, remedy=f"Known phases: {known}")
+        raise ConfigError(f"Unknown phase {name!r}", context={"project": self.root}, hint=f"Known phases: {known}")
 
     def up_to(self, name: str) -> list[str]:
         """Return the names of the phases through *name*.

@@ -66,7 +66,7 @@ def missing_files(root: Path, phase: str) -> str:
     try:
         sql_files(root, phase)
     except ConfigError as error:
-        return error.what
+        return error.message
     return ""
 
 

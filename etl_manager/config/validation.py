@@ -36,8 +36,8 @@ def parse(path: Path, raw: bytes, root: Path) -> Config:
     if parsed is None or problems:
         raise ConfigError(
             "The configuration cannot be used:\n" + "\n".join(f"  - {problem}" for problem in problems),
-            where={"file": path},
-            remedy="Correct the file; README.md explains every key.",
+            context={"file": path},
+            hint="Correct the file; README.md explains every key.",
         )
     return parsed
 
@@ -48,17 +48,17 @@ def _parse(path: Path, raw: bytes) -> Mapping[str, Any]:
             raw.decode("utf-8"), object_pairs_hook=_unique, parse_float=_finite, parse_constant=_finite
         )
     except UnicodeDecodeError as error:
-        raise ConfigError("The configuration is not UTF-8 text", where={"file": path, "byte": error.start}) from error
+        raise ConfigError("The configuration is not UTF-8 text", context={"file": path, "byte": error.start}) from error
     except json.JSONDecodeError as error:
         raise ConfigError(
             f"The configuration is not valid JSON: {error.msg}",
-            where={"file": f"{path}:{error.lineno}:{error.colno}"},
-            remedy="Correct the file at that line and column.",
+            context={"file": f"{path}:{error.lineno}:{error.colno}"},
+            hint="Correct the file at that line and column.",
         ) from error
     except (ValueError, RecursionError) as error:  # also a number of 5,000 digits, or an object 1,000 deep
-        raise ConfigError(f"The configuration cannot be used: {error}", where={"file": path}) from error
+        raise ConfigError(f"The configuration cannot be used: {error}", context={"file": path}) from error
     if not isinstance(document, dict):
-        raise ConfigError("The configuration must be a JSON object", where={"file": path})
+        raise ConfigError("The configuration must be a JSON object", context={"file": path})
     return document
 
 

@@ -25,14 +25,14 @@ def check(conninfo: str, tenants: Sequence[str], claimed: Verification) -> None:
     except psycopg.OperationalError as error:
         raise InfrastructureError(
             f"The second witness cannot read the database: {str(error).splitlines()[0]}",
-            remedy="The database answered through the bastion, but not directly: did it stop meanwhile?",
+            hint="The database answered through the bastion, but not directly: did it stop meanwhile?",
         ) from None
     if differences:
         shown = differences[:20] + ([f"… and {len(differences) - 20} more"] if len(differences) > 20 else [])
         raise VerificationError(
             "The verification's output and a second connection disagree:\n"
             + "\n".join(f"  - {difference}" for difference in shown),
-            remedy="Something changed the database meanwhile, or the output is not of this database. Run again.",
+            hint="Something changed the database meanwhile, or the output is not of this database. Run again.",
         )
 
 

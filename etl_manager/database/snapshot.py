@@ -107,7 +107,7 @@ class DatabaseSnapshot:
             tenants = {item.pop("tenant"): _tenant(item) for item in lines["tenant"]}
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise VerificationError(
-                f"The inspection of the database cannot be read: {error}", remedy="reports/run.log has its output."
+                f"The inspection of the database cannot be read: {error}", hint="reports/run.log has its output."
             ) from error
         if end["tenants"] != len(tenants):
             raise VerificationError(f"The inspection tells of {len(tenants)} tenants of {end['tenants']}")
@@ -138,7 +138,7 @@ def read_counts(text: str) -> dict[tuple[str, str], int | Unreadable]:
         }
     except (ValueError, KeyError, TypeError) as error:
         raise VerificationError(
-            f"The counts of rows cannot be read: {error}", remedy="reports/run.log has its output."
+            f"The counts of rows cannot be read: {error}", hint="reports/run.log has its output."
         ) from error
 
 
@@ -235,7 +235,7 @@ class Catalogue:
             encodings = {item["name"]: item["encoding"] for item in lines["database"]}
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise VerificationError(
-                f"The inspection of the catalogue cannot be read: {error}", remedy="reports/run.log has its output."
+                f"The inspection of the catalogue cannot be read: {error}", hint="reports/run.log has its output."
             ) from error
         if end["tables"] != len(tables):
             raise VerificationError(

@@ -25,7 +25,7 @@ _FOOTER = re.compile(r"\((\d+) rows?\)")
 
 
 @dataclass(frozen=True)
-class Finding:
+class Difference:
     """One difference between what should be and what is; of a tenant, or of a schema nobody configured.
 
     *kind* is for programs; *remedy* is a statement that helps and that the master user may not run, often empty.
@@ -55,7 +55,7 @@ class Verification:
     schemas: tuple[str, ...]
     tables: Mapping[tuple[str, str], str]
     counts: Mapping[str, int]
-    findings: tuple[Finding, ...]
+    findings: tuple[Difference, ...]
 
     @classmethod
     def read(cls, text: str) -> Verification:
@@ -68,7 +68,7 @@ class Verification:
         if tuple(header for header, _ in sets) != _HEADERS:
             raise VerificationError(
                 f"The verification printed other result sets than expected: {[header for header, _ in sets]}",
-                remedy="Is sql/aurora/verification/verify-setup.sql the one of this project? reports/run.log has the output.",
+                hint="Is sql/aurora/verification/verify-setup.sql the one of this project? reports/run.log has the output.",
             )
         schemas, tables, counts, findings = (rows for _, rows in sets)
         for tenant, count in counts:
@@ -78,10 +78,10 @@ class Verification:
             schemas=tuple(row[0] for row in schemas),
             tables={(row[0], row[1]): row[2] for row in tables},
             counts={row[0]: int(row[1]) for row in counts},
-            findings=tuple(Finding(*row) for row in findings),
+            findings=tuple(Difference(*row) for row in findings),
         )
 
-    def of(self, tenant: str) -> tuple[Finding, ...]:
+    def of(self, tenant: str) -> tuple[Difference, ...]:
         """Return the findings that concern *tenant*."""
         return tuple(finding for finding in self.findings if finding.tenant == tenant)
 
@@ -111,7 +111,7 @@ class Verification:
             )
         return text.getvalue()
 
-    def strays(self, tenants: Sequence[str]) -> tuple[Finding, ...]:
+    def strays(self, tenants: Sequence[str]) -> tuple[Difference, ...]:
         """Return the findings that concern none of the configured *tenants*."""
         return tuple(finding for finding in self.findings if finding.tenant not in tenants)
 

@@ -1,4 +1,4 @@
-"""What a verdict is bound to: the commit, and the digests of ``sql/`` and of the configuration."""
+"""Whether a verdict may be relied on: what it is bound to, its age, its target."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from etl_manager import git
 from etl_manager.errors import VerificationError
-from etl_manager.gate.verdict import Source, Verdict, shortcomings
+from etl_manager.gate.verdict import Source, Verdict, blocking_reasons
 from etl_manager.project import engine_files, path_of
 
 
@@ -60,13 +60,13 @@ def read(path: Path) -> Verdict:
     except OSError as error:
         raise VerificationError(
             f"There is no verdict: {error.strerror}",
-            where={"file": path},
-            remedy="A run makes it: pytest features/ --require-gate",
+            context={"file": path},
+            hint="A run makes it: pytest features/ --require-gate",
         ) from error
     except ValidationError as error:
         lines = [f"{'.'.join(map(str, item['loc'])) or '(top level)'}: {item['msg']}" for item in error.errors()]
         shown = "\n".join(f"  - {line}" for line in lines[:10])
-        raise VerificationError(f"This is no verdict of the gate:\n{shown}", where={"file": path}) from error
+        raise VerificationError(f"This is no verdict of the gate:\n{shown}", context={"file": path}) from error
 
 
 def invalid_because(
@@ -82,12 +82,12 @@ def invalid_because(
         target: The target it must be of, or None for any; ``aws`` must be AWS itself.
     """
     yield from verdict.reasons or ([] if verdict.ready else ["it says that Phase 3 is not ready"])
-    if verdict.ready:  # its word is not enough: the parts must bear it out
-        yield from shortcomings(
+    if verdict.ready:  # also where only the word was written
+        yield from blocking_reasons(
             tenants=verdict.tenants,
             emulated=verdict.emulated,
             data_filter=verdict.data_filter,
-            proofs=verdict.prerequisites,
+            results=verdict.prerequisites,
             scenarios=verdict.scenarios,
         )
     yield from _place(verdict, target)
@@ -107,12 +107,12 @@ def _place(verdict: Verdict, target: str | None) -> Iterator[str]:
 def _age(verdict: Verdict, now: datetime, max_age: timedelta) -> Iterator[str]:
     age = now - verdict.checked_at
     if age > max_age:
-        yield f"it is {_told(age)} old; at most {_told(max_age)} is allowed"
+        yield f"it is {_span(age)} old; at most {_span(max_age)} is allowed"
     elif age < -CLOCK_SKEW:
         yield f"it is from the future: {verdict.checked_at.isoformat()}"
 
 
-def _told(span: timedelta) -> str:
+def _span(span: timedelta) -> str:
     seconds = int(span.total_seconds())
     for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
         if seconds >= size:

@@ -85,8 +85,8 @@ def _cluster(client: Any, environment: RunContext) -> Mapping[str, Any]:
                     return dict(cluster)
     raise DiscoveryError(
         "RDS knows no cluster with this endpoint",
-        where={"endpoint": environment.host, "stack": environment.stack, "region": environment.region},
-        remedy=f"Compare: aws rds describe-db-clusters --region {environment.region} --query 'DBClusters[].Endpoint'",
+        context={"endpoint": environment.host, "stack": environment.stack, "region": environment.region},
+        hint=f"Compare: aws rds describe-db-clusters --region {environment.region} --query 'DBClusters[].Endpoint'",
     )
 
 

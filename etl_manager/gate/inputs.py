@@ -1,11 +1,14 @@
-"""What stands between an environment and Phase 3: the thing, what is wrong with it, and how to mend it."""
+"""The inputs of the gate's rules, the data filter among them, and the findings that they yield."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass as plain_dataclass
 from datetime import datetime
 from functools import cached_property
-from typing import NamedTuple
+from typing import Annotated
+
+from pydantic import ConfigDict, Field
+from pydantic.dataclasses import dataclass
 
 from etl_manager.config import Config
 from etl_manager.database.snapshot import Catalogue, Name, Shape
@@ -15,12 +18,13 @@ from etl_manager.provisioning.context import RunContext
 from etl_manager.zero_etl import FilterComparison, FilterError, Pattern, compare_filter, compile_filter, parse
 
 
-class Finding(NamedTuple):
-    """One thing that is not as Phase 3 needs it."""
+@dataclass(frozen=True, config=ConfigDict(strict=True, extra="forbid"))
+class GateFinding:
+    """One thing that keeps a prerequisite from being met."""
 
-    subject: str
+    subject: Annotated[str, Field(description="The database, schema, table, pattern, cluster or integration.")]
     problem: str
-    remedy: str
+    remedy: Annotated[str, Field(description="How to mend it.")]
 
     def __str__(self) -> str:
         """Return the line that a red gate shows."""
@@ -35,7 +39,7 @@ LATER = (
 _NARROW = f"correct {SOURCE} in config.json, or leave it out: it is then compiled from the tenants"
 
 
-@dataclass(frozen=True, kw_only=True)
+@plain_dataclass(frozen=True, kw_only=True)
 class DataFilter:
     """A data filter and what it takes.
 
@@ -52,12 +56,17 @@ class DataFilter:
     patterns: int
     own: bool
     taken: tuple[Name, ...]
-    findings: tuple[Finding, ...]
+    findings: tuple[GateFinding, ...]
     notes: tuple[str, ...] = ()
 
 
-def examine(config: Config, catalogue: Catalogue) -> DataFilter:
-    """Compile the filter, or take the user's own, and prove it against the *catalogue*."""
+def provision_hint(target: str) -> str:
+    """Return the remedy for what a run on *target* builds."""
+    return f"provision it: pytest features/ --target {target}"
+
+
+def examine(config: Config, catalogue: Catalogue, target: str) -> DataFilter:
+    """Compile the filter, or take the user's own, and prove it against the *catalogue* of the cluster of *target*."""
     wanted = [(tenant, "users") for tenant in config.tenants]
     tables = catalogue.replicated(config.database)
     own = config.zero_etl.data_filter is not None
@@ -71,11 +80,11 @@ def examine(config: Config, catalogue: Catalogue) -> DataFilter:
             text = compiled.text
             notes = [_open(compiled.open_schemas)] if compiled.open_schemas else []
         comparison = compare_filter(text, config.database, wanted, tables)
-        if takes_more_later(text):
+        if matches_future_tables(text):
             notes.append(LATER)
     except FilterError as error:
-        remedy = error.remedy or _NARROW
-        finding = Finding(SOURCE if own else "data filter", error.what, remedy)
+        remedy = error.hint or _NARROW
+        finding = GateFinding(SOURCE if own else "data filter", error.message, remedy)
         taken = tuple(sorted(there.intersection(wanted)))
         return DataFilter(text=None, patterns=0, own=own, taken=taken, findings=(finding,))
     ambiguous = _ambiguous(comparison)
@@ -90,7 +99,7 @@ def examine(config: Config, catalogue: Catalogue) -> DataFilter:
         own=own,
         taken=tuple(sorted((there & set(wanted) - missed) | (there & excess))),
         findings=(
-            *(_absent(config, table) for table in wanted if table not in there),
+            *(_absent(config, table, target) for table in wanted if table not in there),
             *(_missed(table) for table in comparison.missing),
             *(_excess(table) for table in comparison.excess),
             *ambiguous,
@@ -100,7 +109,7 @@ def examine(config: Config, catalogue: Catalogue) -> DataFilter:
     )
 
 
-def takes_more_later(text: str) -> bool:
+def matches_future_tables(text: str) -> bool:
     """Return whether the filter *text* can take tables that do not exist yet, beside those it names.
 
     Raises:
@@ -119,22 +128,22 @@ def _open(schemas: tuple[str, ...]) -> str:
     return f"it would take a users table in these schemas too, were one made there: {shown}"
 
 
-def _absent(config: Config, table: Name) -> Finding:
+def _absent(config: Config, table: Name, target: str) -> GateFinding:
     name = f"{config.database}.{table[0]}.{table[1]}"
-    return Finding(name, "the filter is to take it, and there is no such table", "provision it: pytest features/")
+    return GateFinding(name, "the filter is to take it, and there is no such table", provision_hint(target))
 
 
-def _missed(table: object) -> Finding:
-    return Finding(str(table), "the filter does not take it", _NARROW)
+def _missed(table: object) -> GateFinding:
+    return GateFinding(str(table), "the filter does not take it", _NARROW)
 
 
-def _excess(table: object) -> Finding:
-    return Finding(str(table), "the filter takes it, and it is no tenant's", _NARROW)
+def _excess(table: object) -> GateFinding:
+    return GateFinding(str(table), "the filter takes it, and it is no tenant's", _NARROW)
 
 
-def _ambiguous(comparison: FilterComparison) -> list[Finding]:
+def _ambiguous(comparison: FilterComparison) -> list[GateFinding]:
     return [
-        Finding(
+        GateFinding(
             f"pattern {found.number} ({found.pattern})",
             f"found in, but not the whole of: {', '.join(found.names[:10])}; AWS does not say which of the two counts",
             "write the expression so that both readings agree, for instance with .* at its ends",
@@ -148,13 +157,13 @@ def _of_others(patterns: tuple[Pattern, ...], database: str) -> list[Pattern]:
     return [pattern for pattern in patterns if pattern.database != database and pattern.include]
 
 
-def _elsewhere(pattern: Pattern, database: str) -> Finding:
-    return Finding(str(pattern), f"it includes tables of another database than {database}", _NARROW)
+def _elsewhere(pattern: Pattern, database: str) -> GateFinding:
+    return GateFinding(str(pattern), f"it includes tables of another database than {database}", _NARROW)
 
 
-@dataclass(frozen=True)
+@plain_dataclass(frozen=True)
 class GateInputs:
-    """What the verification printed, what stands in the catalogue, and what AWS says; *at* is when that was read."""
+    """What the rules are applied to: the verification's output, the catalogue, and AWS; *at* is when that was read."""
 
     config: Config
     environment: RunContext
@@ -165,7 +174,7 @@ class GateInputs:
     @cached_property
     def data_filter(self) -> DataFilter:
         """The data filter, and what is wrong with it."""
-        return examine(self.config, self.catalogue)
+        return examine(self.config, self.catalogue, self.environment.target)
 
     @cached_property
     def cluster(self) -> cluster.Cluster:
@@ -175,6 +184,11 @@ class GateInputs:
             DiscoveryError: When it cannot be asked.
         """
         return cluster.read(self.environment)
+
+    @property
+    def provision_hint(self) -> str:
+        """The remedy for what a run builds."""
+        return provision_hint(self.environment.target)
 
     @property
     def cluster_arn(self) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 from etl_manager import config as configuration
 from etl_manager.database.snapshot import Catalogue
 from etl_manager.errors import ProvisioningError
-from etl_manager.gate.inputs import takes_more_later
+from etl_manager.gate.inputs import matches_future_tables
 from etl_manager.gate.verdict import Verdict
 from etl_manager.progress import NullProgress
 from etl_manager.provisioning.startup import start_run, target_options
@@ -19,24 +19,24 @@ from etl_manager.zero_etl import compare_filter
 _SHOWN = 10
 
 
-def newcomers(verdict: Verdict, look: Callable[[], Catalogue]) -> Iterator[str]:
-    """Yield why the filter of *verdict* is not exact any more; *look* is not asked where it is a plain list of tables."""
-    if verdict.data_filter is None or not takes_more_later(verdict.data_filter):
+def unexpected_tables(verdict: Verdict, read_catalogue: Callable[[], Catalogue]) -> Iterator[str]:
+    """Yield why the filter of *verdict* is not exact any more; a plain list of tables needs no *read_catalogue*."""
+    if verdict.data_filter is None or not matches_future_tables(verdict.data_filter):
         return
     try:
-        tables = look().replicated(verdict.database)
+        tables = read_catalogue().replicated(verdict.database)
     except ProvisioningError as error:
-        yield f"whether its filter takes schemas that were made since cannot be seen: {error.what.splitlines()[0]}"
+        yield f"whether its filter takes schemas that were made since cannot be seen: {error.message.splitlines()[0]}"
         return
     wanted = [(tenant, "users") for tenant in verdict.tenants]
-    judged = compare_filter(verdict.data_filter, verdict.database, wanted, tables)
-    if judged.excess:
-        more = f" and {len(judged.excess) - _SHOWN} more" if len(judged.excess) > _SHOWN else ""
-        named = ", ".join(f"{table.schema}.{table.table}" for table in judged.excess[:_SHOWN])
+    comparison = compare_filter(verdict.data_filter, verdict.database, wanted, tables)
+    if comparison.excess:
+        more = f" and {len(comparison.excess) - _SHOWN} more" if len(comparison.excess) > _SHOWN else ""
+        named = ", ".join(f"{table.schema}.{table.table}" for table in comparison.excess[:_SHOWN])
         yield f"its filter takes what was not there then: {named}{more}"
 
 
-def look(verdict: Verdict, root: Path) -> Catalogue:
+def read_catalogue(verdict: Verdict, root: Path) -> Catalogue:
     """Return the catalogue of the cluster that *verdict* is of; nothing is changed.
 
     Raises:

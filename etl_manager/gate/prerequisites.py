@@ -1,4 +1,4 @@
-"""What Phase 3 stands on: each prerequisite by its id, with how it is proven from the facts of one run."""
+"""The prerequisites of Phase 3: each by its id, with how it is proven from the inputs of one run."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from etl_manager.gate import rules
-from etl_manager.gate.inputs import Finding, GateInputs
+from etl_manager.gate.inputs import GateFinding, GateInputs
 from etl_manager.wording import number_of
 
 
@@ -24,7 +24,7 @@ class Prerequisite:
 
     id: str
     title: str
-    findings: Callable[[GateInputs], Iterable[Finding]]
+    findings: Callable[[GateInputs], Iterable[GateFinding]]
     evidence: Callable[[GateInputs], str]
     asks_aws: bool = False
 
@@ -34,26 +34,26 @@ def _of(count: int, total: int, thing: str) -> str:
 
 
 def _tables(how: str) -> Callable[[GateInputs], str]:
-    return lambda facts: f"{_of(len(facts.filtered), len(facts.filtered), 'table')} in the filter {how}"
+    return lambda inputs: f"{_of(len(inputs.filtered), len(inputs.filtered), 'table')} in the filter {how}"
 
 
-def _sample_rows(facts: GateInputs) -> str:
-    wanted, counts = facts.config.sample_data.users_per_tenant, facts.verification.counts
-    told = f"{number_of(wanted, 'user')} in each of {number_of(len(counts), 'tenant')}"
-    if facts.config.sample_data.accept_other_rows:
+def _sample_rows(inputs: GateInputs) -> str:
+    wanted, counts = inputs.config.sample_data.users_per_tenant, inputs.verification.counts
+    text = f"{number_of(wanted, 'user')} in each of {number_of(len(counts), 'tenant')}"
+    if inputs.config.sample_data.accept_other_rows:
         others = sum(counts.values()) - wanted * len(counts)
-        told += f", and {number_of(others, 'other row')}, which sampleData.otherRows accepts"
-    return told
+        text += f", and {number_of(others, 'other row')}, which sampleData.otherRows accepts"
+    return text
 
 
-def _filter(facts: GateInputs) -> str:
-    made, tables = facts.data_filter, len(facts.catalogue.tables)
+def _filter(inputs: GateInputs) -> str:
+    made, tables = inputs.data_filter, len(inputs.catalogue.tables)
     source = "the filter of config.json" if made.own else "compiled from the tenants"
-    told = (
+    text = (
         f"{source}, patterns: {made.patterns}. It takes the users tables of {'all ' if len(made.taken) > 1 else ''}{number_of(len(made.taken), 'tenant')}, no other of"
-        f" the {number_of(tables, 'table')} in {facts.config.database}, and names no other database"
+        f" the {number_of(tables, 'table')} in {inputs.config.database}, and names no other database"
     )
-    return "\n".join([told, *made.notes])
+    return "\n".join([text, *made.notes])
 
 
 PREREQUISITES = (
@@ -61,19 +61,19 @@ PREREQUISITES = (
         id="database-exists",
         title="The tenants' database exists",
         findings=rules.database,
-        evidence=lambda facts: f"{facts.config.database}, PostgreSQL {facts.catalogue.server_version}",
+        evidence=lambda inputs: f"{inputs.config.database}, PostgreSQL {inputs.catalogue.server_version}",
     ),
     Prerequisite(
         id="tenant-schemas-exist",
         title="Every tenant has its schema, and nobody else has one",
         findings=rules.schemas,
-        evidence=lambda facts: _of(len(facts.verification.schemas), len(facts.config.tenants), "schema"),
+        evidence=lambda inputs: _of(len(inputs.verification.schemas), len(inputs.config.tenants), "schema"),
     ),
     Prerequisite(
         id="users-tables-exist",
         title="Every tenant has its users table, made as it should be",
         findings=rules.tables,
-        evidence=lambda facts: _of(len(facts.verification.tables), len(facts.config.tenants), "table"),
+        evidence=lambda inputs: _of(len(inputs.verification.tables), len(inputs.config.tenants), "table"),
     ),
     Prerequisite(
         id="sample-data-complete",
@@ -84,14 +84,14 @@ PREREQUISITES = (
     Prerequisite(
         id="data-filter-ready",
         title="The data filter takes exactly the tenants' users tables",
-        findings=lambda facts: facts.data_filter.findings,
+        findings=lambda inputs: inputs.data_filter.findings,
         evidence=_filter,
     ),
     Prerequisite(
         id="database-encoding",
         title="Every database of the cluster is UTF-8",
         findings=rules.encodings,
-        evidence=lambda facts: f"UTF8: {', '.join(facts.catalogue.encodings)}",
+        evidence=lambda inputs: f"UTF8: {', '.join(inputs.catalogue.encodings)}",
     ),
     Prerequisite(
         id="replicable-tables",
@@ -120,29 +120,29 @@ PREREQUISITES = (
     Prerequisite(
         id="engine-version",
         title="The cluster runs an engine that zero-ETL supports",
-        findings=lambda facts: rules.engine(facts.cluster),
-        evidence=lambda facts: f"{facts.cluster.engine} {facts.cluster.version}",
+        findings=lambda inputs: rules.engine(inputs.cluster),
+        evidence=lambda inputs: f"{inputs.cluster.engine} {inputs.cluster.version}",
         asks_aws=True,
     ),
     Prerequisite(
         id="cluster-parameters",
         title="The cluster's parameters let its changes be replicated",
-        findings=lambda facts: rules.parameters(facts.cluster, facts.catalogue.settings),
-        evidence=lambda facts: f"set in {facts.cluster.parameter_group}, and in force on {facts.cluster.writer}",
+        findings=lambda inputs: rules.parameters(inputs.cluster, inputs.catalogue.settings),
+        evidence=lambda inputs: f"set in {inputs.cluster.parameter_group}, and in force on {inputs.cluster.writer}",
         asks_aws=True,
     ),
     Prerequisite(
         id="quotas",
         title="There is room for another integration",
-        findings=lambda facts: rules.quotas(facts.cluster),
-        evidence=lambda facts: rules.counted(facts.cluster),
+        findings=lambda inputs: rules.quotas(inputs.cluster),
+        evidence=lambda inputs: rules.integration_counts(inputs.cluster),
         asks_aws=True,
     ),
     Prerequisite(
         id="existing-integrations",
         title="No integration stands in the way of the new one",
-        findings=lambda facts: rules.integrations(facts.cluster, facts.config.zero_etl.integration_name),
-        evidence=lambda facts: rules.counted(facts.cluster),
+        findings=lambda inputs: rules.integrations(inputs.cluster, inputs.config.zero_etl.integration_name),
+        evidence=lambda inputs: rules.integration_counts(inputs.cluster),
         asks_aws=True,
     ),
 )

@@ -11,9 +11,9 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 
 from etl_manager.database.snapshot import Column
-from etl_manager.database.verification import Finding as Difference
+from etl_manager.database.verification import Difference
 from etl_manager.gate.cluster import Cluster
-from etl_manager.gate.inputs import Finding, GateInputs
+from etl_manager.gate.inputs import GateFinding, GateInputs
 
 LISTED = frozenset((
     "bit", "bool", "bpchar", "bytea", "cid", "cidr", "date", "float4", "float8", "gtsvector", "inet", "int2",
@@ -69,11 +69,11 @@ MOST_PARTITIONS = 5
 """Partitions named in a message."""
 
 
-def encodings(facts: GateInputs) -> Iterator[Finding]:
+def encodings(inputs: GateInputs) -> Iterator[GateFinding]:
     """Yield the databases of the cluster that are not UTF-8: one is enough, whether it is replicated or not."""
-    for database, encoding in facts.catalogue.encodings.items():
+    for database, encoding in inputs.catalogue.encodings.items():
         if encoding != "UTF8":
-            yield Finding(
+            yield GateFinding(
                 f"database {database}",
                 f"expected encoding UTF8, found {encoding}",
                 "zero-ETL demands UTF8 of every database of the cluster: dump it into one made with"
@@ -81,40 +81,40 @@ def encodings(facts: GateInputs) -> Iterator[Finding]:
             )
 
 
-def replicated_tables(facts: GateInputs) -> Iterator[Finding]:
+def replicated_tables(inputs: GateInputs) -> Iterator[GateFinding]:
     """Yield what is no ordinary, logged table; partitioned tables have a rule of their own."""
-    for (schema, table), shape in facts.filtered.items():
+    for (schema, table), shape in inputs.filtered.items():
         name = f"{schema}.{table}"
         if shape.relkind not in {"r", "p"}:
-            yield Finding(name, f"a {shape.kind} is not replicated", "make it an ordinary table, or filter it out")
+            yield GateFinding(name, f"a {shape.kind} is not replicated", "make it an ordinary table, or filter it out")
         elif shape.unlogged:
-            yield Finding(name, "an unlogged table is not replicated", f"ALTER TABLE {name} SET LOGGED")
+            yield GateFinding(name, "an unlogged table is not replicated", f"ALTER TABLE {name} SET LOGGED")
 
 
-def keys(facts: GateInputs) -> Iterator[Finding]:
+def keys(inputs: GateInputs) -> Iterator[GateFinding]:
     """Yield the tables without a primary key."""
-    for (schema, table), shape in facts.filtered.items():
+    for (schema, table), shape in inputs.filtered.items():
         if shape.relkind == "r" and not shape.primary_key:
             name = f"{schema}.{table}"
             remedy = f"ALTER TABLE {name} ADD PRIMARY KEY; provisioning does it for users tables"
-            yield Finding(name, "without a primary key it is not replicated", remedy)
+            yield GateFinding(name, "without a primary key it is not replicated", remedy)
 
 
-def columns(facts: GateInputs) -> Iterator[Finding]:
+def columns(inputs: GateInputs) -> Iterator[GateFinding]:
     """Yield the columns whose type is not replicated: their table would leave the synchronisation."""
-    for (schema, table), shape in facts.filtered.items():
+    for (schema, table), shape in inputs.filtered.items():
         for column in shape.columns:
             if found := problem(column):
-                yield Finding(f"{schema}.{table}", f"column {column.name} is {column.type}, {found[0]}", found[1])
+                yield GateFinding(f"{schema}.{table}", f"column {column.name} is {column.type}, {found[0]}", found[1])
 
 
-def partition_parents(facts: GateInputs) -> Iterator[Finding]:
+def partition_parents(inputs: GateInputs) -> Iterator[GateFinding]:
     """Yield the partitioned tables: their partitions are replicated, they are not."""
-    for name, shape in facts.filtered.items():
+    for name, shape in inputs.filtered.items():
         if shape.relkind == "p":
-            parts = [".".join(part) for part in facts.catalogue.partitions.get(name, ())]
+            parts = [".".join(part) for part in inputs.catalogue.partitions.get(name, ())]
             shown = ", ".join([*parts[:MOST_PARTITIONS], *(["…"] if len(parts) > MOST_PARTITIONS else [])])
-            yield Finding(
+            yield GateFinding(
                 ".".join(name),
                 "a partitioned table is not replicated, its partitions are",
                 f"filter its partitions instead ({shown or 'it has none'}), or make it an ordinary table",
@@ -127,74 +127,75 @@ _ROWS = {
 }  # fmt: skip
 _ELSEWHERE = {"primary-key-missing", "unlogged"}
 """Kinds of difference that are prerequisites of their own."""
-_MENDED = {"schema-missing", "schema-owner", "table-missing", "table-owner", "rows-too-few", "sample-rows-missing"}
-"""Kinds that a run mends, where it is permitted to."""
+_REPAIRABLE = {"schema-missing", "schema-owner", "table-missing", "table-owner", "rows-too-few", "sample-rows-missing"}
+"""Kinds that a run repairs, where it is permitted to."""
 
-PROVISION = "provision it: pytest features/"
 BY_HAND = "correct it by hand: provisioning changes no rows or columns that are there, and drops nothing"
 
 
-def database(facts: GateInputs) -> Iterator[Finding]:
+def database(inputs: GateInputs) -> Iterator[GateFinding]:
     """Yield the tenants' database when it is missing."""
-    if facts.config.database not in facts.catalogue.encodings:
-        yield Finding(f"database {facts.config.database}", "missing", PROVISION)
+    if inputs.config.database not in inputs.catalogue.encodings:
+        yield GateFinding(f"database {inputs.config.database}", "missing", inputs.provision_hint)
 
 
-def schemas(facts: GateInputs) -> Iterator[Finding]:
-    """Yield the tenants' schemas that are missing or another's, and those nobody configured."""
-    told = [difference for difference in facts.verification.findings if difference.kind in _SCHEMA]
-    yield from map(_finding, told)
-    yield from _not_listed(facts, facts.verification.schemas, told, "schema")
+def schemas(inputs: GateInputs) -> Iterator[GateFinding]:
+    """Yield the tenants' schemas that are missing or of another owner, and schemas that are not configured."""
+    differences = [difference for difference in inputs.verification.findings if difference.kind in _SCHEMA]
+    yield from (_finding(inputs, difference) for difference in differences)
+    yield from _not_listed(inputs, inputs.verification.schemas, differences, "schema")
 
 
-def tables(facts: GateInputs) -> Iterator[Finding]:
-    """Yield the users tables that are missing, another's, or made otherwise than they should be."""
-    told = [
-        difference for difference in facts.verification.findings if difference.kind not in _SCHEMA | _ROWS | _ELSEWHERE
+def tables(inputs: GateInputs) -> Iterator[GateFinding]:
+    """Yield the users tables that are missing, of another owner, or of another shape."""
+    differences = [
+        difference for difference in inputs.verification.findings if difference.kind not in _SCHEMA | _ROWS | _ELSEWHERE
     ]
-    yield from map(_finding, told)
-    without_schema = [found for found in facts.verification.findings if found.kind == "schema-missing"]
-    listed = [schema for schema, _ in facts.verification.tables]
-    yield from _not_listed(facts, listed, [*told, *without_schema], "users table")
+    yield from (_finding(inputs, difference) for difference in differences)
+    without_schema = [found for found in inputs.verification.findings if found.kind == "schema-missing"]
+    listed = [schema for schema, _ in inputs.verification.tables]
+    yield from _not_listed(inputs, listed, [*differences, *without_schema], "users table")
     for difference in without_schema:
-        yield Finding(f"{difference.tenant}.users", "missing with its schema", PROVISION)
+        yield GateFinding(f"{difference.tenant}.users", "missing with its schema", inputs.provision_hint)
 
 
-def sample_data(facts: GateInputs) -> Iterator[Finding]:
+def sample_data(inputs: GateInputs) -> Iterator[GateFinding]:
     """Yield the tenants whose sample rows are missing, altered or not the only ones."""
-    told = [difference for difference in facts.verification.findings if difference.kind in _ROWS]
-    yield from map(_finding, told)
-    named = {difference.tenant for difference in told}
-    for tenant in facts.config.tenants:
-        found, wanted = facts.verification.counts.get(tenant), facts.config.sample_data.users_per_tenant
+    differences = [difference for difference in inputs.verification.findings if difference.kind in _ROWS]
+    yield from (_finding(inputs, difference) for difference in differences)
+    named = {difference.tenant for difference in differences}
+    for tenant in inputs.config.tenants:
+        found, wanted = inputs.verification.counts.get(tenant), inputs.config.sample_data.users_per_tenant
         enough = found is not None and (
-            found >= wanted if facts.config.sample_data.accept_other_rows else found == wanted
+            found >= wanted if inputs.config.sample_data.accept_other_rows else found == wanted
         )
         if not enough and tenant not in named:
             counted = "no users were counted" if found is None else f"users counted: {found}"
-            yield Finding(f"{tenant}.users", f"{counted} of {wanted}", PROVISION)
+            yield GateFinding(f"{tenant}.users", f"{counted} of {wanted}", inputs.provision_hint)
 
 
-def _finding(difference: Difference) -> Finding:
+def _finding(inputs: GateInputs, difference: Difference) -> GateFinding:
     of_schema = difference.kind in _SCHEMA
     subject = f"schema {difference.tenant}" if of_schema else f"{difference.tenant}.users"
-    return Finding(subject, difference.problem, _remedy(difference))
+    return GateFinding(subject, difference.problem, _remedy(inputs, difference))
 
 
-def _remedy(difference: Difference) -> str:
+def _remedy(inputs: GateInputs, difference: Difference) -> str:
     if difference.remedy:
         return f"what helps: {difference.remedy}"
     if difference.kind == "not-configured":
         return "name it under tenants or aurora.otherSchemas in config.json, or drop it"
-    return PROVISION if difference.kind in _MENDED else BY_HAND
+    return inputs.provision_hint if difference.kind in _REPAIRABLE else BY_HAND
 
 
-def _not_listed(facts: GateInputs, listed: Collection[str], told: list[Difference], what: str) -> Iterator[Finding]:
-    """Yield the tenants the verification neither lists nor finds fault with: its own defect, but no proof."""
-    known = {*listed, *(difference.tenant for difference in told)}
-    for tenant in facts.config.tenants:
+def _not_listed(
+    inputs: GateInputs, listed: Collection[str], differences: list[Difference], what: str
+) -> Iterator[GateFinding]:
+    """Yield the tenants that the verification neither lists nor finds different: a defect of its own, and no proof."""
+    known = {*listed, *(difference.tenant for difference in differences)}
+    for tenant in inputs.config.tenants:
         if tenant not in known:
-            yield Finding(tenant, f"the verification lists no {what} of it", PROVISION)
+            yield GateFinding(tenant, f"the verification lists no {what} of it", inputs.provision_hint)
 
 
 FIRST_MINOR = {16: 4, 17: 4, 18: 3}
@@ -215,25 +216,27 @@ BUSY = {"creating", "modifying", "deleting"}
 BROKEN = {"failed", "needs_attention"}
 
 
-def engine(cluster: Cluster) -> Iterator[Finding]:
+def engine(cluster: Cluster) -> Iterator[GateFinding]:
     """Yield what is wrong with the engine: its kind, its version, its form."""
     subject = f"cluster {cluster.arn}"
     supported = ", ".join(f"{major}.{minor}" for major, minor in FIRST_MINOR.items())
     if cluster.engine != "aurora-postgresql":
-        yield Finding(subject, f"expected engine aurora-postgresql, found {cluster.engine}", "use an Aurora cluster")
+        yield GateFinding(
+            subject, f"expected engine aurora-postgresql, found {cluster.engine}", "use an Aurora cluster"
+        )
     version = re.match(r"(\d+)\.(\d+)", cluster.version)
     major, minor = (int(version[1]), int(version[2])) if version else (0, 0)
     if minor < FIRST_MINOR.get(major, minor + 1):
-        yield Finding(
+        yield GateFinding(
             subject,
             f"version {cluster.version} is not among those known to be supported (from {supported})",
             "upgrade the cluster; of a newer major version see whether AWS's list has it by now",
         )
     if cluster.limitless:
-        yield Finding(subject, "Aurora Limitless is not supported", "use a cluster without it")
+        yield GateFinding(subject, "Aurora Limitless is not supported", "use a cluster without it")
 
 
-def parameters(cluster: Cluster, in_force: Mapping[str, str]) -> Iterator[Finding]:
+def parameters(cluster: Cluster, in_force: Mapping[str, str]) -> Iterator[GateFinding]:
     """Yield the parameters that are not set as they must be, or are not yet *in_force* on the server."""
     subject = f"parameter group {cluster.parameter_group}"
     reboot = f"reboot the writer: aws rds reboot-db-instance --db-instance-identifier {cluster.writer or '…'}"
@@ -242,37 +245,39 @@ def parameters(cluster: Cluster, in_force: Mapping[str, str]) -> Iterator[Findin
         found = cluster.parameters.get(name)
         if found is None or _switch(found) != wanted:
             wrong = True
-            yield Finding(
+            yield GateFinding(
                 subject,
                 f"{name}: expected {wanted}, found {'nothing set' if found is None else found}",
                 f"set it with ApplyMethod=pending-reboot, then {reboot}",
             )
         elif name in in_force and _switch(in_force[name]) != wanted:
-            yield Finding(subject, f"{name}: set to {wanted}, but {in_force[name]} is in force", reboot)
+            yield GateFinding(subject, f"{name}: set to {wanted}, but {in_force[name]} is in force", reboot)
     if not cluster.writer:
-        yield Finding(f"cluster {cluster.arn}", "it has no writer", "give it an instance")
+        yield GateFinding(f"cluster {cluster.arn}", "it has no writer", "give it an instance")
     elif cluster.writer_status != "in-sync" and not wrong:
-        yield Finding(f"instance {cluster.writer}", f"its parameters are {cluster.writer_status or 'unknown'}", reboot)
+        yield GateFinding(
+            f"instance {cluster.writer}", f"its parameters are {cluster.writer_status or 'unknown'}", reboot
+        )
 
 
 def _switch(value: str) -> str:
     return {"on": "1", "true": "1", "off": "0", "false": "0"}.get(value.lower(), value)
 
 
-def quotas(cluster: Cluster) -> Iterator[Finding]:
+def quotas(cluster: Cluster) -> Iterator[GateFinding]:
     """Yield the quotas that leave no room for another integration."""
     remedy = "delete an integration that is not needed, or ask AWS for a higher quota"
     of_cluster = sum(integration.source == cluster.arn for integration in cluster.integrations)
     if of_cluster >= PER_CLUSTER:
-        yield Finding(f"cluster {cluster.arn}", f"it has {of_cluster} integrations of {PER_CLUSTER}", remedy)
+        yield GateFinding(f"cluster {cluster.arn}", f"it has {of_cluster} integrations of {PER_CLUSTER}", remedy)
     if len(cluster.integrations) >= PER_ACCOUNT:
-        yield Finding("account", f"it has {len(cluster.integrations)} integrations of {PER_ACCOUNT}", remedy)
+        yield GateFinding("account", f"it has {len(cluster.integrations)} integrations of {PER_ACCOUNT}", remedy)
     for target, count in Counter(integration.target for integration in cluster.integrations).items():
         if count >= PER_TARGET:
-            yield Finding(f"target {target}", f"it has {count} integrations of {PER_TARGET}", remedy)
+            yield GateFinding(f"target {target}", f"it has {count} integrations of {PER_TARGET}", remedy)
 
 
-def counted(cluster: Cluster) -> str:
+def integration_counts(cluster: Cluster) -> str:
     """Say how many integrations there are."""
     of_cluster = sum(integration.source == cluster.arn for integration in cluster.integrations)
     return (
@@ -281,20 +286,20 @@ def counted(cluster: Cluster) -> str:
     )
 
 
-def integrations(cluster: Cluster, name: str | None) -> Iterator[Finding]:
+def integrations(cluster: Cluster, name: str | None) -> Iterator[GateFinding]:
     """Yield the integrations that keep one called *name* from being made, or that are not well themselves."""
     for integration in cluster.integrations:
         subject = f"integration {integration.name}"
         if name is not None and integration.name == name:
-            yield Finding(
+            yield GateFinding(
                 subject,
                 f"it exists already ({integration.status})",
                 "Phase 3 may be done: look at it; or name another one in zeroEtl.integrationName",
             )
         elif integration.source == cluster.arn and integration.status in BUSY:
-            yield Finding(subject, f"it is {integration.status}: until then AWS refuses another", "wait for it")
+            yield GateFinding(subject, f"it is {integration.status}: until then AWS refuses another", "wait for it")
         elif integration.source == cluster.arn and integration.status in BROKEN:
-            yield Finding(
+            yield GateFinding(
                 subject,
                 f"it is {integration.status}",
                 "mend or delete it first: aws rds describe-integrations shows its errors",

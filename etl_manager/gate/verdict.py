@@ -6,7 +6,7 @@ The model is also the published JSON Schema (``docs/phase3-gate.schema.json``): 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -17,11 +17,11 @@ from pydantic.config import JsonDict
 
 from etl_manager.config import Config
 from etl_manager.errors import ConfigError, NotApplicable, PhaseSkipped, ProvisioningError, VerificationError
-from etl_manager.gate.inputs import GateInputs
+from etl_manager.gate.inputs import GateFinding, GateInputs
 from etl_manager.gate.prerequisites import PREREQUISITES, Prerequisite
 from etl_manager.provisioning.context import RunContext
 from etl_manager.provisioning.run import ProvisioningRun
-from etl_manager.redaction import redact, redact_all
+from etl_manager.redaction import redact_all
 from etl_manager.wording import number_of
 
 Status = Literal["passed", "failed", "not-run", "not-applicable"]
@@ -50,22 +50,14 @@ class StrictModel(BaseModel):
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
 
-class Shortcoming(StrictModel):
-    """One thing that keeps a prerequisite from being met."""
-
-    subject: str = Field(description="The database, schema, table, pattern, cluster or integration.")
-    problem: str
-    remedy: str = Field(description="How to mend it.")
-
-
-class Proof(StrictModel):
+class PrerequisiteResult(StrictModel):
     """A prerequisite, and whether it was proven in this run."""
 
     id: str = Field(pattern=r"^[a-z][a-z-]*$")
     title: str = Field(description="What holds when it is met.")
     status: Status = Field(description="not-applicable: only AWS itself could answer, and the target is emulated.")
     detail: str = Field(description="What was found, or why it was not proven.")
-    findings: tuple[Shortcoming, ...] = Field(default=(), strict=False)
+    findings: tuple[GateFinding, ...] = Field(default=(), strict=False)
 
 
 class PhaseChanges(StrictModel):
@@ -76,6 +68,11 @@ class PhaseChanges(StrictModel):
     repaired: tuple[str, ...] = Field(strict=False)
     unchanged: int = Field(ge=0)
     lost: tuple[str, ...] = Field(default=(), strict=False)
+
+    @property
+    def changed(self) -> bool:
+        """Whether it changed anything."""
+        return bool(self.created or self.repaired or self.lost)
 
 
 class Scenarios(StrictModel):
@@ -119,7 +116,7 @@ class Verdict(StrictModel):
     endpoint: str = Field(description="host:port; empty where it was not found.")
     database: str
     tenants: tuple[str, ...] = Field(strict=False)
-    prerequisites: tuple[Proof, ...] = Field(strict=False)
+    prerequisites: tuple[PrerequisiteResult, ...] = Field(strict=False)
     data_filter: str | None = Field(description="As --data-filter takes it; null where data-filter-ready did not pass.")
     phases: tuple[PhaseChanges, ...] = Field(strict=False)
     scenarios: Scenarios
@@ -132,27 +129,27 @@ class Verdict(StrictModel):
         return self.model_dump_json(indent=2) + "\n"
 
 
-def shortcomings(
+def blocking_reasons(
     *,
     tenants: tuple[str, ...],
     emulated: bool,
     data_filter: str | None,
-    proofs: tuple[Proof, ...],
+    results: tuple[PrerequisiteResult, ...],
     scenarios: Scenarios,
 ) -> Iterator[str]:
-    """Yield why these parts do not make a ready verdict: the one rule, for who makes it and for who relies on it."""
+    """Yield why these parts do not make a ready verdict: for making a verdict and for checking one."""
     if not tenants:
         yield "there is no tenant to replicate"
-    found = {proof.id: proof for proof in proofs}
+    found = {result.id: result for result in results}
     not_run = []
     for prerequisite in PREREQUISITES:
-        proof = found.get(prerequisite.id)
-        if proof is None or proof.status == "not-run":
+        result = found.get(prerequisite.id)
+        if result is None or result.status == "not-run":
             not_run.append(prerequisite.id)
-        elif proof.status == "failed":
-            yield f"{proof.id} failed: {proof.detail.splitlines()[0]}"
-        elif proof.status == "not-applicable" and not (prerequisite.asks_aws and emulated):
-            yield f"{proof.id} was not proven, and applies here"
+        elif result.status == "failed":
+            yield f"{result.id} failed: {result.detail.splitlines()[0]}"
+        elif result.status == "not-applicable" and not (prerequisite.asks_aws and emulated):
+            yield f"{result.id} was not proven, and applies here"
     if not_run:
         yield f"not proven in this run: {', '.join(not_run)}"
     if data_filter is None:
@@ -175,31 +172,33 @@ def schema() -> dict[str, Any]:
     }
 
 
-PROVISION = "pytest features/"
-"""How remedies name a run."""
 MOST_SHOWN = 20
 """Findings in the detail of one prerequisite; the verdict holds them all."""
 
 
 class ProofLog:
-    """What was proven so far. What nobody proved is not run, and so not proven."""
+    """The result of each prerequisite so far; without a proof it is *not-run*."""
 
     def __init__(self) -> None:
-        """Begin with nothing proven."""
-        self._proofs = {item.id: _proof(item, "not-run", "no scenario proved it in this run") for item in PREREQUISITES}
+        """Start without proofs."""
+        self._results = {
+            item.id: _result(item, "not-run", "no scenario proved it in this run") for item in PREREQUISITES
+        }
         self.data_filter: str | None = None
 
     @property
-    def proofs(self) -> tuple[Proof, ...]:
+    def results(self) -> tuple[PrerequisiteResult, ...]:
         """Every prerequisite, in order."""
-        return tuple(self._proofs.values())
+        return tuple(self._results.values())
 
-    def prove(self, prerequisite_id: str, environment: RunContext, facts: Callable[[], GateInputs]) -> Proof:
-        """Hold the prerequisite against the *facts*.
+    def prove(
+        self, prerequisite_id: str, environment: RunContext, inputs: Callable[[], GateInputs]
+    ) -> PrerequisiteResult:
+        """Prove the prerequisite from the *inputs*.
 
         Raises:
             NotApplicable: When only AWS could answer, and the target is emulated.
-            ProvisioningError: When the facts cannot be had.
+            ProvisioningError: When the inputs are not available.
         """
         item = _known(prerequisite_id)
         if item.asks_aws and environment.emulated:
@@ -207,27 +206,27 @@ class ProofLog:
                 "the endpoint of the target aws" if environment.target == "aws" else f"the target {environment.target}"
             )
             reason = f"emulated: {who} is not AWS, which alone can answer this"
-            self._proofs[item.id] = _proof(item, "not-applicable", reason)
+            self._results[item.id] = _result(item, "not-applicable", reason)
             raise NotApplicable(reason)
-        self._proofs[item.id] = _proof(item, "not-run", "its proof was not completed")
+        self._results[item.id] = _result(item, "not-run", "its proof was not completed")
         try:
-            found = facts()
+            found = inputs()
         except ProvisioningError as error:
             cause = error.__cause__ if isinstance(error, PhaseSkipped) else error
-            disproven = isinstance(cause, VerificationError) and cause.prerequisite == item.id
-            self._proofs[item.id] = _proof(
-                item, "failed" if disproven else "not-run", str(cause if disproven else error)
-            )
+            if isinstance(cause, VerificationError) and cause.prerequisite == item.id:
+                self._results[item.id] = _result(item, "failed", str(cause))
+            else:
+                self._results[item.id] = _result(item, "not-run", str(error))
             raise
         try:
-            proof = _judged(item, found)
+            result = _evaluate(item, found)
         except ProvisioningError as error:
-            self._proofs[item.id] = _proof(item, "failed", str(error))
+            self._results[item.id] = _result(item, "failed", str(error))
             raise
-        self._proofs[item.id] = proof
-        if item.id == "data-filter-ready" and proof.status == "passed":
+        self._results[item.id] = result
+        if item.id == "data-filter-ready" and result.status == "passed":
             self.data_filter = found.data_filter.text
-        return proof
+        return result
 
 
 def _known(prerequisite_id: str) -> Prerequisite:
@@ -235,121 +234,30 @@ def _known(prerequisite_id: str) -> Prerequisite:
         if item.id == prerequisite_id:
             return item
     known = ", ".join(item.id for item in PREREQUISITES)
-    raise ConfigError(f"There is no prerequisite {prerequisite_id!r}", remedy=f"Known are: {known}")
+    raise ConfigError(f"There is no prerequisite {prerequisite_id!r}", hint=f"Known are: {known}")
 
 
-def _judged(item: Prerequisite, facts: GateInputs) -> Proof:
-    command = f"{PROVISION} --target {facts.environment.target}"  # of the target that ran, not of the default one
-    findings = [finding._replace(remedy=finding.remedy.replace(PROVISION, command)) for finding in item.findings(facts)]
+def _result(
+    item: Prerequisite, status: Status, detail: str, findings: Sequence[GateFinding] = ()
+) -> PrerequisiteResult:
+    return PrerequisiteResult(id=item.id, title=item.title, status=status, detail=detail, findings=tuple(findings))
+
+
+def _evaluate(item: Prerequisite, inputs: GateInputs) -> PrerequisiteResult:
+    findings = tuple(item.findings(inputs))
     if not findings:
-        return _proof(item, "passed", item.evidence(facts))
+        return _result(item, "passed", item.evidence(inputs))
     shown = [str(finding) for finding in findings[:MOST_SHOWN]]
     if len(findings) > MOST_SHOWN:
         shown.append(f"… and {len(findings) - MOST_SHOWN} more")
-    lines = [Shortcoming(**finding._asdict()) for finding in findings]
-    return Proof(id=item.id, title=item.title, status="failed", detail="\n".join(shown), findings=tuple(lines))
-
-
-def _proof(item: Prerequisite, status: Status, detail: str) -> Proof:
-    return Proof(id=item.id, title=item.title, status=status, detail=detail)
-
-
-MOST_REASONS, MOST_TENANTS = 10, 10
-LONGEST_FILTER = 2_000
-SIGNS = {"passed": "✅ passed", "failed": "❌ failed", "not-run": "⚪ not run", "not-applicable": "⚫ not applicable"}
-
-
-def markdown(verdict: Verdict) -> str:
-    """Return the page."""
-    return "\n".join(_lines(verdict)) + "\n"
-
-
-def _lines(verdict: Verdict) -> Iterator[str]:
-    yield f"# Phase 3 gate: {'ready' if verdict.ready else 'not ready'}"
-    yield ""
-    if verdict.emulated:
-        yield "> **Emulated.** What answered was not AWS: this proves nothing about an Aurora cluster."
-        yield ""
-    if verdict.reasons:
-        yield "Phase 3 may not start:"
-        yield ""
-        yield from (f"- {_text(reason)}" for reason in verdict.reasons[:MOST_REASONS])
-        if len(verdict.reasons) > MOST_REASONS:
-            yield f"- … and {len(verdict.reasons) - MOST_REASONS} more"
-        yield ""
-    yield "| prerequisite | status | found |"
-    yield "|---|---|---|"
-    for proof in verdict.prerequisites:
-        yield f"| {_text(proof.title)}<br>`{proof.id}` | {SIGNS[proof.status]} | {_found(proof)} |"
-    yield ""
-    yield from _changes(verdict)
-    if verdict.data_filter is not None:
-        shown = verdict.data_filter[:LONGEST_FILTER]
-        yield "Data filter:"
-        yield ""
-        yield "```"
-        yield shown + (" …" if len(shown) < len(verdict.data_filter) else "")
-        yield "```"
-        yield ""
-    yield from _binding(verdict)
-
-
-def _found(proof: Proof) -> str:
-    first, *more = proof.detail.splitlines() or [""]
-    return _text(first) + (f"<br>… {max(len(proof.findings) - 1, len(more))} more" if more else "")
-
-
-def _changes(verdict: Verdict) -> Iterator[str]:
-    repaired = [
-        f"- repaired by phase {phase.phase}: {_text(line)}" for phase in verdict.phases for line in phase.repaired
-    ]
-    if repaired:
-        yield "**This run repaired what it then proved:**"
-        yield ""
-        yield from repaired[:MOST_REASONS]
-        if len(repaired) > MOST_REASONS:
-            yield f"- … and {len(repaired) - MOST_REASONS} more"
-        yield ""
-
-
-def _binding(verdict: Verdict) -> Iterator[str]:
-    tenants = ", ".join(verdict.tenants[:MOST_TENANTS])
-    if len(verdict.tenants) > MOST_TENANTS:
-        tenants += f" and {len(verdict.tenants) - MOST_TENANTS} more"
-    scenarios, source = verdict.scenarios, verdict.source
-    commit = (source.commit or "none") + (", with changes it does not hold" if source.dirty else "")
-    yield "| bound to | |"
-    yield "|---|---|"
-    for name, value in {
-        "target": f"{verdict.target}, {verdict.mode}",
-        "account and region": f"{verdict.account or 'unknown'}, {verdict.region}",
-        "cluster": verdict.cluster or verdict.endpoint or "not found",
-        "database": verdict.database,
-        "tenants": f"{len(verdict.tenants)}: {tenants}",
-        "scenarios": f"{scenarios.passed} passed, {scenarios.failed} failed, {scenarios.not_run} not run,"
-        f" {scenarios.not_applicable} not applicable, of {scenarios.promised}",
-        "commit": commit,
-        "sql/": source.sql_sha256,
-        "configuration": f"{source.config}, {source.config_sha256}",
-        "checked at": verdict.checked_at.isoformat(timespec="seconds"),
-        "run": verdict.run_id,
-    }.items():
-        yield f"| {name} | {_text(value)} |"
-
-
-def _text(value: str) -> str:
-    """Return *value* on one line, with nothing that Markdown or HTML would take for its own."""
-    flat = " ".join(value.split())
-    for sign in "\\`*_<>[]#|":
-        flat = flat.replace(sign, f"\\{sign}")
-    return flat
+    return _result(item, "failed", "\n".join(shown), findings)
 
 
 @dataclass(frozen=True, kw_only=True)
 class SessionInfo:
     """What the verdict says of the session it is of.
 
-    *emulated* is what the target is, whether or not anything answered; *at* is when the proven facts were read.
+    *emulated* is what the target is, whether or not anything answered; *at* is when the inputs were read.
     """
 
     target: TargetName
@@ -363,21 +271,21 @@ class SessionInfo:
 
 
 def build_verdict(
-    gate: ProofLog, config: Config, session: SessionInfo, run: ProvisioningRun | None, facts: GateInputs | None
+    gate: ProofLog, config: Config, session: SessionInfo, run: ProvisioningRun | None, inputs: GateInputs | None
 ) -> Verdict:
-    """Return the verdict of a session; *run* is None where none could be opened, *facts* where none were gathered."""
+    """Return the verdict of a session; *run* is None where none was opened, *inputs* where nothing was verified."""
     environment = run.environment if run else None
     emulated = session.emulated
-    cluster = facts.cluster_arn if facts else environment.cluster_arn if environment else ""
+    cluster = inputs.cluster_arn if inputs else environment.cluster_arn if environment else ""
     reasons = [
-        *shortcomings(
+        *blocking_reasons(
             tenants=config.tenants,
             emulated=emulated,
             data_filter=gate.data_filter,
-            proofs=gate.proofs,
+            results=gate.results,
             scenarios=session.scenarios,
         ),
-        *_doubts(session, run),
+        *_uncertainties(session, run),
     ]
     return Verdict(
         schema_version=1,
@@ -387,12 +295,12 @@ def build_verdict(
         emulated=emulated,
         mode=session.mode,
         region=environment.region if environment else session.region,
-        account=cluster.split(":")[4] if cluster.count(":") >= 5 else "",
+        account=environment.account if environment else "",
         cluster=cluster,
         endpoint=f"{environment.host}:{environment.port}" if environment else "",
         database=config.database,
         tenants=config.tenants,
-        prerequisites=gate.proofs,
+        prerequisites=gate.results,
         data_filter=gate.data_filter,
         phases=tuple(_phases(run)) if run else (),
         scenarios=session.scenarios,
@@ -402,8 +310,8 @@ def build_verdict(
     )
 
 
-def _doubts(session: SessionInfo, run: ProvisioningRun | None) -> Iterator[str]:
-    """Yield what makes the proofs doubtful although each of them passed."""
+def _uncertainties(session: SessionInfo, run: ProvisioningRun | None) -> Iterator[str]:
+    """Yield why the results are not certain, though each of them passed."""
     if session.source != session.source_afterwards:
         yield "the project changed while it was proven: run again"
     if run is not None:
@@ -424,25 +332,17 @@ def _phases(run: ProvisioningRun) -> Iterator[PhaseChanges]:
         )
 
 
-class VerdictFiles:
-    """The verdict as files: JSON, the data filter by itself, and a page of Markdown."""
+def write_files(folder: Path, verdict: Verdict, page: str) -> None:
+    """Write *verdict* into *folder*, with *page* about it, and the data filter only where it passed its proof.
 
-    def __init__(self, folder: Path) -> None:
-        """Keep them in *folder*."""
-        self._folder = folder
-        self._verdict = folder / "phase3-gate.json"
-        self._filter = folder / "zero-etl-data-filter.txt"
-        self._page = folder / "phase3-gate.md"
-
-    def write(self, verdict: Verdict) -> None:
-        """Write them, each whole or not at all, and the verdict last; the filter only where it passed its proof."""
-        self._folder.mkdir(parents=True, exist_ok=True)
-        if verdict.data_filter is not None:
-            _write(self._filter, verdict.data_filter + "\n")
-        _write(self._page, redact(markdown(verdict)))
-        _write(
-            self._verdict, json.dumps(redact_all(verdict.model_dump(mode="json")), indent=2, ensure_ascii=False) + "\n"
-        )
+    Each file is written whole or not at all, the verdict last.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    if verdict.data_filter is not None:
+        _write(folder / "zero-etl-data-filter.txt", verdict.data_filter + "\n")
+    _write(folder / "phase3-gate.md", page)
+    data = redact_all(verdict.model_dump(mode="json"))
+    _write(folder / "phase3-gate.json", json.dumps(data, indent=2, ensure_ascii=False) + "\n")
 
 
 def _write(path: Path, text: str) -> None:

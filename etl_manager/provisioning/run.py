@@ -97,7 +97,7 @@ class ProvisioningRun:
                 "all phases again", [file for _, files in runs for file in files], self.config.database
             )
         except SqlError as error:
-            error.remedy = RERUN_FAILED
+            error.hint = RERUN_FAILED
             raise
         reports, done = [], 0
         for name, files in runs:

@@ -18,7 +18,7 @@ from etl_manager.progress import Progress
 from etl_manager.project import path_of
 from etl_manager.ssm.script import CommandResult, SqlFileResult
 
-Attach = Callable[[str, str, Literal["text", "sql", "csv", "json"]], None]
+Attach = Callable[[str, str, Literal["text", "sql", "csv", "json", "command"]], None]
 """Adds a text to the report: its name, the text, and its kind."""
 
 LOG = logging.getLogger("etl_manager")
@@ -104,7 +104,7 @@ class SqlRunner:
             "seconds": round(result.seconds, 2),
             "files": {part.file: {"exit status": part.exit_code, "seconds": part.seconds} for part in parts},
         }
-        self.attach(f"SSM command of {title}", json.dumps(facts, indent=2), "json")
+        self.attach(f"SSM command of {title}", json.dumps(facts, indent=2), "command")
         for part in parts:
             LOG.info("%s: exit status %d, %.2f s", part.file, part.exit_code, part.seconds)
             # The inspection prints lines for programs; what they mean is logged as drift.
@@ -129,19 +129,19 @@ class SqlRunner:
         if part.exit_code == SQL_FAILED:
             return SqlError(
                 f"{'psql could not go on' if why.by_psql else 'PostgreSQL refused a statement'}: {why.message}",
-                where=where | {"SQL": why.place or part.file, "detail": why.detail},
-                remedy="Nothing after it was run. Correct the cause and run again.",
+                context=where | {"SQL": why.place or part.file, "detail": why.detail},
+                hint="Nothing after it was run. Correct the cause and run again.",
             )
         if part.exit_code == NO_CONNECTION:
             return InfrastructureError(
                 f"The bastion has no connection to the database: {why.message}",
-                where=where | {"endpoint": f"{self.connection.host}:{self.connection.port}"},
-                remedy=_connection_remedy(why.message, self.config),
+                context=where | {"endpoint": f"{self.connection.host}:{self.connection.port}"},
+                hint=_connection_remedy(why.message, self.config),
             )
         return WorkspaceError(
             f"The engine on the bastion ended with exit status {part.exit_code}: {why.message}",
-            where=where,
-            remedy="reports/run.log has its whole log.",
+            context=where,
+            hint="reports/run.log has its whole log.",
         )
 
 

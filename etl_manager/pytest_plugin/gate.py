@@ -23,8 +23,8 @@ from etl_manager.gate.verdict import (
     Source,
     TargetName,
     Verdict,
-    VerdictFiles,
     build_verdict,
+    write_files,
 )
 from etl_manager.provisioning.run import ProvisioningRun
 from etl_manager.pytest_plugin.collection import ROW, SCENARIO, FeatureFile, project_config
@@ -32,6 +32,7 @@ from etl_manager.pytest_plugin.options import SETTINGS
 from etl_manager.pytest_plugin.session import EMULATED, RUN
 from etl_manager.pytest_plugin.staging import STAGING, only_looks
 from etl_manager.redaction import redact
+from etl_manager.report.page import gate_contents, markdown
 from etl_manager.report.results import ScenarioId, expected_scenarios, row
 
 WORST_FIRST = ("failed", "skipped", "passed", "not-applicable")
@@ -90,10 +91,10 @@ MOST_SHOWN = 10
 """Reasons on the terminal; the verdict holds them all."""
 
 _GATE = pytest.StashKey[ProofLog]()
-_FACTS = pytest.StashKey[GateInputs]()
+_INPUTS = pytest.StashKey[GateInputs]()
 _TALLY = pytest.StashKey[Tally]()
 _SOURCE = pytest.StashKey[Source]()
-_VERDICT = pytest.StashKey[Verdict | None]()
+VERDICT = pytest.StashKey[Verdict | None]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -106,13 +107,13 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_make_collect_report(collector: pytest.Collector) -> None:
     """Expect a verdict as soon as a feature file is looked at."""
     if isinstance(collector, FeatureFile) and not only_looks(collector.config):
-        collector.config.stash[_VERDICT] = None
+        collector.config.stash[VERDICT] = None
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtestloop(session: pytest.Session) -> None:
     """See what the proofs are made from, before the first; where collection failed there will be none, and no verdict."""
-    if _VERDICT in session.config.stash and not session.testsfailed:
+    if VERDICT in session.config.stash and not session.testsfailed:
         settings = session.config.stash[SETTINGS]
         session.config.stash[_SOURCE] = check.source_of(settings.root, settings.config_path)
 
@@ -133,10 +134,10 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     """Pass the verdict, write it, and have ``--require-gate`` fail the session unless Phase 3 may start."""
     config = session.config
     verdict = _passed(config)
-    config.stash[_VERDICT] = verdict
+    config.stash[VERDICT] = verdict
     required = config.stash[SETTINGS].require_gate
     if verdict is not None:
-        VerdictFiles(config.stash[STAGING].folder).write(verdict)
+        write_files(config.stash[STAGING].folder, verdict, markdown(gate_contents(verdict)))
         _into_junit(config, verdict, required=required)
     if required and session.exitstatus == pytest.ExitCode.OK and not (verdict and verdict.ready):
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
@@ -147,7 +148,7 @@ def _passed(config: pytest.Config) -> Verdict | None:
     if _SOURCE not in config.stash:
         return None
     settings, run, project = config.stash[SETTINGS], config.stash.get(RUN, None), project_config(config)
-    facts = config.stash.get(_FACTS, None)
+    facts = config.stash.get(_INPUTS, None)
     return build_verdict(
         config.stash[_GATE],
         project,
@@ -189,7 +190,7 @@ def _into_junit(config: pytest.Config, verdict: Verdict, *, required: bool) -> N
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """Say whether Phase 3 may start, and why not."""
-    verdict = config.stash.get(_VERDICT, None)
+    verdict = config.stash.get(VERDICT, None)
     required = config.stash[SETTINGS].require_gate
     if verdict is None and not required:
         return
@@ -214,16 +215,16 @@ def gate(pytestconfig: pytest.Config) -> ProofLog:
 
 
 @pytest.fixture
-def gathering(run: ProvisioningRun, project: Config, pytestconfig: pytest.Config) -> Callable[[], GateInputs]:
+def gate_inputs(run: ProvisioningRun, project: Config, pytestconfig: pytest.Config) -> Callable[[], GateInputs]:
     """Gives what the prerequisites are held against: what the last verification of this run found."""
 
     def gather() -> GateInputs:
         verification = run.verification()
-        known = pytestconfig.stash.get(_FACTS, None)
+        known = pytestconfig.stash.get(_INPUTS, None)
         if known is None or known.verification is not verification:
             at = datetime.now(timezone.utc)
             known = GateInputs(project, run.environment, verification, run.catalogue(), at)
-            pytestconfig.stash[_FACTS] = known
+            pytestconfig.stash[_INPUTS] = known
         return known
 
     return gather

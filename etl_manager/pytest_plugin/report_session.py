@@ -20,9 +20,8 @@ from pytest_bdd.parser import Scenario, Step
 from etl_manager import git
 from etl_manager.gate.check import sql_digest
 from etl_manager.git import Repository
-from etl_manager.provisioning.run import ProvisioningRun
 from etl_manager.pytest_plugin.collection import SCENARIO, has_scenarios, project_config
-from etl_manager.pytest_plugin.gate import proof
+from etl_manager.pytest_plugin.gate import VERDICT, proof
 from etl_manager.pytest_plugin.options import SETTINGS, Mode
 from etl_manager.pytest_plugin.reporting import RunLog
 from etl_manager.pytest_plugin.session import RUN
@@ -31,8 +30,8 @@ from etl_manager.pytest_plugin.writable import ALLURE_DIRECTORY, asked_directori
 from etl_manager.report import LOG, RESULTS, SUMMARY, VERDICT_PAGE, allure, finalize
 from etl_manager.report.labels import write_environment
 from etl_manager.report.page import headline
-from etl_manager.report.results import Changes, Record, expected_scenarios
-from etl_manager.report.verdict import RunVerdict, facts
+from etl_manager.report.results import Record, expected_scenarios
+from etl_manager.report.verdict import RunVerdict, run_metadata
 from etl_manager.wording import number_of
 
 
@@ -55,8 +54,8 @@ class ReportSession:
         """Close the report after everybody else has written what is covered by it, and before the terminal sums up."""
         result = yield
         config = session.config
-        run = config.stash.get(RUN, None)
-        known = facts(
+        run, verdict = config.stash.get(RUN, None), config.stash.get(VERDICT, None)
+        known = run_metadata(
             project_config(config),
             config.stash[SETTINGS].target,
             run,
@@ -66,15 +65,13 @@ class ReportSession:
         for directory in self._directories:
             write_environment(directory, known)
         record = Record(
-            run_id=run.run_id if run else secrets.token_hex(6),
+            run_id=verdict.run_id if verdict else secrets.token_hex(6),
             started=self._started,
             finished=_now(),
-            mode=config.stash[SETTINGS].mode.value,
             exit_status=int(session.exitstatus),
-            facts=known,
-            changes=_changes(run),
-            promised=tuple(self._promised),
-            left_out=self._left_out,
+            metadata=known,
+            expected=tuple(self._promised),
+            deselected=self._left_out,
         )
         self._closed = finalize.close(self._staging.folder, record)
         return result
@@ -91,27 +88,13 @@ class ReportSession:
             terminalreporter.write_line(f"{folder}/ is left as it is: this run wrote no report and no log there.")
             return
         terminalreporter.write_line(f"{headline(assessment)}: {folder}/{VERDICT_PAGE}, {folder}/{SUMMARY}")
-        terminalreporter.write_line(f"Results of {found.there} of {number_of(found.promised, 'promised scenario')}.")
+        terminalreporter.write_line(f"Results of {found.found} of {number_of(found.expected, 'promised scenario')}.")
         terminalreporter.write_line(f"manifest sha256:{digest}")
 
 
 def begin(session: pytest.Session, directories: Sequence[Path], made_from: Repository) -> None:
     """Have the report of this run, whose results go to *directories*, closed at its end."""
     session.config.pluginmanager.register(ReportSession(session, directories, made_from))
-
-
-def _changes(run: ProvisioningRun | None) -> tuple[Changes, ...]:
-    return tuple(
-        Changes(
-            phase=report.phase,
-            created=len(report.of("created")),
-            unchanged=report.unchanged,
-            repaired=tuple(str(change).removeprefix("repaired ") for change in report.of("repaired")),
-            lost=tuple(report.lost),
-        )
-        for report in (run.reports.values() if run else ())
-        if report.changes or report.unchanged
-    )
 
 
 def _now() -> str:
@@ -236,7 +219,7 @@ class Recording:
             self._recorder.settle_parameters(item.callspec.params if hasattr(item, "callspec") else ())
         if call.excinfo and SCENARIO in item.stash and call.when != "teardown" and not hasattr(report, "wasxfail"):
             said = "" if report.skipped or self._log is None else self._log.of_scenario()
-            self._recorder.judge(call.excinfo.value, report.longreprtext, said)
+            self._recorder.set_outcome(call.excinfo.value, report.longreprtext, said)
         return report
 
 

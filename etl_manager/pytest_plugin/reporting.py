@@ -135,7 +135,7 @@ def pytest_runtest_makereport(
     if isinstance(error, PhaseSkipped | NotApplicable):
         report.outcome = "skipped"
         path, line, _ = item.location
-        report.longrepr = (path, (line or 0) + 1, f"Skipped: {redact(error.what)}")
+        report.longrepr = (path, (line or 0) + 1, f"Skipped: {redact(error.message)}")
     elif message is not None:
         report.longrepr = message
     if call.excinfo and report.failed:

@@ -136,7 +136,7 @@ def _tell(session: pytest.Session, error: BaseException) -> None:
         when="call",
     )
     session.config.hook.pytest_runtest_logreport(report=report)
-    allure.record_trouble(NOT_STARTED, error, message)
+    allure.record_setup_failure(NOT_STARTED, error, message)
 
 
 def pytest_provisioning_plan(config: pytest.Config) -> list[str]:

@@ -8,14 +8,11 @@ import io
 import json
 import os
 from collections.abc import Callable, Collection, Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 import allure_commons
-import attr
 from allure_commons.model2 import (
-    ATTACHMENT_PATTERN,
     Attachment,
     Label,
     Link,
@@ -25,23 +22,20 @@ from allure_commons.model2 import (
     TestResult,
     TestStepResult,
 )
-from allure_commons.utils import md5, now, uuid4
-from allure_pytest.listener import AllureListener
-from allure_pytest.utils import get_status
 
-from etl_manager import errors
-from etl_manager.errors import NotApplicable, PhaseSkipped, ProvisioningError, SqlError, VerificationError
+from etl_manager.errors import FailureKind, ProvisioningError
 from etl_manager.git import Repository
 from etl_manager.redaction import redact, redact_all
 from etl_manager.report import labels
-from etl_manager.report.labels import EPIC, describe, groups, write_categories, write_executor
-from etl_manager.report.results import PROOF, ScenarioId
+from etl_manager.report.compat import ComparedDetails, as_data, attachment_name, evolve, get_status, listen, md5, now
+from etl_manager.report.labels import EPIC, describe, tenant_groups, with_kind, write_categories, write_executor
+from etl_manager.report.results import FAILURE_KIND, PREREQUISITE, SCENARIO, ScenarioId
 
 
 class ResultWriter:
     """Writes Allure's files.
 
-    Containers are left out: they tell of fixtures, and every Gherkin step would be one, 7 files of 8.
+    Containers are left out: they describe fixtures, and every Gherkin step would be one, 7 files of 8.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -51,8 +45,7 @@ class ResultWriter:
     @allure_commons.hookimpl
     def report_result(self, result: TestResult) -> None:
         """Write *result*."""
-        data = attr.asdict(result, filter=lambda _, value: value not in (None, []))  # an empty cell is a value
-        text = json.dumps(redact_all(data), ensure_ascii=False)
+        text = json.dumps(redact_all(as_data(result)), ensure_ascii=False)
         self._write(result.file_pattern.format(prefix=result.uuid), text.encode())
 
     @allure_commons.hookimpl
@@ -72,7 +65,8 @@ class ResultWriter:
         unfinished.replace(self._directory / name)
 
 
-Kind = Literal["text", "sql", "csv", "json"]
+Kind = Literal["text", "sql", "csv", "json", "command"]
+"""What an attachment is; *command*: the facts of an SSM command, as JSON."""
 
 LIMIT = 64 * 1024
 """The most bytes of an attachment that are kept."""
@@ -80,28 +74,18 @@ LIMIT = 64 * 1024
 EXAMPLE = "_pytest_bdd_example"
 """The parameter by which pytest-bdd gives a test its row."""
 
-COMMAND = "SSM command of "
-"""How the facts of an SSM command are named: a proof that fails later, on what it found, gets them too."""
-
 _TYPES: dict[Kind, tuple[str, str]] = {
     # Allure shows these media types in the page; any other could only be downloaded.
     "text": ("text/plain", "txt"),
     "sql": ("text/plain", "sql"),
     "csv": ("text/csv", "csv"),
     "json": ("application/json", "json"),
+    "command": ("application/json", "json"),
 }
 
 
-@attr.s(auto_attribs=True)
-class ComparedDetails(StatusDetails):
-    """Why something failed, with both sides: Allure 3 shows their difference."""
-
-    expected: str | None = None
-    actual: str | None = None
-
-
 class Recorder:
-    """Writes down the scenario that runs. There is one at a time."""
+    """Records the scenario that runs. There is one at a time."""
 
     def __init__(self, current: Callable[[], TestResult], source: Repository, groups: Mapping[str, str]) -> None:
         """Record into the result that *current* returns.
@@ -114,39 +98,39 @@ class Recorder:
         self._current = current
         self._source = source
         self._groups = groups
-        self._proof = ScenarioId("", "")
+        self._scenario = ScenarioId("", "")
         self._step: TestStepResult | None = None
         self._command: tuple[str, str, TestResult] | None = None
 
-    def name(self, title: str, proof: ScenarioId, place: tuple[str, int]) -> None:
-        """Give the running test its *title*, what it is the *proof* of, and the *place* it is written at.
+    def name(self, title: str, scenario: ScenarioId, location: tuple[str, int]) -> None:
+        """Give the running test its *title*, its *scenario*, and the file and line of that.
 
-        Allure makes file, name and parameters of the node id, in which a cell may look like a part of it.
+        Allure derives file, name and parameters from the node id, where the value of a cell may look like a separator.
         """
-        result, row = self._current(), dict(proof.row)
-        self._proof = proof
+        result, row = self._current(), dict(scenario.row)
+        self._scenario = scenario
         result.name = title
-        result.titlePath = proof.file.split("/")
-        result.fullName = f"{proof.file.replace('/', '.')}#{proof.scenario}"
+        result.titlePath = scenario.file.split("/")
+        result.fullName = f"{scenario.file.replace('/', '.')}#{scenario.name}"
         result.testCaseId = md5(result.fullName)
-        result.labels.append(Label(name=PROOF, value=proof.id))
+        self.label(SCENARIO, scenario.id)
         if "tenant" in row:
             tenant = row["tenant"]
-            result.labels.append(Label(name="tenant", value=tenant))
+            self.label("tenant", tenant)
             if tenant in self._groups:
-                result.labels.append(Label(name="tenants", value=self._groups[tenant]))
-        path, line = place
+                self.label("tenants", self._groups[tenant])
+        path, line = location
         note = f"Source: `{path}:{line}` at commit `{self._source}`"
         result.description = f"{result.description}\n\n{note}" if result.description else note
         self._link(path, line)
 
     def settle_parameters(self, others: Collection[str]) -> None:
         """Let the running test be known by its row and by *others*; what else was made a parameter is only shown."""
-        result, row = self._current(), dict(self._proof.row)
+        result, row = self._current(), dict(self._scenario.row)
         result.parameters = [
             *(Parameter(name=column, value=value) for column, value in row.items()),
             *(
-                attr.evolve(item, excluded=item.excluded or item.name not in others or None)
+                evolve(item, excluded=item.excluded or item.name not in others or None)
                 for item in result.parameters
                 if item.name not in {*row, EXAMPLE}
             ),
@@ -170,26 +154,30 @@ class Recorder:
             self._current().status = self._step.status
         self._step = None
 
+    def label(self, name: str, value: str) -> None:
+        """Label the running test."""
+        self._current().labels.append(Label(name=name, value=value))
+
     def skip_step(self, title: str) -> None:
-        """Write down a step that did not run because one before it did not pass."""
+        """Record a step that did not run because one before it did not pass."""
         at = now()
         self._current().steps.append(TestStepResult(name=title, start=at, stop=at, status=Status.SKIPPED))
 
-    def judge(self, error: BaseException, details: str, log: str) -> None:
-        """Say how the running test ended: *failed* is the database's fault, *broken* what the suite stands on.
+    def set_outcome(self, error: BaseException, details: str, log: str) -> None:
+        """Record how the running test ended: *failed* is the database's fault, *broken* that of what the suite needs.
 
         Args:
             error: What ended it.
-            details: How pytest tells it.
+            details: How pytest shows it.
             log: What was logged meanwhile.
         """
-        result = self._current()
+        result, kind = self._current(), _kind(error)
         result.status = _status(error)
-        kind = errors.kind_of(error, failed=result.status == Status.FAILED)
-        if result.status == Status.SKIPPED:
+        if kind is None or result.status == Status.SKIPPED:
             result.statusDetails = _details(error)
             return
-        result.statusDetails = _details(error, errors.marked(details, kind))
+        self.label(FAILURE_KIND, kind.name)
+        result.statusDetails = _details(error, with_kind(details, kind))
         if self._command and result.status == Status.FAILED and self._command[2] is not result:
             name, content, runner = self._command
             self.attach(f"{name}, run by: {runner.name}", content, "json")
@@ -206,14 +194,14 @@ class Recorder:
             note = f"\n[cut: {LIMIT} of {len(whole)} bytes; SHA-256 of the whole: {digest}]\n"
             body = whole[:LIMIT].decode(errors="ignore").encode() + note.encode()
             media_type, extension = _TYPES["text"]
-        file_name = ATTACHMENT_PATTERN.format(prefix=uuid4(), ext=extension)
+        file_name = attachment_name(extension)
         owner = self._step or self._current()
         if owner is not None:
             owner.attachments.append(Attachment(name=name, source=file_name, type=media_type))
             allure_commons.plugin_manager.hook.report_attached_data(body=body, file_name=file_name)
             if kind == "sql":
                 self._link(name)
-            elif name.startswith(COMMAND) and self._step:
+            elif kind == "command" and self._step:
                 self._command = name, content, self._current()
 
     def _attach_reasons(self, error: BaseException) -> None:
@@ -223,8 +211,8 @@ class Recorder:
             table = io.StringIO()
             csv.writer(table, lineterminator="\n").writerows([("expected", "found"), (expected, found)])
             self.attach("expected and found", table.getvalue(), "csv")
-        if isinstance(error, ProvisioningError) and error.where and _status(error) != Status.SKIPPED:
-            facts = {"what": error.what, **error.where, "next": error.remedy}
+        if isinstance(error, ProvisioningError) and error.context and error.kind.status != Status.SKIPPED:
+            facts = {"what": error.message, **error.context, "next": error.hint}
             self.attach("facts of the failure", json.dumps(facts, indent=2, default=str, ensure_ascii=False), "json")
 
     def _link(self, path: str, line: int | None = None) -> None:
@@ -233,13 +221,20 @@ class Recorder:
             result.links.append(Link(type="link", url=url, name=f"{path} at {self._source.commit[:12]}"))
 
 
+def _kind(error: BaseException) -> FailureKind | None:
+    """Return what kind of failure *error* is; None where a test skipped itself."""
+    if isinstance(error, ProvisioningError):
+        return error.kind
+    status = get_status(error)
+    return (
+        None if status == Status.SKIPPED else FailureKind.DIFFERENCE if status == Status.FAILED else FailureKind.DEFECT
+    )
+
+
 def _status(error: BaseException | None) -> str:
-    """Return Allure's word: a claim about the database that does not hold is *failed*, other trouble *broken*."""
-    if isinstance(error, PhaseSkipped | NotApplicable):
-        return str(Status.SKIPPED)
-    if isinstance(error, SqlError | VerificationError):
-        return str(Status.FAILED)
-    return str(get_status(error))
+    """Return Allure's status."""
+    kind = _kind(error) if error is not None else None
+    return kind.status if kind else str(get_status(error))
 
 
 def _details(error: BaseException, trace: str | None = None) -> StatusDetails:
@@ -265,7 +260,10 @@ def _message(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}"
 
 
-__all__ = ["LIMIT", "Kind", "Recorder", "ResultWriter", "attach", "describe", "record_trouble", "start_recording"]
+__all__ = [
+    "LIMIT", "Kind", "Recorder", "ResultWriter", "attach", "describe", "label_prerequisite", "record_setup_failure",
+    "start_recording",
+]  # fmt: skip
 
 _recorder: Recorder | None = None
 
@@ -276,10 +274,16 @@ def attach(name: str, content: str, kind: Kind = "text") -> None:
         _recorder.attach(name, content, kind)
 
 
-def record_trouble(title: str, error: BaseException, details: str) -> None:
-    """Write down that *title* holds because of *error*: a failure that is no scenario's, told as *details*."""
+def label_prerequisite(prerequisite: str) -> None:
+    """Label the running test as the proof of *prerequisite*, by its id."""
     if _recorder is not None:
-        labels.record(title, error, details)
+        _recorder.label(PREREQUISITE, prerequisite)
+
+
+def record_setup_failure(title: str, error: BaseException, details: str) -> None:
+    """Record *error*, a failure of no scenario, as a result of its own called *title*; *details* is what pytest shows."""
+    if _recorder is not None:
+        labels.record(title, _kind(error) or FailureKind.DEFECT, details)
 
 
 def start_recording(
@@ -298,12 +302,8 @@ def start_recording(
         directory.mkdir(parents=True, exist_ok=True)
         write_categories(directory)
         write_executor(directory, os.environ, EPIC)
-    listener = AllureListener(config)
-    config.pluginmanager.register(listener, "allure_listener")
-    for plugin in (listener, *map(ResultWriter, directories)):
-        allure_commons.plugin_manager.register(plugin)
-        config.add_cleanup(partial(allure_commons.plugin_manager.unregister, plugin))
-    _recorder = Recorder(lambda: listener.allure_logger.get_test(None), source, groups(tenants))
+    current = listen(config, [ResultWriter(directory) for directory in directories])
+    _recorder = Recorder(current, source, tenant_groups(tenants))
     config.add_cleanup(_stop)
     return _recorder
 

@@ -26,7 +26,7 @@ from etl_manager.report import (
     history,
     results,
 )
-from etl_manager.report.page import contents, document, headline, markdown
+from etl_manager.report.page import contents, headline, markdown, render
 from etl_manager.report.results import Record
 from etl_manager.report.verdict import RunVerdict, assess
 
@@ -83,24 +83,30 @@ def close(reports: Path, record: Record) -> tuple[RunVerdict, str]:
     """Write all that follows from *record* and the results in the folder *reports*.
 
     Returns:
-        What the run comes to, and the digest of its manifest.
+        The verdict, and the digest of the manifest.
     """
     record.write(reports)
-    history.append(reports, record, results.read(reports / RESULTS, record.promised).found)
-    assessment = assess(reports)
+    history.append(reports, record, results.read(reports / RESULTS, record.expected).found)
     digest = write(reports)
-    for name, text in pages(reports, assessment, digest):
-        (reports / name).write_text(text, encoding="utf-8")
+    assessment = assess(reports)
+    write_pages(reports, assessment)
     return assessment, digest
 
 
-def pages(reports: Path, assessment: RunVerdict, digest: str) -> Iterator[tuple[str, str]]:
-    """Yield name and text of each page about *assessment*; the same results always give the same text.
+def write_pages(reports: Path, assessment: RunVerdict) -> None:
+    """Write the summary and the verdict's page into the folder *reports*."""
+    for name, text in pages(reports, assessment):
+        (reports / name).write_text(text, encoding="utf-8")
 
-    The verdict leads to the scenarios where the rendered report is in the folder *reports*.
+
+def pages(reports: Path, assessment: RunVerdict) -> Iterator[tuple[str, str]]:
+    """Yield name and text of each page about *assessment*; the same files always give the same text.
+
+    The verdict links to the scenarios where the rendered report is in the folder *reports*.
     """
+    blocks = list(contents(assessment, digest(reports)))
     rendered = f"{RENDERED}/index.html"
     report = rendered if (reports / rendered).is_file() else None
-    blocks = list(contents(assessment, digest))
-    yield SUMMARY, redact(markdown(blocks))
-    yield VERDICT_PAGE, redact(document(blocks, f"{headline(assessment)} · {TITLE}", report))
+    yield SUMMARY, markdown(blocks)
+    title = f"{headline(assessment)} · {TITLE}"
+    yield VERDICT_PAGE, redact(render("document.html", blocks=blocks, title=title, report=report))

@@ -111,7 +111,7 @@ def _line(record: Record, results: Iterable[Result]) -> Line:
     entries = {result.history_id: dict(_entry(result)) for result in results}
     return {
         "uuid": record.run_id,
-        "name": record.facts.get("target", ""),
+        "name": record.metadata.get("target", ""),
         "timestamp": round(datetime.fromisoformat(record.finished).timestamp() * 1000),
         "knownTestCaseIds": sorted({key.partition(".")[0] for key in entries}),
         "testResults": entries,
@@ -119,7 +119,7 @@ def _line(record: Record, results: Iterable[Result]) -> Line:
         "url": "",
         "place": record.place,
         "finished": record.finished,
-        "commit": record.facts.get("commit", ""),
+        "commit": record.metadata.get("commit", ""),
     }
 
 

@@ -1,8 +1,7 @@
-"""Where a scenario is filed in the report: its labels, its description, and the link to its source."""
+"""Labels of a scenario, and the files that describe a run beside Allure's results."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -12,11 +11,11 @@ from typing import TypeVar
 import allure
 import allure_commons
 from allure_commons.model2 import Label, Status, StatusDetails, TestResult
-from allure_commons.utils import now, uuid4
 
-from etl_manager import errors
-from etl_manager.errors import categories
+from etl_manager.errors import FailureKind
 from etl_manager.redaction import redact
+from etl_manager.report.compat import md5, now, uuid4
+from etl_manager.report.results import FAILURE_KIND
 
 Function = TypeVar("Function", bound=Callable[..., object])
 
@@ -31,15 +30,14 @@ SEVERITIES = {
     "gate": "blocker",
     "network": "normal",
 }
-"""The tag of a phase → how grave it is when a scenario of it fails: a blocker leaves nothing to go on with."""
-
+"""The tag of a phase → how severe a failure of one of its scenarios is: nothing can go on after a blocker."""
 
 GROUP = 100
-"""Tenants that stand in one group of the report's tree, where there are more than so many."""
+"""Tenants in one group of the report's tree; that many or fewer are not grouped."""
 
 
-def groups(tenants: Sequence[str]) -> dict[str, str]:
-    """Return each of *tenants* with the name of its group; none where they are few enough to stand side by side."""
+def tenant_groups(tenants: Sequence[str]) -> dict[str, str]:
+    """Return each of *tenants* with the name of its group; none where no groups are needed."""
     if len(tenants) <= GROUP:
         return {}
     named: dict[str, str] = {}
@@ -54,13 +52,13 @@ def groups(tenants: Sequence[str]) -> dict[str, str]:
 def describe(function: Function, *, feature: str, story: str, description: str, tags: Collection[str] = ()) -> Function:
     """Return *function*, the test of a scenario, labelled for the report.
 
-    It is done at collection, so that a scenario whose set-up fails is filed where it belongs all the same.
+    Done at collection, so that a scenario whose set-up fails has its labels too.
 
     Args:
         function: The test.
         feature: Name of its feature.
         story: What it is grouped by: the rule, or the scenario.
-        description: What the feature, the rule and the scenario say about themselves.
+        description: The descriptions of feature, rule and scenario.
         tags: Those of the scenario, its rule and its feature: one of them may be a phase.
     """
     phase = next((tag for tag in SEVERITIES if tag in tags), None)
@@ -72,19 +70,40 @@ def describe(function: Function, *, feature: str, story: str, description: str, 
     return function
 
 
+_MARK = "  kind:  "
+
+
+def with_kind(trace: str, kind: FailureKind) -> str:
+    """Return *trace* with the *kind* at its end: Allure's categories can match nothing but message and trace."""
+    return f"{trace}\n{_MARK}{kind.title}"
+
+
 def write_categories(directory: Path) -> None:
-    """Put the kinds of failure beside the results in *directory*."""
-    (directory / "categories.json").write_text(json.dumps(categories(), indent=2), encoding="utf-8")
+    """Write the kinds of failure as Allure's categories into *directory*: one file serves Allure 2 and Allure 3."""
+    categories: list[dict[str, object]] = [
+        {
+            "name": kind.title,
+            "matchedStatuses": [kind.status],
+            "traceRegex": f".*{_MARK.strip()} +{re.escape(kind.title)}.*",
+        }
+        for kind in FailureKind
+        if kind.status != Status.SKIPPED
+    ]
+    categories += [
+        {"name": FailureKind.NOT_RUN.title, "matchedStatuses": ["skipped"], "messageRegex": ".*not run because.*"},
+        {"name": FailureKind.NOT_APPLICABLE.title, "matchedStatuses": ["skipped"]},
+    ]
+    (directory / "categories.json").write_text(json.dumps(categories, indent=2), encoding="utf-8")
 
 
 def write_environment(directory: Path, facts: Mapping[str, str]) -> None:
-    """Put *facts* about the environment beside the results in *directory*."""
+    """Write *facts* about the environment beside the results in *directory*."""
     lines = [f"{_escaped(name)}={_escaped(value)}" for name, value in facts.items()]
     (directory / "environment.properties").write_text("\n".join([*lines, ""]), encoding="utf-8")
 
 
 def write_executor(directory: Path, variables: Mapping[str, str], report_name: str) -> None:
-    """Put who ran it beside the results, where *variables* of the environment are GitHub Actions' own.
+    """Write who ran it beside the results, where *variables* of the environment are those of GitHub Actions.
 
     GitHub: "Store information in variables", default environment variables.
     """
@@ -111,24 +130,24 @@ def _escaped(text: str) -> str:
     return re.sub(r"([\\=:#!])", r"\\\1", redact(text)).replace("\n", "\\n")
 
 
-_PLACE = "environment"
-"""Where it is filed: it is of no feature file."""
-
-
-def record(title: str, error: BaseException, details: str) -> None:
-    """Write down that *title* holds because of *error*, which pytest tells as *details*."""
-    name, at = f"{_PLACE}#{title}", now()
-    digest = hashlib.md5(name.encode(), usedforsecurity=False).hexdigest()
+def record(title: str, kind: FailureKind, details: str) -> None:
+    """Write a result of its own, called *title*, for a failure that no scenario has; *details* is what pytest shows."""
+    name, at = f"environment#{title}", now()
+    digest = md5(name)
     result = TestResult(
         uuid=uuid4(),
         name=title,
         fullName=name,
-        titlePath=[_PLACE],
+        titlePath=["environment"],
         testCaseId=digest,
         historyId=digest,
-        status=Status.BROKEN,
-        statusDetails=StatusDetails(message=details, trace=errors.marked(details, errors.kind_of(error, failed=False))),
-        labels=[Label(name="epic", value=EPIC), Label(name="feature", value="Environment")],
+        status=kind.status,
+        statusDetails=StatusDetails(message=details, trace=with_kind(details, kind)),
+        labels=[
+            Label(name="epic", value=EPIC),
+            Label(name="feature", value="Environment"),
+            Label(name=FAILURE_KIND, value=kind.name),
+        ],
         start=at,
         stop=at,
     )

@@ -18,7 +18,7 @@ from gherkin.errors import CompositeParserException
 from gherkin.parser import Parser
 
 from etl_manager.config import Config
-from etl_manager.errors import VerificationError
+from etl_manager.errors import FailureKind, VerificationError
 from etl_manager.redaction import redact_all
 from etl_manager.report import RECORD
 
@@ -33,7 +33,7 @@ class ScenarioId:
     """One scenario of a feature file, or one row of its outline: what there must be one result of."""
 
     file: str
-    scenario: str
+    name: str
     row: Row = ()
     id: str = field(default="", compare=False)
     """By what a result is known as its own: made of the other three, and kept where one of them is masked."""
@@ -41,13 +41,13 @@ class ScenarioId:
     def __post_init__(self) -> None:
         """Make the id, unless it is known."""
         if not self.id:
-            named = json.dumps([self.file, self.scenario, self.row])
+            named = json.dumps([self.file, self.name, self.row])
             object.__setattr__(self, "id", hashlib.sha256(named.encode()).hexdigest()[:32])
 
     def __str__(self) -> str:
         """Return it as a reader finds it."""
         values = f" [{', '.join(value for _, value in self.row)}]" if self.row else ""
-        return f"{self.file}: {self.scenario}{values}"
+        return f"{self.file}: {self.name}{values}"
 
 
 def row(values: Mapping[str, str]) -> Row:
@@ -115,15 +115,8 @@ EXIT_STATUSES = {
 """pytest's exit codes."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Changes:
-    """What a phase changed in the database: a repair or a loss never passes unremarked."""
-
-    phase: str
-    created: int
-    unchanged: int
-    repaired: tuple[str, ...]
-    lost: tuple[str, ...] = ()
+VERSION = 2
+"""Of the record."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,35 +127,31 @@ class Record:
         run_id: The run.
         started: When it began, in UTC, ISO 8601.
         finished: When it ended.
-        mode: ``provision`` or ``verify-only``.
         exit_status: pytest's.
-        facts: Where it took place, name → value.
-        changes: What each phase changed.
-        promised: What the feature files promise.
-        left_out: What of it was not selected for this run.
+        metadata: Where it took place and what it was made of, name → value.
+        expected: The scenarios of the feature files.
+        deselected: Those of them that were not selected for this run.
     """
 
     run_id: str
     started: str
     finished: str
-    mode: str
     exit_status: int
-    facts: dict[str, str]
-    changes: tuple[Changes, ...]
-    promised: tuple[ScenarioId, ...]
-    left_out: tuple[ScenarioId, ...]
+    metadata: dict[str, str]
+    expected: tuple[ScenarioId, ...]
+    deselected: tuple[ScenarioId, ...]
 
     @property
     def place(self) -> str:
-        """What runs are compared by: one on another target, or of another database, tells nothing of this one."""
-        return " ".join(self.facts.get(name, "") for name in ("target", "region", "database"))
+        """Target, region and database: only runs with the same ones are compared."""
+        return " ".join(self.metadata.get(name, "") for name in ("target", "region", "database"))
 
     def write(self, reports: Path) -> None:
         """Write it into the folder *reports*."""
         data = asdict(self) | {
-            "schema_version": 1,
-            "promised": list(_folded(self.promised)),
-            "left_out": list(_folded(self.left_out)),
+            "schema_version": VERSION,
+            "expected": list(_folded(self.expected)),
+            "deselected": list(_folded(self.deselected)),
         }
         (reports / RECORD).write_text(
             json.dumps(redact_all(data), indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
@@ -178,51 +167,50 @@ class Record:
         try:
             data = json.loads((reports / RECORD).read_bytes())
             version = data.pop("schema_version")
-            changes = tuple(
-                Changes(**(item | {name: tuple(item.get(name, ())) for name in ("repaired", "lost")}))
-                for item in data.pop("changes")
-            )
-            promised, left_out = (tuple(_unfolded(data.pop(name))) for name in ("promised", "left_out"))
-            record = cls(changes=changes, promised=promised, left_out=left_out, **data)
+            expected, deselected = (tuple(_unfolded(data.pop(name))) for name in ("expected", "deselected"))
+            record = cls(expected=expected, deselected=deselected, **data)
         except OSError as error:
             raise VerificationError(
                 f"There is no record of a run: {error.strerror}",
-                where={"file": reports / RECORD},
-                remedy="A run makes it: make provision",
+                context={"file": reports / RECORD},
+                hint="A run makes it: make provision",
             ) from error
         except (ValueError, KeyError, TypeError) as error:
             raise VerificationError(
-                f"The record of the run cannot be read: {error!r}", where={"file": reports / RECORD}
+                f"The record of the run cannot be read: {error!r}", context={"file": reports / RECORD}
             ) from error
-        if version != 1:
-            raise VerificationError(f"The record of the run is of version {version}", where={"file": reports / RECORD})
+        if version != VERSION:
+            raise VerificationError(
+                f"The record of the run is of version {version}", context={"file": reports / RECORD}
+            )
         return record
 
 
-def _folded(proofs: tuple[ScenarioId, ...]) -> Iterator[dict[str, Any]]:
+def _folded(scenarios: tuple[ScenarioId, ...]) -> Iterator[dict[str, Any]]:
     """Yield an entry a scenario, so that a thousand rows of it name file and columns once."""
     groups: dict[tuple[str, str, tuple[str, ...]], list[ScenarioId]] = defaultdict(list)
-    for proof in proofs:
-        groups[proof.file, proof.scenario, tuple(name for name, _ in proof.row)].append(proof)
-    for (file, scenario, columns), group in groups.items():
+    for scenario in scenarios:
+        groups[scenario.file, scenario.name, tuple(name for name, _ in scenario.row)].append(scenario)
+    for (file, name, columns), group in groups.items():
         yield {
             "file": file,
-            "scenario": scenario,
+            "scenario": name,
             "columns": columns,
-            "rows": [[value for _, value in proof.row] for proof in group],
-            "ids": [proof.id for proof in group],
+            "rows": [[value for _, value in scenario.row] for scenario in group],
+            "ids": [scenario.id for scenario in group],
         }
 
 
 def _unfolded(entries: list[dict[str, Any]]) -> Iterator[ScenarioId]:
     for entry in entries:
-        for values, proof_id in zip(entry["rows"], entry["ids"], strict=True):
+        for values, scenario_id in zip(entry["rows"], entry["ids"], strict=True):
             row: Row = tuple(zip(entry["columns"], values, strict=True))
-            yield ScenarioId(entry["file"], entry["scenario"], row, proof_id)
+            yield ScenarioId(entry["file"], entry["scenario"], row, scenario_id)
 
 
-PROOF = "scenario-id"
-"""The label that says which scenario, and which row of it, a result is of: Allure rewrites every name it shows."""
+SCENARIO, FAILURE_KIND, PREREQUISITE = "scenario-id", "failure-kind", "prerequisite"
+"""Labels of our own, since Allure rewrites every name it shows: the `ScenarioId`, the `FailureKind` by its name, and the
+prerequisite that a scenario proves."""
 BAD = ("failed", "broken")
 STATUSES = ("failed", "broken", "skipped", "passed")
 """How a scenario may end, the worst first."""
@@ -234,33 +222,30 @@ class Result:
 
     Attributes:
         file: The file it is in.
-        proof: The scenario of the feature file, or the row of it, that it is the result of; of anything else, where
-            Allure says that it is.
+        scenario: The scenario of the feature file, or the row of it; of anything else, where Allure says that it is.
         uuid: Allure's id of this result.
         title: The scenario's name, placeholders filled in.
         status: ``passed``, ``failed``, ``broken`` or ``skipped``.
         message: Why it did not pass; else empty.
-        trace: The same, with the step and the kind of failure.
+        kind: What kind of failure ended it, where it is known.
         start: When it began, in milliseconds since 1970.
         stop: When it ended.
         labels: Name → value.
-        steps: Their sentences with their statuses.
         attachments: Name and file of each, in order.
         parameters: Name and value of those that tell it apart from other rows, in order.
         test_case: The id by which Allure's library knows the scenario, whatever the row.
     """
 
     file: str
-    proof: ScenarioId
+    scenario: ScenarioId
     uuid: str
     title: str
     status: str
     message: str
-    trace: str
+    kind: FailureKind | None
     start: int
     stop: int
     labels: Mapping[str, str]
-    steps: tuple[tuple[str, str], ...]
     attachments: tuple[tuple[str, str], ...]
     parameters: tuple[tuple[str, str], ...]
     test_case: str
@@ -286,12 +271,12 @@ class Results:
     missing_attachments: tuple[str, ...]
 
 
-def read(directory: Path, promised: Iterable[ScenarioId]) -> Results:
-    """Read the results in *directory*, each of one of the *promised* or of something else.
+def read(directory: Path, expected: Iterable[ScenarioId]) -> Results:
+    """Read the results in *directory*, each of one of the *expected* scenarios or of something else.
 
     A folder that is not there has none.
     """
-    known = {proof.id: proof for proof in promised}
+    known = {scenario.id: scenario for scenario in expected}
     found, unreadable, missing = [], [], []
     for path in sorted(directory.glob("*-result.json")):
         try:
@@ -303,7 +288,7 @@ def read(directory: Path, promised: Iterable[ScenarioId]) -> Results:
         missing += [
             f"{name} of {result.title}" for name, file in result.attachments if not (directory / file).is_file()
         ]
-    found.sort(key=lambda result: (result.start, result.proof))
+    found.sort(key=lambda result: (result.start, result.scenario))
     return Results(tuple(found), tuple(unreadable), tuple(missing))
 
 
@@ -313,21 +298,19 @@ def _result(file: str, data: Mapping[str, Any], known: Mapping[str, ScenarioId])
         raise ValueError(status)
     details = data.get("statusDetails", {})
     labels = {item["name"]: item["value"] for item in data.get("labels", [])}
-    steps = list(_steps(data))
     return Result(
         file=file,
-        proof=known.get(labels.get(PROOF, "")) or ScenarioId("/".join(data["titlePath"]), data["name"]),
+        scenario=known.get(labels.get(SCENARIO, "")) or ScenarioId("/".join(data["titlePath"]), data["name"]),
         uuid=data["uuid"],
         title=data["name"],
         status=status,
         message=details.get("message", ""),
-        trace=details.get("trace", ""),
+        kind=FailureKind.__members__.get(labels.get(FAILURE_KIND, "")),
         start=data["start"],
         stop=data["stop"],
         labels=labels,
-        steps=tuple((step["name"], step["status"]) for step in steps),
         attachments=tuple(
-            (item["name"], item["source"]) for node in [data, *steps] for item in node.get("attachments", [])
+            (item["name"], item["source"]) for node in [data, *_steps(data)] for item in node.get("attachments", [])
         ),
         parameters=tuple(
             sorted((item["name"], item["value"]) for item in data.get("parameters", []) if not item.get("excluded"))

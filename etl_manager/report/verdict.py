@@ -1,35 +1,35 @@
-"""Where a run took place and what it was made of: what a reader needs to know before believing a result."""
+"""The verdict of a run: the gate's verdict, checked against the results of the scenarios and their completeness."""
 
 from __future__ import annotations
 
-import json
 import platform
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from etl_manager.config import Config
+from etl_manager.errors import VerificationError
+from etl_manager.gate import check
+from etl_manager.gate.verdict import Verdict
 from etl_manager.git import Repository
 from etl_manager.provisioning.run import ProvisioningRun
 from etl_manager.report import GATE, RESULTS, history
-from etl_manager.report.results import BAD, Record, Result, Results, ScenarioId, read
+from etl_manager.report.results import BAD, PREREQUISITE, Record, Result, Results, ScenarioId, read
 from etl_manager.wording import number_of
 
 UNKNOWN = "not known: the environment was not opened"
-EMULATED = "yes: what answered is not AWS"
 
 
-def facts(
+def run_metadata(
     config: Config, target: str, run: ProvisioningRun | None, *, source: Repository, digest: str
 ) -> dict[str, str]:
-    """Return name and value of each fact, in the order they are read.
+    """Return name and value of each fact about the place and the origin of a run, in the order they are shown.
 
     Args:
-        config: What was to be there.
-        target: The target that was asked for.
+        config: The configuration.
+        target: The target.
         run: The run; None where the environment was not opened.
         source: The commit.
         digest: That of ``sql/``.
@@ -51,14 +51,14 @@ def facts(
         "python": platform.python_version(),
     }
     if run is not None:
-        place = run.environment
+        context = run.environment
         known |= {
-            "target": place.target,
-            "emulated": EMULATED if place.emulated else "no",
-            "account": place.account,
-            "region": place.region,
-            "stack": place.stack or "none: aurora.endpoint",
-            "cluster": place.cluster_arn or f"{place.host}:{place.port}",
+            "target": context.target,
+            "emulated": "yes: what answered is not AWS" if context.emulated else "no",
+            "account": context.account,
+            "region": context.region,
+            "stack": context.stack or "none: aurora.endpoint",
+            "cluster": context.cluster_arn or f"{context.host}:{context.port}",
             "postgresql": run.server_version or "not known: the database did not answer",
             "psql": run.psql_version or "not known: the bastion did not answer",
             "bastion": run.instance_id,
@@ -74,160 +74,124 @@ PHASES_OF = {
     "users-tables-exist": ("schema",),
     "sample-data-complete": ("data", "verification"),
 }
-"""Which phases' scenarios are evidence for a prerequisite too, beside the scenario that names it."""
-_SLACK = timedelta(seconds=2)
+"""Phases whose scenarios are evidence for a prerequisite too, beside the scenario that proves it."""
 
 
 @dataclass(frozen=True)
 class Completeness:
-    """The results, counted against what the feature files promise."""
+    """The results, compared with the scenarios of the feature files; *expected* and *found* are counts."""
 
-    promised: int
-    there: int
-    lost: tuple[ScenarioId, ...]
-    left_out: tuple[ScenarioId, ...]
-    surplus: tuple[ScenarioId, ...]
-    repeated: tuple[ScenarioId, ...]
+    expected: int
+    found: int
+    missing: tuple[ScenarioId, ...]
+    deselected: tuple[ScenarioId, ...]
+    unexpected: tuple[ScenarioId, ...]
+    duplicates: tuple[ScenarioId, ...]
     unreadable: tuple[str, ...]
     missing_attachments: tuple[str, ...]
 
     @property
     def damaged(self) -> bool:
-        """Whether something that was made is not there to be seen."""
-        return bool(self.lost or self.unreadable or self.missing_attachments)
-
-
-@dataclass(frozen=True)
-class Prerequisite:
-    """One thing that Phase 3 stands on, and the results that are evidence for it."""
-
-    id: str
-    title: str
-    status: str
-    detail: str
-    evidence: tuple[Result, ...]
+        """Whether evidence was lost."""
+        return bool(self.missing or self.unreadable or self.missing_attachments)
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunVerdict:
-    """All that the verdict's page and the summary say."""
+    """All that the verdict's page and the summary show. *gate* is the gate's verdict of this run, if there is one."""
 
     state: State
     reasons: tuple[str, ...]
-    emulated: bool
+    gate: Verdict | None
     record: Record
     results: tuple[Result, ...]
     completeness: Completeness
-    prerequisites: tuple[Prerequisite, ...]
     comparison: history.Comparison
-    data_filter: str
+
+    @property
+    def emulated(self) -> bool:
+        """Whether the gate says that anything but AWS answered."""
+        return self.gate is not None and self.gate.emulated
 
     @property
     def bad(self) -> tuple[Result, ...]:
         """The results that did not hold, in order."""
         return tuple(result for result in self.results if result.status in BAD)
 
-    def counts(self) -> Mapping[str, int]:
-        """Return how many results ended how."""
-        return Counter(result.status for result in self.results)
+    def evidence(self, prerequisite: str) -> tuple[Result, ...]:
+        """Return the results that are evidence for *prerequisite*, those of its own scenario first."""
+        phases = PHASES_OF.get(prerequisite, ())
+        return (
+            *(result for result in self.results if result.labels.get(PREREQUISITE) == prerequisite),
+            *(result for result in self.results if result.labels.get("phase") in phases),
+        )
 
 
 def assess(reports: Path) -> RunVerdict:
-    """Make up the account of the run whose files lie in the folder *reports*; nothing else is looked at.
+    """Return the verdict of the run whose files are in the folder *reports*; nothing else is read.
 
     Raises:
         VerificationError: When there is no record of a run, or it cannot be read.
     """
     record = Record.read(reports)
-    results = read(reports / RESULTS, record.promised)
+    results = read(reports / RESULTS, record.expected)
     completeness = _completeness(record, results)
-    gate, trouble = _gate(reports, record)
-    state, reasons = _state(gate, trouble, results.found, completeness)
+    gate: Verdict | None = None
+    state: State = "none"
+    try:
+        gate = _gate(reports, record)
+    except VerificationError as error:
+        reasons: Sequence[str] = [error.message.splitlines()[0].rstrip(":")]
+    else:
+        if gate.ready:
+            reasons = [f"the gate says ready, but {reason}" for reason in _contradictions(results.found, completeness)]
+        else:
+            reasons = gate.reasons or ["the gate says so"]
+        state = "not-ready" if reasons else "ready"
     return RunVerdict(
         state=state,
         reasons=tuple(reasons),
-        emulated=record.facts.get("emulated", "").startswith("yes"),
+        gate=gate,
         record=record,
         results=results.found,
         completeness=completeness,
-        prerequisites=tuple(_prerequisites(gate, results.found)),
-        comparison=history.compare(history.before(reports, record), results.found, whole=not record.left_out),
-        data_filter=str(gate.get("data_filter") or ""),
+        comparison=history.compare(history.before(reports, record), results.found, whole=not record.deselected),
     )
 
 
 def _completeness(record: Record, results: Results) -> Completeness:
-    promised, left_out = Counter(record.promised), Counter(record.left_out)
-    there = Counter(result.proof for result in results.found)
+    expected, deselected = Counter(record.expected), Counter(record.deselected)
+    found = Counter(result.scenario for result in results.found)
     return Completeness(
-        promised=promised.total(),
-        there=(promised & there).total(),
-        lost=tuple((promised - left_out - there).elements()),
-        left_out=record.left_out,
-        surplus=tuple(result.proof for result in results.found if result.proof not in promised),
-        repeated=tuple(proof for proof in promised if there[proof] > promised[proof]),
+        expected=expected.total(),
+        found=(expected & found).total(),
+        missing=tuple((expected - deselected - found).elements()),
+        deselected=record.deselected,
+        unexpected=tuple(result.scenario for result in results.found if result.scenario not in expected),
+        duplicates=tuple(scenario for scenario in expected if found[scenario] > expected[scenario]),
         unreadable=results.unreadable,
         missing_attachments=results.missing_attachments,
     )
 
 
-def _gate(reports: Path, record: Record) -> tuple[dict[str, Any], str]:
-    """Return the gate's verdict, or why there is none of this run."""
-    try:
-        gate = json.loads((reports / GATE).read_bytes())
-        checked, ready = datetime.fromisoformat(gate["checked_at"].replace("Z", "+00:00")), gate["ready"]
-        wrong = not isinstance(ready, bool) or not isinstance(gate["prerequisites"], list)
-        begun, ended = (datetime.fromisoformat(text) for text in (record.started, record.finished))
-        stale = not begun - _SLACK <= checked <= ended + _SLACK
-    except FileNotFoundError:
-        return {}, f"the run made no {GATE}"
-    except (ValueError, KeyError, TypeError, AttributeError):
-        return {}, f"{GATE} cannot be read"
-    if wrong:
-        return {}, f"{GATE} is no verdict"
-    if stale:
-        return {}, f"{GATE} is of another run: it was made at {gate['checked_at']}"
-    return gate, ""
+def _gate(reports: Path, record: Record) -> Verdict:
+    """Return the gate's verdict of the run of *record*.
 
-
-def _state(
-    gate: Mapping[str, Any], trouble: str, results: Sequence[Result], completeness: Completeness
-) -> tuple[State, list[str]]:
-    """Return the gate's word; results that contradict it, or are not all there, outweigh it."""
-    if trouble:
-        return "none", [trouble]
-    said = [str(reason) for reason in gate.get("reasons", ())] or [
-        f"{item['id']}: {item.get('detail') or item['status']}"
-        for item in gate["prerequisites"]
-        if item["status"] in ("failed", "not-run")
-    ]
-    if not gate["ready"]:
-        return "not-ready", said or ["the gate says so"]
-    against = list(_contradictions(results, completeness))
-    return ("not-ready", [f"the gate says ready, but {reason}" for reason in against]) if against else ("ready", [])
+    Raises:
+        VerificationError: When there is none.
+    """
+    gate = check.read(reports / GATE)
+    if gate.run_id != record.run_id:
+        raise VerificationError(f"{GATE} is of another run: {gate.run_id}")
+    return gate
 
 
 def _contradictions(results: Sequence[Result], completeness: Completeness) -> Iterator[str]:
     bad = sum(result.status in BAD for result in results)
     if bad:
         yield f"{number_of(bad, 'scenario')} did not hold"
-    if completeness.lost or completeness.left_out:
-        missing = completeness.promised - completeness.there
-        yield f"{missing} of {number_of(completeness.promised, 'promised scenario')} {'has' if missing == 1 else 'have'} no result"
+    if completeness.missing or completeness.deselected:
+        missing = completeness.expected - completeness.found
+        yield f"{missing} of {number_of(completeness.expected, 'promised scenario')} {'has' if missing == 1 else 'have'} no result"
     if completeness.unreadable:
         yield f"{number_of(len(completeness.unreadable), 'result')} cannot be read"
-
-
-def _prerequisites(gate: Mapping[str, Any], results: Sequence[Result]) -> Iterator[Prerequisite]:
-    for item in gate.get("prerequisites", ()):
-        words = f"the prerequisite {item['id']} is met"
-        phases = PHASES_OF.get(item["id"], ())
-        direct = [result for result in results if any(step.endswith(words) for step, _ in result.steps)]
-        beside = [result for result in results if result.labels.get("phase") in phases]
-        yield Prerequisite(
-            id=item["id"],
-            title=item.get("title") or item["id"].replace("-", " "),
-            status=item["status"],
-            detail=item.get("detail", ""),
-            evidence=(*direct, *beside),
-        )

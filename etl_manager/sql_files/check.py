@@ -41,7 +41,7 @@ def check(config: Config) -> None:
         destroyed = any(file.destroying for file in files)
         raise ConfigError(
             "SQL files cannot be run:\n" + "\n".join(f"  - {problem}" for problem in dict.fromkeys(problems)),
-            remedy=_DESTROYS
+            hint=_DESTROYS
             if destroyed
             else "Nothing was started. Correct the files; docs/manual.md says what they may hold.",
         )

@@ -91,8 +91,8 @@ class PendingCommand:
             look = "Then run again."
         return CommandError(
             f"{what}; {known}",
-            where={"SSM command": self.command_id, "comment": self.comment, "instance": self.instance_id},
-            remedy=f"{remedy}\n{look}".strip(),
+            context={"SSM command": self.command_id, "comment": self.comment, "instance": self.instance_id},
+            hint=f"{remedy}\n{look}".strip(),
         )
 
 

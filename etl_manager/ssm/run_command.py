@@ -140,8 +140,8 @@ class RunCommand:
             if not command.response_lost and marker.content == "why=over":
                 raise CommandError(
                     f"The run's folder {self.runtime} on the bastion is gone, and nothing was run",
-                    where={"SSM command": result.command_id, "instance": result.instance_id},
-                    remedy=f"The instance was rebooted, or /tmp cleared, in the middle of the run. {self.retry_hint}",
+                    context={"SSM command": result.command_id, "instance": result.instance_id},
+                    hint=f"The instance was rebooted, or /tmp cleared, in the middle of the run. {self.retry_hint}",
                 )
             if not self._find(command):
                 raise duplicate_error(command)
@@ -152,20 +152,20 @@ class RunCommand:
             raise CommandError(
                 f"The command ended without its end marker (exit status {result.exit_status}): "
                 f"{result.stderr.strip()[:400] or 'it printed nothing on stderr'}",
-                where={"SSM command": result.command_id, "instance": result.instance_id},
-                remedy=f"It was cut off on the bastion. {self.retry_hint}",
+                context={"SSM command": result.command_id, "instance": result.instance_id},
+                hint=f"It was cut off on the bastion. {self.retry_hint}",
             )
         if marker.token != command.token:
             raise CommandError(
                 "SSM returned the output of another command, and it is not used",
-                where={"SSM command": result.command_id, "instance": result.instance_id, "token": command.token},
-                remedy=f"Look at the command in the SSM console; its output ends in its own token. {self.retry_hint}",
+                context={"SSM command": result.command_id, "instance": result.instance_id, "token": command.token},
+                hint=f"Look at the command in the SSM console; its output ends in its own token. {self.retry_hint}",
             )
         if marker.status == OUTPUT_LOST:
             raise CommandError(
                 "The output of the command could not be written whole on the bastion",
-                where={"SSM command": result.command_id, "instance": result.instance_id},
-                remedy=f"Is /tmp full there, or out of inodes? df -h /tmp; df -i /tmp\n{self.retry_hint}",
+                context={"SSM command": result.command_id, "instance": result.instance_id},
+                hint=f"Is /tmp full there, or out of inodes? df -h /tmp; df -i /tmp\n{self.retry_hint}",
             )
         return result, marker
 
@@ -175,8 +175,8 @@ class RunCommand:
         if page.exit_status != 0 or not page.stdout:
             raise CommandError(
                 "The rest of a long output is gone from the bastion",
-                where={"SSM command": page.command_id, "offset": offset},
-                remedy=self.retry_hint,
+                context={"SSM command": page.command_id, "offset": offset},
+                hint=self.retry_hint,
             )
         return page.stdout.decode()
 
@@ -340,14 +340,14 @@ def incomplete_error(
     known = "it may have run in part" if may_have_run else "it did not run"
     return CommandError(
         f"The command on the bastion did not complete: {reason}; {known}",
-        where={
+        context={
             "SSM command": command.command_id,
             "comment": command.comment,
             "instance": command.instance_id,
             "status": status,
             "said": stderr[-200:],
         },
-        remedy=(
+        hint=(
             "Look at the agent: aws ssm describe-instance-information --filters Key=InstanceIds,"
             f"Values={command.instance_id}\n{command.retry_hint if may_have_run else 'Then run again.'}"
         ),
@@ -358,8 +358,8 @@ def duplicate_error(command: PendingCommand) -> CommandError:
     """Return the error of a command that SSM has twice, where the one that runs cannot be found."""
     return CommandError(
         "The command was given to SSM twice, since an answer was lost on the network; it runs once, the other time",
-        where={"SSM command": command.command_id, "instance": command.instance_id},
-        remedy=(
+        context={"SSM command": command.command_id, "instance": command.instance_id},
+        hint=(
             "SSM does not show the other one yet; its output will be there: aws ssm list-commands "
             f"--instance-id {command.instance_id} --query \"Commands[?Comment=='{command.comment}'].CommandId\""
         ),

@@ -113,7 +113,7 @@ class EndMarker(NamedTuple):
         if len(data) != self.length or hashlib.sha256(data).hexdigest() != self.sha256:
             raise CommandError(
                 f"The output of the command came back with {len(data)} bytes of {self.length}, or changed",
-                remedy="Run again; if it persists, look at the command's output in the SSM console.",
+                hint="Run again; if it persists, look at the command's output in the SSM console.",
             )
         return data
 

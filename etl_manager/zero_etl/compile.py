@@ -57,11 +57,11 @@ def compile_filter(
         FilterError: Nothing is wanted, the database has a name that no filter can hold, or no exact filter was found.
     """
     if not wanted:
-        raise FilterError("A data filter needs at least one table", remedy="Name tenants in config.json.")
+        raise FilterError("A data filter needs at least one table", hint="Name tenants in config.json.")
     if not is_database_name(database):
         raise FilterError(
             f"No data filter can name the database {database!r}",
-            remedy="The database part of a pattern is a plain name of letters, digits, '_', '-' and '$'.",
+            hint="The database part of a pattern is a plain name of letters, digits, '_', '-' and '$'.",
         )
     wanted = list(dict.fromkeys(wanted))
     existing = {(schema, table) for name, schema, table in catalogue if name == database}.union(wanted)
@@ -91,7 +91,7 @@ def _not_found(wanted: int, excess: Sequence[Table]) -> FilterError:
     return FilterError(
         f"No data filter of at most {MAX_PATTERNS} patterns was found that takes every wanted table ({wanted:,})"
         f" and leaves out {shown}{more}",
-        remedy="Move or rename those tables, or give the wanted schemas and tables names that set them apart:"
+        hint="Move or rename those tables, or give the wanted schemas and tables names that set them apart:"
         " a beginning or an ending of their own.",
     )
 

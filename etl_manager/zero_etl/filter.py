@@ -39,12 +39,12 @@ class FilterError(ConfigError):
 
 
 class RegexError(ValueError):
-    """What is wrong with a regular expression (`what`), and at which index (`at`)."""
+    """What is wrong with a regular expression (`message`), and at which index (`at`)."""
 
-    def __init__(self, what: str, at: int) -> None:
+    def __init__(self, message: str, at: int) -> None:
         """Keep both, so that a caller can name the position in its own text."""
-        self.what, self.at = what, at
-        super().__init__(what)
+        self.message, self.at = message, at
+        super().__init__(message)
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ def render(patterns: Sequence[Pattern]) -> str:
     """
     text = ", ".join(map(str, patterns))
     if parse(text) != tuple(patterns):
-        raise FilterError("The patterns do not survive being written and read again", where={"filter": text})
+        raise FilterError("The patterns do not survive being written and read again", context={"filter": text})
     return text
 
 
@@ -95,7 +95,7 @@ def parse(text: str) -> tuple[Pattern, ...]:
     if not 1 <= len(text) <= MAX_FILTER_LENGTH:
         raise FilterError(
             f"The data filter has {len(text):,} characters; AWS takes 1 to {MAX_FILTER_LENGTH:,}",
-            remedy="Use fewer, broader patterns." if text else "Name at least one database, as in: include: mydb.*.*",
+            hint="Use fewer, broader patterns." if text else "Name at least one database, as in: include: mydb.*.*",
         )
     return _Parser(text).patterns()
 
@@ -237,10 +237,10 @@ class _Parser:
         try:
             tokens(expression)
         except RegexError as error:
-            raise self._error(error.what, start + error.at) from None
+            raise self._error(error.message, start + error.at) from None
         self._at = end + 1
         return f"/{expression}/"
 
     def _error(self, what: str, at: int | None = None, remedy: str = "") -> FilterError:
         position = (self._at if at is None else at) + 1
-        return FilterError(f"Data filter, pattern {self._number}, position {position}: {what}", remedy=remedy)
+        return FilterError(f"Data filter, pattern {self._number}, position {position}: {what}", hint=remedy)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from etl_manager.database import crosscheck
-from etl_manager.database.verification import Finding, Verification
+from etl_manager.database.verification import Difference, Verification
 from etl_manager.errors import InfrastructureError, VerificationError
 from tests.e2e.acceptance.rig import TENANTS
 
@@ -40,7 +40,7 @@ def test_witness_does_not_deny_what_the_verification_says_it_could_not_see(built
     """Where the master user may not count, the finding says so: that the witness can is no disagreement."""
     unseen = {
         "counts": {"tenant_a": 5, "tenant_c": 5},
-        "findings": (Finding("tenant_b", "table users", "readable", "not readable by postgres", "not-readable"),),
+        "findings": (Difference("tenant_b", "table users", "readable", "not readable by postgres", "not-readable"),),
     }
     crosscheck.check(cloud.target.witness_conninfo("multitenant_analytics"), TENANTS, Verification(**TRUE | unseen))
 

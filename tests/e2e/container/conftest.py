@@ -58,7 +58,7 @@ def _prepare(engine: Engine) -> None:
     except TargetError as error:
         built = subprocess.run([ROOT / "containers/base-images.sh"], check=False, capture_output=True, text=True)
         if built.returncode != 0:
-            unavailable(f"{error.what}; {built.stderr.strip()[-500:]}")
+            unavailable(f"{error.message}; {built.stderr.strip()[-500:]}")
     try:
         image = ImageResolver(engine, NullProgress().status).bastion(None)
         engine.client.containers.run(image, ["true"], remove=True, network_mode="none")

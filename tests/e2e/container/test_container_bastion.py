@@ -42,7 +42,7 @@ def test_no_json_reader_is_told_before_anything_is_done(bastion):
         pytest.raises(WorkspaceError, match="The bastion lacks jq or python3") as told,
     ):
         run.ensure("database")
-    assert "dnf install -y jq" in told.value.remedy
+    assert "dnf install -y jq" in told.value.hint
     assert bastion.behind("ls /tmp") == ""
 
 
@@ -54,7 +54,7 @@ def test_no_psql_is_told_with_the_line_that_installs_it(bastion):
         pytest.raises(WorkspaceError, match="The bastion lacks psql") as told,
     ):
         run.ensure("database")
-    assert "dnf install -y postgresql16" in told.value.remedy
+    assert "dnf install -y postgresql16" in told.value.hint
 
 
 def test_workspace_of_another_user_is_left_alone(bastion):
@@ -97,8 +97,8 @@ def test_no_network_is_told_and_the_next_run_is_proven(bastion):
         pytest.raises(InfrastructureError, match="The bastion has no connection to the database") as told,
     ):
         run.ensure("database")
-    assert told.value.where["endpoint"] == f"{bastion.target.host}:5432"
-    assert "security group" in told.value.remedy
+    assert told.value.context["endpoint"] == f"{bastion.target.host}:5432"
+    assert "security group" in told.value.hint
     with bastion.opened() as run:
         assert not run.verification().findings
 

@@ -92,7 +92,7 @@ def test_schedule(seed, account, postgres, built, tmp_path):
     outcome = full_run(bad, timeouts=STRESSED)
     told = f"seed {seed}: {state}, {faults}: {'proven' if outcome.proven else outcome.message}"
     print(told)  # noqa: T201 - shown where it fails, and by -rP
-    assert outcome.proven or (isinstance(outcome.error, ProvisioningError) and outcome.error.remedy), told
+    assert outcome.proven or (isinstance(outcome.error, ProvisioningError) and outcome.error.hint), told
     if dice.random() < 0.5:
         settled(bad)  # else the next run meets what is under way still
     clean = full_run(next_)

@@ -138,7 +138,7 @@ def _seen(outcome: Outcome) -> str:
     if outcome.proven:
         return PROVEN
     assert outcome.error is not None
-    text = "\n".join([f"**{outcome.error.what}**", *outcome.error.remedy.splitlines()])
+    text = "\n".join([f"**{outcome.error.message}**", *outcome.error.hint.splitlines()])
     told = [line for line in outcome.said if line.startswith("[WARNING]")]
     text = "\n".join([text, *told])
     for pattern, words in {

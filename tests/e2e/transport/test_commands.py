@@ -124,7 +124,7 @@ def test_other_command_that_cannot_be_found_is_told(channel, calm):
     client = Client(calm, lost=[RESET], blind=1000)
     with pytest.raises(CommandError, match="it runs once, the other time") as caught:
         channel(client).run(Script((), [COUNTED]), "counted")
-    assert "aws ssm list-commands" in caught.value.remedy
+    assert "aws ssm list-commands" in caught.value.hint
     assert runs(calm) == "ran\n"
 
 

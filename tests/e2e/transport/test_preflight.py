@@ -168,7 +168,7 @@ def test_absent_credentials_are_told_with_how_to_log_in(account, monkeypatch, tm
     target = AwsTarget(TargetOptions(region="us-east-1"))
     with pytest.raises(DiscoveryError, match="Unable to locate credentials") as caught:
         discover(project(), target.client, Preflight(), emulated=True)
-    assert "aws sso login" in caught.value.remedy
+    assert "aws sso login" in caught.value.hint
 
 
 def test_stacks_that_name_one_cluster_are_no_ambiguity(account):

@@ -21,16 +21,16 @@ from etl_manager.database.verification import Verification
 from etl_manager.errors import NotApplicable, ProvisioningError
 from etl_manager.gate.inputs import GateInputs
 from etl_manager.gate.prerequisites import PREREQUISITES
-from etl_manager.gate.verdict import Proof, ProofLog, Scenarios, Source, Verdict
+from etl_manager.gate.verdict import PrerequisiteResult, ProofLog
 from etl_manager.progress import NullProgress
-from etl_manager.provisioning.context import RunContext as Place
+from etl_manager.provisioning.context import RunContext
 from etl_manager.provisioning.run import CATALOGUE, ProvisioningRun
 from etl_manager.provisioning.startup import start_run
 from etl_manager.targets.base import TargetOptions
 from etl_manager.targets.local import LocalTarget
 from tests.e2e.acceptance.rig import DATABASE, PRISTINE, ROOT, Cloud
+from tests.unit.gate.verdicts import CLUSTER_ARN
 
-CLUSTER_ARN = "arn:aws:rds:us-east-1:123456789012:cluster:analytics"
 INTEGRATION = {
     "IntegrationName": "another",
     "SourceArn": "arn:aws:rds:us-east-1:123456789012:cluster:other",
@@ -70,7 +70,7 @@ class Environment:
     run: ProvisioningRun
     verification: tuple[str, ...] = ("sql/aurora/verification/verify-setup.sql", CATALOGUE)
 
-    def prove(self, target: FakeAws | None = None, **changes: Any) -> dict[str, Proof]:
+    def prove(self, target: FakeAws | None = None, **changes: Any) -> dict[str, PrerequisiteResult]:
         """Return what becomes of each prerequisite, on *target*, with *changes* of the configuration.
 
         The verification runs on the bastion as it does in a run; the bastion stays open for the next test.
@@ -85,7 +85,7 @@ class Environment:
             verification, catalogue = Verification.read(printed.stdout), Catalogue.read(seen.stdout)
             return GateInputs(config, place, verification, catalogue, datetime.now(timezone.utc))
 
-        return proofs(place, facts)
+        return results(place, facts)
 
     def aws(self, **changes: Any) -> FakeAws:
         """Return the same environment as AWS would have it, all in order but for *changes*."""
@@ -133,13 +133,13 @@ def open_environment(target: LocalTarget, project: Path, *, verify_only: bool) -
     )
 
 
-def proofs(place: Place, facts: Callable[[], GateInputs]) -> dict[str, Proof]:
+def results(place: RunContext, facts: Callable[[], GateInputs]) -> dict[str, PrerequisiteResult]:
     """Hold the gate against *facts*, each prerequisite once."""
     gate = ProofLog()
     for prerequisite in PREREQUISITES:
-        with contextlib.suppress(NotApplicable, ProvisioningError):  # the proof says it
+        with contextlib.suppress(NotApplicable, ProvisioningError):  # the result says it
             gate.prove(prerequisite.id, place, facts)
-    return {proof.id: proof for proof in gate.proofs}
+    return {result.id: result for result in gate.results}
 
 
 @pytest.fixture(scope="package")
@@ -171,36 +171,6 @@ def environment(_built: Environment) -> Environment:
     return _built
 
 
-def unmet(found: dict[str, Proof]) -> set[str]:
+def unmet(found: dict[str, PrerequisiteResult]) -> set[str]:
     """Return the ids of the prerequisites that failed."""
-    return {proof.id for proof in found.values() if proof.status == "failed"}
-
-
-def made_verdict(**changes: Any) -> Verdict:
-    """Return a ready verdict of a cluster on AWS, but for *changes*."""
-    parts: dict[str, Any] = {
-        "schema_version": 1,
-        "ready": True,
-        "reasons": [],
-        "target": "aws",
-        "emulated": False,
-        "mode": "provision",
-        "region": "us-east-1",
-        "account": "123456789012",
-        "cluster": CLUSTER_ARN,
-        "endpoint": "analytics.example:5432",
-        "database": "multitenant_analytics",
-        "tenants": ["tenant_a"],
-        "prerequisites": [
-            Proof(id=item.id, title=item.title, status="passed", detail="found") for item in PREREQUISITES
-        ],
-        "data_filter": "include: multitenant_analytics.tenant_a.users",
-        "phases": [],
-        "scenarios": Scenarios(promised=9, passed=7, failed=0, not_run=0, not_applicable=2),
-        "source": Source(
-            commit="a" * 40, dirty=False, sql_sha256="b" * 64, config="config.json", config_sha256="c" * 64
-        ),
-        "checked_at": datetime(2026, 1, 1, tzinfo=timezone.utc),
-        "run_id": "0123456789ab",
-    }
-    return Verdict(**parts | changes)
+    return {result.id for result in found.values() if result.status == "failed"}

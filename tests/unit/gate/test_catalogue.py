@@ -55,15 +55,15 @@ def test_type_of_an_extension_is_told_as_its_own(environment):
     assert "a type of the extension plpgsql" in str(problem(a))
 
 
-def test_a_thousand_tables_of_one_making_are_told_briefly(environment):
+def test_many_tables_of_one_making_are_described_once(environment):
     """The way a table is made is told once: what comes back over SSM grows with the names, and by little."""
     environment.cloud.execute(
-        "DO $$ BEGIN FOR n IN 1..1000 LOOP EXECUTE format('CREATE SCHEMA s%s; CREATE TABLE s%s.users (LIKE tenant_a.users"
+        "DO $$ BEGIN FOR n IN 1..200 LOOP EXECUTE format('CREATE SCHEMA s%s; CREATE TABLE s%s.users (LIKE tenant_a.users"
         " INCLUDING ALL)', n, n); IF n % 50 = 0 THEN COMMIT; END IF; END LOOP; END $$"
     )
     [step] = environment.run.sql_runner.run("catalogue", [CATALOGUE], environment.run.config.database)
-    assert len(Catalogue.read(step.stdout).tables) == 1003
-    assert len(step.stdout) < 12_000
+    assert len(Catalogue.read(step.stdout).tables) == 203
+    assert len(step.stdout) < 4_000
 
 
 def test_without_the_database_the_cluster_is_told_all_the_same(environment):

@@ -30,7 +30,7 @@ def test_a_compiled_filter_says_that_it_takes_later_schemas_too(environment):
     many = tuple(f"tenant_{number:03}" for number in range(100))
     for tenants, told in ((many, [LATER]), (many[:99], [])):
         tables = SimpleNamespace(replicated=lambda database, each=tenants: [(database, name, "users") for name in each])
-        made = examine(environment.run.config.changed(tenants=tenants), cast(Catalogue, tables))
+        made = examine(environment.run.config.changed(tenants=tenants), cast(Catalogue, tables), "local")
         assert made.findings == ()
         assert [note for note in made.notes if note == LATER] == told
 
@@ -82,7 +82,7 @@ def test_tenants_that_no_filter_can_tell_from_others_are_told(environment):
     table = Shape(relkind="r", persistence="p", primary_key=("user_id",), columns=())
     tables = {(name, "users"): table for name in names}
     catalogue = Catalogue(server_version="16", settings={}, encodings={}, tables=tables, partitions={})
-    found = examine(environment.run.config.changed(tenants=tenants), catalogue)
+    found = examine(environment.run.config.changed(tenants=tenants), catalogue, "local")
     assert found.text is None
     assert {schema for schema, _ in found.taken} == set(tenants)
     [finding] = found.findings

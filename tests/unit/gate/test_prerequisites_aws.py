@@ -20,11 +20,11 @@ OF_CLUSTER = INTEGRATION | {"SourceArn": CLUSTER_ARN}
 
 def test_gate_is_green_on_a_cluster_as_it_should_be(environment):
     """Where AWS itself answers, every prerequisite is met, and each says what was found."""
-    proofs = environment.prove(environment.aws())
-    assert {proof.status for proof in proofs.values()} == {"passed"}
-    assert proofs["engine-version"].detail == "aurora-postgresql 16.6"
-    assert proofs["cluster-parameters"].detail == "set in analytics-pg, and in force on writer"
-    assert proofs["quotas"].detail == "0 of 5 integrations of the cluster, 1 of 100 of the account"
+    results = environment.prove(environment.aws())
+    assert {result.status for result in results.values()} == {"passed"}
+    assert results["engine-version"].detail == "aurora-postgresql 16.6"
+    assert results["cluster-parameters"].detail == "set in analytics-pg, and in force on writer"
+    assert results["quotas"].detail == "0 of 5 integrations of the cluster, 1 of 100 of the account"
 
 
 @pytest.mark.parametrize(
@@ -52,16 +52,16 @@ def test_broken_thing_is_told_and_nothing_else_is(
     environment: Environment, id_: str, changes: dict[str, Any], told: str
 ) -> None:
     """Broken alone, exactly that prerequisite is unmet, and it says where and how to mend it."""
-    proofs = environment.prove(environment.aws(**changes))
-    assert unmet(proofs) == {id_}
-    assert told in proofs[id_].detail
+    results = environment.prove(environment.aws(**changes))
+    assert unmet(results) == {id_}
+    assert told in results[id_].detail
 
 
 def test_cluster_that_rds_does_not_know_is_no_proof(environment):
     """An endpoint that RDS knows nothing of leaves what only AWS can answer unmet, and says what to compare."""
-    proofs = environment.prove(environment.aws(cluster={"Endpoint": "elsewhere", "DBClusterArn": CLUSTER_ARN + "x"}))
-    assert unmet(proofs) == {"engine-version", "cluster-parameters", "quotas", "existing-integrations"}
-    assert "aws rds describe-db-clusters" in proofs["quotas"].detail
+    results = environment.prove(environment.aws(cluster={"Endpoint": "elsewhere", "DBClusterArn": CLUSTER_ARN + "x"}))
+    assert unmet(results) == {"engine-version", "cluster-parameters", "quotas", "existing-integrations"}
+    assert "aws rds describe-db-clusters" in results["quotas"].detail
 
 
 def test_refusal_says_which_call_was_refused(environment):

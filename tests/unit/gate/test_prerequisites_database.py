@@ -9,7 +9,7 @@ import pytest
 
 from etl_manager.gate.inputs import GateInputs
 from tests.e2e.acceptance.rig import DATABASE
-from tests.unit.gate.conftest import Environment, open_environment, proofs, unmet
+from tests.unit.gate.conftest import Environment, open_environment, results, unmet
 
 ASKS_AWS = {"engine-version", "cluster-parameters", "quotas", "existing-integrations"}
 
@@ -97,7 +97,7 @@ BREAKAGES = {
 def test_gate_is_green_on_what_was_provisioned(environment):
     """Every prerequisite is met, and none of those that only AWS can answer is said to be."""
     found = environment.prove()
-    assert {proof.status for name, proof in found.items() if name not in ASKS_AWS} == {"passed"}
+    assert {result.status for name, result in found.items() if name not in ASKS_AWS} == {"passed"}
     assert {found[name].status for name in ASKS_AWS} == {"not-applicable"}
     assert all(found[name].detail.startswith("emulated: ") for name in ASKS_AWS)
 
@@ -134,11 +134,11 @@ def test_missing_database_is_told_and_leaves_the_rest_unproven(environment):
     def facts() -> GateInputs:
         return GateInputs(run.config, run.environment, run.verification(), run.catalogue(), datetime.now(timezone.utc))
 
-    found = proofs(run.environment, facts)
+    found = results(run.environment, facts)
     run.close()
     assert unmet(found) == {"database-exists"}
     assert "multitenant_analytics does not exist" in found["database-exists"].detail
-    assert {proof.status for name, proof in found.items() if name not in ASKS_AWS} == {"failed", "not-run"}
+    assert {result.status for name, result in found.items() if name not in ASKS_AWS} == {"failed", "not-run"}
 
 
 def test_listed_types_are_replicated_and_tables_beside_the_filter_may_be_what_they_like(environment):
@@ -205,6 +205,6 @@ def test_findings_are_all_kept_and_few_are_shown(environment):
     """The detail shows twenty findings and counts the others; the verdict holds each of them."""
     columns = ", ".join(f"ADD COLUMN c{number} numeric" for number in range(50))
     environment.cloud.execute(f"ALTER TABLE tenant_b.users {columns}")
-    proof = environment.prove()["replicable-columns"]
-    assert len(proof.findings) == 50
-    assert proof.detail.splitlines()[20:] == ["… and 30 more"]
+    result = environment.prove()["replicable-columns"]
+    assert len(result.findings) == 50
+    assert result.detail.splitlines()[20:] == ["… and 30 more"]

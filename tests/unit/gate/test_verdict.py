@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime, timezone
+from dataclasses import replace
 from typing import Any
 
 import jsonschema
 import pytest
 from pydantic import ValidationError
 
+from etl_manager import config as configuration
 from etl_manager.gate.prerequisites import PREREQUISITES
-from etl_manager.gate.verdict import Proof, Scenarios, Verdict, markdown, schema, shortcomings
+from etl_manager.gate.verdict import (
+    PrerequisiteResult,
+    ProofLog,
+    Scenarios,
+    SessionInfo,
+    Verdict,
+    blocking_reasons,
+    build_verdict,
+    schema,
+)
 from tests.e2e.acceptance.rig import ROOT
-from tests.unit.gate.conftest import made_verdict
+from tests.unit.gate.verdicts import made_verdict
 
 PUBLISHED = json.loads((ROOT / "docs/phase3-gate.schema.json").read_text())
 ALL = Scenarios(promised=9, passed=7, failed=0, not_run=0, not_applicable=2)
@@ -25,16 +35,18 @@ def why_not(**changes: Any) -> list[str]:
         "tenants": ("tenant_a",),
         "emulated": False,
         "data_filter": "include: d.tenant_a.users",
-        "proofs": tuple(Proof(id=item.id, title=item.title, status="passed", detail="found") for item in PREREQUISITES),
+        "results": tuple(
+            PrerequisiteResult(id=item.id, title=item.title, status="passed", detail="found") for item in PREREQUISITES
+        ),
         "scenarios": ALL,
     }
-    return list(shortcomings(**parts | changes))
+    return list(blocking_reasons(**parts | changes))
 
 
-def proofs(id_: str, status: str, detail: str = "told") -> tuple[Proof, ...]:
-    """Return proofs that passed, but for one."""
+def results(id_: str, status: str, detail: str = "told") -> tuple[PrerequisiteResult, ...]:
+    """Return results that passed, but for one."""
     return tuple(
-        Proof(id=item.id, title=item.title, status=status if item.id == id_ else "passed", detail=detail)  # type: ignore[arg-type]
+        PrerequisiteResult(id=item.id, title=item.title, status=status if item.id == id_ else "passed", detail=detail)  # type: ignore[arg-type]
         for item in PREREQUISITES
     )
 
@@ -49,21 +61,21 @@ def test_all_proven_is_ready():
 @pytest.mark.parametrize("status", ["failed", "not-run"])
 def test_each_prerequisite_counts(id_, status):
     """One that failed or was not run is enough, and it is named."""
-    [reason] = why_not(proofs=proofs(id_, status))
+    [reason] = why_not(results=results(id_, status))
     assert id_ in reason
 
 
 @pytest.mark.parametrize("item", PREREQUISITES, ids=lambda item: item.id)
 def test_not_applicable_is_for_aws_alone_to_answer(item):
     """On AWS everything applies; on an emulated target only what AWS alone can answer does not."""
-    some = proofs(item.id, "not-applicable")
-    assert why_not(proofs=some, emulated=False) == [f"{item.id} was not proven, and applies here"]
-    assert (why_not(proofs=some, emulated=True) == []) is item.asks_aws
+    some = results(item.id, "not-applicable")
+    assert why_not(results=some, emulated=False) == [f"{item.id} was not proven, and applies here"]
+    assert (why_not(results=some, emulated=True) == []) is item.asks_aws
 
 
 def test_prerequisite_that_is_absent_was_not_proven():
     """A verdict that lost one is not ready."""
-    assert why_not(proofs=proofs("", "passed")[1:]) == ["not proven in this run: database-exists"]
+    assert why_not(results=results("", "passed")[1:]) == ["not proven in this run: database-exists"]
 
 
 @pytest.mark.parametrize(
@@ -128,27 +140,20 @@ def test_model_refuses_what_is_not_a_verdict():
     assert Verdict.model_validate_json(json.dumps(good)) == made_verdict()
 
 
-def test_page_shows_what_a_reader_decides_from():
-    """Verdict, reasons, each prerequisite, repairs, filter and what it is bound to; and no name becomes markup."""
-    page = markdown(
-        made_verdict(
-            ready=False,
-            reasons=("sample-data-complete failed: <b>x</b> | y",),
-            phases=[
-                {"phase": "data", "created": 0, "repaired": ["repaired tenant_b.users: 4 → 5 rows"], "unchanged": 2}
-            ],
-            checked_at=datetime(2026, 1, 2, 3, 4, 5, tzinfo=timezone.utc),
-        )
+def test_project_that_changes_while_it_is_proven_is_not_proven():
+    """SQL that was edited during the run is not what the run proved."""
+    source = made_verdict().source
+    session = SessionInfo(
+        target="local",
+        emulated=True,
+        mode="provision",
+        region="us-east-1",
+        source=source,
+        source_afterwards=source,
+        scenarios=ALL,
+        at=made_verdict().checked_at,
     )
-    assert page.startswith("# Phase 3 gate: not ready\n")
-    assert r"- sample-data-complete failed: \<b\>x\</b\> \| y" in page
-    assert r"repaired by phase data: repaired tenant\_b.users: 4 → 5 rows" in page
-    assert "include: multitenant_analytics.tenant_a.users" in page
-    assert "| checked at | 2026-01-02T03:04:05+00:00 |" in page
-    assert all(f"`{item.id}`" in page for item in PREREQUISITES)
-    assert len(page.splitlines()) < 60
-
-
-def test_page_of_an_emulated_verdict_says_so_first():
-    """Nobody takes a rehearsal for a proof."""
-    assert "**Emulated.**" in "\n".join(markdown(made_verdict(emulated=True)).splitlines()[:4])
+    config = configuration.load(ROOT / "config.json", ROOT)
+    edited = replace(session, source_afterwards=source.model_copy(update={"sql_sha256": "d" * 64}))
+    before, after = (build_verdict(ProofLog(), config, known, None, None) for known in (session, edited))
+    assert set(after.reasons) - set(before.reasons) == {"the project changed while it was proven: run again"}

@@ -13,9 +13,9 @@ import pytest
 from etl_manager.errors import VerificationError
 from etl_manager.gate import check
 from etl_manager.gate.prerequisites import PREREQUISITES
-from etl_manager.gate.verdict import Proof, Verdict
+from etl_manager.gate.verdict import PrerequisiteResult, Verdict
 from etl_manager.project import PACKAGED
-from tests.unit.gate.conftest import made_verdict
+from tests.unit.gate.verdicts import made_verdict
 
 HOUR = timedelta(hours=1)
 
@@ -78,9 +78,9 @@ def test_verdict_that_is_not_ready_is_refused_with_its_reasons(checkout):
 
 def test_word_ready_is_not_enough(checkout):
     """A verdict whose parts do not bear it out is refused: somebody wrote the word."""
-    failed = Proof(id="quotas", title="t", status="failed", detail="full")
+    failed = PrerequisiteResult(id="quotas", title="t", status="failed", detail="full")
     parts = tuple(
-        failed if item.id == "quotas" else Proof(id=item.id, title="t", status="passed", detail="")
+        failed if item.id == "quotas" else PrerequisiteResult(id=item.id, title="t", status="passed", detail="")
         for item in PREREQUISITES
     )
     assert checkout.objections(checkout.verdict(prerequisites=parts)) == ["quotas failed: full"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from etl_manager.database.verification import Finding, Verification
+from etl_manager.database.verification import Difference, Verification
 from etl_manager.errors import VerificationError
 
 WELL = """\
@@ -55,8 +55,8 @@ def test_findings_are_told_by_tenant():
     """A tenant's findings are its own; those of schemas nobody configured are kept apart."""
     read = Verification.read(WELL.rpartition("\n tenant |")[0] + "\n" + FINDINGS)
     assert read.of("tenant_a") == (
-        Finding("tenant_a", "rows", "5", "4", "rows-too-few"),
-        Finding("tenant_a", "sample rows", "none missing", "missing 3", "sample-rows-missing"),
+        Difference("tenant_a", "rows", "5", "4", "rows-too-few"),
+        Difference("tenant_a", "sample rows", "none missing", "missing 3", "sample-rows-missing"),
     )
     assert [str(finding) for finding in read.of("tenant_b")] == [
         "tenant_b: table users: expected readable, found not readable by chief; what helps: GRANT b TO chief"
@@ -76,7 +76,7 @@ def test_value_may_hold_a_bar():
 (1 row)
 """
     read = Verification.read(WELL.rpartition("\n tenant |")[0] + "\n" + odd)
-    assert read.findings == (Finding("a", "column", "x | y", "a | b", "column", "p | q"),)
+    assert read.findings == (Difference("a", "column", "x | y", "a | b", "column", "p | q"),)
 
 
 def test_nothing_there_is_read_as_nothing():

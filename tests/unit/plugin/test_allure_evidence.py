@@ -23,7 +23,7 @@ def these_tenants(datatable):
 @then("the statement is refused")
 def statement_refused():
     evidence.attach("a.sql", "selct 1;", "sql")
-    raise errors.SqlError("syntax error", where={"file": "a.sql:1"})
+    raise errors.SqlError("syntax error", context={"file": "a.sql:1"})
 
 @then("two witnesses disagree")
 def disagree():

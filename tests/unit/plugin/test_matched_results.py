@@ -59,10 +59,10 @@ def project(shared_project):
 def test_nothing_that_passed_is_lost(project):
     """Empty cells, cells that look like parts of a node id, titles and parameters of the user's own: all are there."""
     found = assess(project.path / "reports")
-    assert (found.completeness.promised, found.completeness.there) == (7, 7)
+    assert (found.completeness.expected, found.completeness.found) == (7, 7)
     assert not found.completeness.damaged
-    assert (found.completeness.surplus, found.completeness.repeated) == ((), ())
-    assert {dict(result.proof.row).get("note") for result in found.results} == {None, "", "::1", "a[b]#c", "a/b.py"}
+    assert (found.completeness.unexpected, found.completeness.duplicates) == ((), ())
+    assert {dict(result.scenario.row).get("note") for result in found.results} == {None, "", "::1", "a[b]#c", "a/b.py"}
     gate = json.loads((project.path / "reports/phase3-gate.json").read_text())
     assert (gate["scenarios"]["passed"], gate["scenarios"]["not_run"]) == (7, 0)
 
@@ -91,8 +91,8 @@ def locale_of_the_run(request):
     done = project.run("features/")
     assert done.counts == {"passed": 13, "skipped": 1}, done.out
     found = assess(project.path / "reports").completeness
-    assert (found.there, found.lost, found.surplus) == (7, (), ())
-    assert len(found.repeated) == 7
+    assert (found.found, found.missing, found.unexpected) == (7, (), ())
+    assert len(found.duplicates) == 7
     scenarios = json.loads((project.path / "reports/phase3-gate.json").read_text())["scenarios"]
     assert (scenarios["promised"], scenarios["passed"], scenarios["not_run"]) == (7, 6, 1)
     assert len(lines(project.path / "reports")[-1]["testResults"]) == 14
@@ -106,7 +106,7 @@ def test_scenario_is_known_although_its_row_is_masked(tmp_path, monkeypatch):
     folder = Folder(tmp_path)
     folder.results()
     folder.close()
-    assert assess(tmp_path).completeness.there == 4
+    assert assess(tmp_path).completeness.found == 4
     record = Record.read(tmp_path)
-    assert [proof.row for proof in record.promised][2] == (("tenant", redaction.MASK),)
+    assert [proof.row for proof in record.expected][2] == (("tenant", redaction.MASK),)
     assert ScenarioId("a.feature", "S", (("x", "1"),)).id != ScenarioId("a.feature", "S", (("x", "2"),)).id

@@ -119,7 +119,7 @@ def test_the_plan_is_shown_and_nothing_is_run(provisioning):
 
 def test_a_plan_that_cannot_be_made_says_why(provisioning):
     """An error the suite knows ends --plan with exit 1 and its message."""
-    provisioning.append("conftest.py", plan("raise DiscoveryError('no stack', remedy='deploy Phase 1')"))
+    provisioning.append("conftest.py", plan("raise DiscoveryError('no stack', hint='deploy Phase 1')"))
     found = provisioning.run("features/", "--plan")
     assert (found.status, "no stack\n  next:  deploy Phase 1\n" in found.out) == (1, True), found.out
     assert "Traceback" not in found.out + found.err

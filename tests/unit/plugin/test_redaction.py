@@ -60,7 +60,7 @@ def asserted():
 
 @then("an error names it")
 def named():
-    raise errors.DiscoveryError("refused for " + SECRET, where={{"dsn": f"password={{SECRET}}"}})
+    raise errors.DiscoveryError("refused for " + SECRET, context={{"dsn": f"password={{SECRET}}"}})
 
 
 @then("a phase failed by it")

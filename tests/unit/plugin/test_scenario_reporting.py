@@ -12,7 +12,7 @@ STEPS = """
 
 @then("the statement is refused")
 def statement_refused():
-    raise errors.SqlError("syntax error at or near \\"x\\"", where={"file": "a.sql:3"}, remedy="Correct a.sql.")
+    raise errors.SqlError("syntax error at or near \\"x\\"", context={"file": "a.sql:3"}, hint="Correct a.sql.")
 
 
 @then("the bastion answers")
@@ -43,7 +43,7 @@ def target_started(broken_target):
 
 @pytest.fixture
 def broken_target():
-    raise errors.TargetError("the target is in use", remedy="Stop process 1.")
+    raise errors.TargetError("the target is in use", hint="Stop process 1.")
 """
 
 FEATURES = """\

@@ -8,16 +8,19 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from etl_manager import errors
+from etl_manager.errors import FailureKind
+from etl_manager.gate.verdict import PhaseChanges, PrerequisiteResult, Scenarios
 from etl_manager.report import GATE, RESULTS, finalize
-from etl_manager.report.results import PROOF, Changes, Record, ScenarioId
+from etl_manager.report.results import FAILURE_KIND, SCENARIO, Record, ScenarioId
 from etl_manager.report.verdict import RunVerdict
+from tests.unit.gate.verdicts import made_verdict
 
 DATABASE = ScenarioId("features/1-database.feature", "The database exists")
 ROWS = tuple(
     ScenarioId("features/3-data.feature", "<tenant> has rows", (("tenant", f"t{number}"),)) for number in range(3)
 )
-FACTS = {"target": "aws", "emulated": "no", "region": "eu-west-1", "database": "analytics", "commit": "c0ffee"}
+METADATA = {"target": "aws", "region": "us-east-1", "database": "analytics", "commit": "c0ffee"}
+REPAIR = "repaired t1.users: 4 → 5 rows"
 PHASES = {DATABASE.file: "database", ROWS[0].file: "data"}
 
 
@@ -35,18 +38,16 @@ class Folder:
             run_id=f"run{number:04}",
             started=f"{self.hour}:00:00+00:00",
             finished=f"{self.hour}:01:00+00:00",
-            mode="provision",
             exit_status=0,
-            facts=dict(FACTS),
-            changes=(Changes(phase="data", created=0, unchanged=2, repaired=("t1.users: 4 → 5 rows",)),),
-            promised=(DATABASE, *ROWS),
-            left_out=(),
+            metadata=dict(METADATA),
+            expected=(DATABASE, *ROWS),
+            deselected=(),
         )
 
-    def result(self, proof: ScenarioId, status: str = "passed", message: str = "", **more: Any) -> Path:
-        """Write the result of *proof* and return its file."""
-        name = "".join([proof.scenario.replace("<tenant>", dict(proof.row).get("tenant", ""))])
-        details = {"message": message, "trace": errors.marked(message, errors.DIFFERS)} if message else {}
+    def result(self, scenario: ScenarioId, status: str = "passed", message: str = "", **more: Any) -> Path:
+        """Write the result of *scenario* and return its file."""
+        name = "".join([scenario.name.replace("<tenant>", dict(scenario.row).get("tenant", ""))])
+        details = {"message": message} if message else {}
         data = {
             "uuid": str(uuid.uuid4()),
             "name": name,
@@ -54,12 +55,16 @@ class Folder:
             "statusDetails": details,
             "start": 1,
             "stop": 2,
-            "testCaseId": f"{proof.file}#{proof.scenario}",
-            "fullName": f"{proof.file.replace('/', '.')}#{proof.scenario}",
-            "titlePath": proof.file.split("/"),
-            "parameters": [{"name": name, "value": value} for name, value in proof.row],
-            "labels": [{"name": PROOF, "value": proof.id}, {"name": "phase", "value": PHASES.get(proof.file, "gate")}]
-            + [{"name": "tenant", "value": value} for name, value in proof.row if name == "tenant"],
+            "testCaseId": f"{scenario.file}#{scenario.name}",
+            "fullName": f"{scenario.file.replace('/', '.')}#{scenario.name}",
+            "titlePath": scenario.file.split("/"),
+            "parameters": [{"name": name, "value": value} for name, value in scenario.row],
+            "labels": [
+                {"name": SCENARIO, "value": scenario.id},
+                {"name": "phase", "value": PHASES.get(scenario.file, "gate")},
+            ]
+            + ([{"name": FAILURE_KIND, "value": FailureKind.DIFFERENCE.name}] if message else [])
+            + [{"name": "tenant", "value": value} for name, value in scenario.row if name == "tenant"],
             **more,
         }
         path = self.path / RESULTS / f"{data['uuid']}-result.json"
@@ -68,24 +73,29 @@ class Folder:
 
     def results(self, status: str = "passed", message: str = "") -> None:
         """Write a result of all that was promised; the last tenant's has *status*."""
-        for proof in self.record.promised[:-1]:
-            self.result(proof)
-        self.result(self.record.promised[-1], status, message)
+        for scenario in self.record.expected[:-1]:
+            self.result(scenario)
+        self.result(self.record.expected[-1], status, message)
 
     def gate(self, *, ready: bool = True, **more: Any) -> None:
         """Write the gate's verdict."""
         status = "passed" if ready else "failed"
-        verdict = {
-            "ready": ready,
-            "reasons": [] if ready else ["sample-data-complete failed: t2.users: expected 5, found 4"],
-            "checked_at": f"{self.hour}:00:30Z",
-            "prerequisites": [
-                {"id": "database-exists", "title": "The database exists", "status": "passed", "detail": "analytics"},
-                {"id": "sample-data-complete", "title": "Rows", "status": status, "detail": "5 rows each"},
+        verdict = made_verdict(
+            ready=ready,
+            reasons=[] if ready else ["sample-data-complete failed: t2.users: expected 5, found 4"],
+            run_id=self.record.run_id,
+            database="analytics",
+            tenants=["t0", "t1", "t2"],
+            prerequisites=[
+                PrerequisiteResult(
+                    id="database-exists", title="The database exists", status="passed", detail="analytics"
+                ),
+                PrerequisiteResult(id="sample-data-complete", title="Rows", status=status, detail="5 rows each"),
             ],
-            **more,
-        }
-        (self.path / GATE).write_text(json.dumps(verdict))
+            phases=[PhaseChanges(phase="data", created=0, unchanged=2, repaired=(REPAIR,))],
+            scenarios=Scenarios(promised=4, passed=3 + int(ready), failed=int(not ready), not_run=0, not_applicable=0),
+        )
+        (self.path / GATE).write_text(verdict.model_copy(update=more).text())
 
     def close(self, **more: Any) -> RunVerdict:
         """Close the run, with *more* known of it."""

@@ -8,8 +8,9 @@ from typing import Any
 
 from etl_manager import redaction
 from etl_manager.report import HISTORY, SUMMARY
+from etl_manager.report.results import ScenarioId
 from etl_manager.report.verdict import RunVerdict
-from tests.unit.report.folder import FACTS, ROWS, Folder
+from tests.unit.report.folder import METADATA, ROWS, Folder
 
 
 def run(path: Path, number: int, status: str, **more: Any) -> RunVerdict:
@@ -50,23 +51,25 @@ def test_new_and_gone_scenarios_are_told(tmp_path):
     """A tenant more is new; a scenario that a whole run no longer has is gone; a partial run says nothing is gone."""
     run(tmp_path, 1, "passed")
     more = Folder(tmp_path, 2)
-    kept = (*more.record.promised[1:], type(ROWS[0])(ROWS[0].file, ROWS[0].scenario, (("tenant", "t3"),)))
+    kept = (*more.record.expected[1:], ScenarioId(ROWS[0].file, ROWS[0].name, (("tenant", "t3"),)))
     for proof in kept:
         more.result(proof)
-    comparison = more.close(promised=kept).comparison
+    comparison = more.close(expected=kept).comparison
     assert titles(comparison.new) == ["t3 has rows"]
     assert comparison.gone == ("The database exists",)
     part = Folder(tmp_path, 3)
     part.result(ROWS[0])
-    assert part.close(left_out=part.record.promised[:1]).comparison.gone == ()
+    assert part.close(deselected=part.record.expected[:1]).comparison.gone == ()
 
 
 def test_other_places_are_not_compared(tmp_path):
     """A run on another target, or of another database, tells nothing of this one."""
-    run(tmp_path, 1, "passed", facts=FACTS | {"target": "local"})
+    run(tmp_path, 1, "passed", metadata=METADATA | {"target": "local"})
     assert run(tmp_path, 2, "failed").comparison.previous == ""
-    assert run(tmp_path, 3, "failed", facts=FACTS | {"database": "other"}).comparison.previous == ""
-    assert titles(run(tmp_path, 4, "failed", facts=FACTS | {"target": "local"}).comparison.broken) == ["t2 has rows"]
+    assert run(tmp_path, 3, "failed", metadata=METADATA | {"database": "other"}).comparison.previous == ""
+    assert titles(run(tmp_path, 4, "failed", metadata=METADATA | {"target": "local"}).comparison.broken) == [
+        "t2 has rows"
+    ]
 
 
 def test_ten_runs_are_kept(tmp_path):

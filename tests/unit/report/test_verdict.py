@@ -7,10 +7,14 @@ import re
 import pytest
 
 from etl_manager.cli.report import check
-from etl_manager.report import GATE, SUMMARY, VERDICT_PAGE, finalize
-from etl_manager.report.finalize import pages
+from etl_manager.gate.verdict import PhaseChanges
+from etl_manager.report import GATE, SUMMARY, VERDICT_PAGE
+from etl_manager.report.finalize import write_pages
+from etl_manager.report.page import gate_contents, markdown
+from etl_manager.report.results import ScenarioId
+from tests.unit.gate.verdicts import CLUSTER_ARN, made_verdict
 from tests.unit.report.browser import CHROMIUM, Browser
-from tests.unit.report.folder import DATABASE, FACTS, ROWS, Folder
+from tests.unit.report.folder import DATABASE, METADATA, REPAIR, ROWS, Folder
 
 
 @pytest.fixture
@@ -42,17 +46,16 @@ def test_where_and_when_stand_above_the_rest(folder):
     """Target, account, cluster, database, time and what was repaired come before the prerequisites; then the filter."""
     folder.results()
     folder.gate(data_filter="include: analytics.t1.users")
-    cluster = "arn:aws:rds:eu-west-1:123456789012:cluster:c"
-    folder.close(facts=FACTS | {"account": "123456789012", "cluster": cluster, "tenants": "1"})
+    folder.close()
     top, _, rest = summary(folder).partition("## Prerequisites")
     for line in (
         "| target | aws |",
-        "| account | 123456789012, eu-west-1 |",
-        f"| cluster | {cluster} |",
-        "| database | analytics, 1 tenant |",
+        "| account | 123456789012, us-east-1 |",
+        f"| cluster | {CLUSTER_ARN} |",
+        "| database | analytics, 3 tenants |",
         "| time | 2026-03-01 01:00:00 to 2026-03-01 01:01:00 UTC |",
         "1 repair by this run, before it proved anything:",
-        "- 🔧 t1.users: 4 → 5 rows",
+        f"- 🔧 {REPAIR}",
     ):
         assert line in top.splitlines()
     assert "\n## Data filter\n\n`include: analytics.t1.users`\n" in rest
@@ -72,10 +75,11 @@ def test_filter_that_is_long_is_cut_and_said_to_be(folder):
 def test_remedy_names_the_target_that_ran(folder, target):
     """Who copies the command from the page proves what was not proven, and on no other target."""
     folder.results("failed", "no")
-    folder.gate(ready=False)
-    folder.close(facts=FACTS | {"target": target})
+    folder.gate(ready=False, target=target)
+    folder.close()
     assert f"`pytest features/ --target {target} --require-gate`" in summary(folder)
-    folder.close(facts=FACTS | {"target": target}, mode="verify-only")
+    folder.gate(ready=False, target=target, mode="verify-only")
+    folder.close()
     assert f"`pytest features/ --target {target} --verify-only --require-gate`" in summary(folder)
 
 
@@ -88,8 +92,7 @@ def test_links_only_lead_to_what_is_there(folder):
     rendered = folder.path / "allure-report/index.html"
     rendered.parent.mkdir()
     rendered.write_text("")
-    for name, text in pages(folder.path, assessment, finalize.digest(folder.path)):
-        (folder.path / name).write_text(text)
+    write_pages(folder.path, assessment)
     addresses = re.findall(r'<a href="([^"#]*)#([0-9a-f]{32})">', page(folder))
     assert len(addresses) == page(folder).count("<a ") > 0
     assert {path for path, _ in addresses} == {"allure-report/index.html"}
@@ -103,8 +106,9 @@ def test_page_is_read_without_scrolling_sideways(folder, tmp_path_factory, width
     if CHROMIUM is None:
         pytest.skip("Chromium is not installed: nobody can look at the page (Debian: apt-get install chromium)")
     folder.results("failed", "rows of t2.users: expected 5, found 4")
-    folder.gate(ready=False, data_filter="include: " + "analytics." * 30)
-    folder.close(facts=FACTS | {"cluster": "arn:aws:rds:eu-west-1:123456789012:cluster:" + "c" * 63, "x": "y" * 71})
+    cluster = "arn:aws:rds:eu-west-1:123456789012:cluster:" + "c" * 63
+    folder.gate(ready=False, data_filter="include: " + "analytics." * 30, cluster=cluster)
+    folder.close(metadata=METADATA | {"x": "y" * 71})
     browser = Browser(tmp_path_factory.mktemp("profile"))
     try:
         browser.call("Emulation.setDeviceMetricsOverride", width=width, height=900, deviceScaleFactor=1, mobile=False)
@@ -122,8 +126,8 @@ def test_page_is_read_without_scrolling_sideways(folder, tmp_path_factory, width
 def test_rehearsal_is_never_just_ready(folder):
     """On an emulated target the headline itself says that it was not AWS."""
     folder.results()
-    folder.gate()
-    folder.close(facts=FACTS | {"emulated": "yes: what answered is not AWS"})
+    folder.gate(emulated=True)
+    folder.close()
     assert summary(folder).startswith("# ✅ Ready, in a rehearsal that was not on AWS\n")
     assert "proves nothing about an Aurora cluster" in page(folder)
 
@@ -145,30 +149,22 @@ def test_not_ready_leads_with_the_reasons_and_the_difference(folder):
 @pytest.mark.parametrize(
     ("verdict", "reason"),
     [
-        (None, "the run made no phase3-gate.json"),
-        ({"checked_at": "2026-03-01T00:30:00Z"}, "is of another run: it was made at 2026-03-01T00:30:00Z"),
-        ({"checked_at": "2026-03-01T01:00:30"}, "cannot be read"),
-        ({"checked_at": 7}, "cannot be read"),
-        ({"ready": "yes"}, "is no verdict"),
-        ({"prerequisites": None}, "is no verdict"),
+        (None, "There is no verdict: No such file or directory"),
+        ('{"ready": tr', "This is no verdict of the gate"),
+        ('{"ready": true}', "This is no verdict of the gate"),
+        ("of another run", "phase3-gate.json is of another run: run0000"),
     ],
 )
 def test_no_verdict_without_one_of_this_run(folder, verdict, reason):
-    """A verdict that is missing, old or unreadable is none, however green the results are."""
+    """A verdict that is missing, of another run or unreadable is none, however green the results are."""
     folder.results()
-    if verdict is not None:
-        folder.gate(**verdict)
+    if verdict == "of another run":
+        folder.gate(run_id="run0000")
+    elif verdict is not None:
+        (folder.path / GATE).write_text(verdict)
     assessment = folder.close()
-    assert assessment.state == "none"
-    assert reason in assessment.reasons[0]
+    assert (assessment.state, assessment.reasons) == ("none", (reason,))
     assert summary(folder).startswith("# ⚪ No verdict\n")
-
-
-def test_broken_json_is_no_verdict(folder):
-    """A verdict cut off in the middle is none."""
-    folder.results()
-    (folder.path / GATE).write_text('{"ready": tr')
-    assert folder.close().reasons == ("phase3-gate.json cannot be read",)
 
 
 def test_results_outweigh_the_gate(folder):
@@ -202,7 +198,7 @@ def test_no_result_at_all_is_not_green(folder):
     folder.gate()
     assessment = folder.close()
     assert assessment.state == "not-ready"
-    assert "there is a result of 0 of 4 scenarios of the feature files (no result)" in summary(folder)
+    assert "there is a result of 0 of 4 scenarios of the feature files" in summary(folder)
 
 
 def test_one_tenant_too_few_is_told_by_its_name(folder):
@@ -222,8 +218,8 @@ def test_deselected_scenario_is_left_out_and_not_lost(folder):
     for proof in ROWS:
         folder.result(proof)
     folder.gate()
-    assessment = folder.close(left_out=(DATABASE,))
-    assert assessment.completeness.lost == ()
+    assessment = folder.close(deselected=(DATABASE,))
+    assert assessment.completeness.missing == ()
     assert assessment.state == "not-ready"
     assert "- not selected for this run: features/1-database.feature: The database exists" in summary(folder)
 
@@ -238,20 +234,21 @@ def test_missing_attachment_is_told(folder):
 
 
 def test_repair_does_not_pass_unremarked(folder):
-    """What the run repaired stands in the verdict, before and after."""
+    """What the run repaired is in the verdict, before and after."""
     folder.results()
+    folder.gate()
     folder.close()
     assert "- data: 0 created, 1 repaired, 2 left alone" in summary(folder)
-    assert "- 🔧 t1.users: 4 → 5 rows" in summary(folder)
+    assert f"- 🔧 {REPAIR}" in summary(folder)
 
 
 def test_a_thousand_failures_stay_on_a_page(folder):
     """Tenants that fail alike are one line, with the first names and the number of the others."""
-    rows = tuple(type(ROWS[0])(ROWS[0].file, ROWS[0].scenario, (("tenant", f"t{n:04}"),)) for n in range(1000))
+    rows = tuple(ScenarioId(ROWS[0].file, ROWS[0].name, (("tenant", f"t{n:04}"),)) for n in range(1000))
     for proof in rows:
         folder.result(proof, "failed", f"rows of {proof.row[0][1]}.users: expected 5, found 4")
     folder.gate(ready=False)
-    folder.close(promised=(DATABASE, *rows))
+    folder.close(expected=(DATABASE, *rows))
     assert "t0000.users: expected 5, found 4 (and 999 more: t0001, t0002" in summary(folder)
     assert "and 991 more)" in summary(folder)
     assert len(summary(folder)) < 6_000
@@ -276,3 +273,21 @@ def test_manifest_is_named_in_both_pages(folder):
     digest = hashlib.sha256((folder.path / "manifest.sha256").read_bytes()).hexdigest()
     assert digest in page(folder)
     assert digest in summary(folder)
+
+
+def test_page_of_the_gate_shows_what_a_reader_decides_from():
+    """Verdict, reasons, each prerequisite, repairs, filter and what it is bound to; and no name becomes markup."""
+    verdict = made_verdict(
+        ready=False,
+        reasons=("sample-data-complete failed: <b>x</b> | y",),
+        phases=[PhaseChanges(phase="data", created=0, unchanged=2, repaired=(REPAIR,))],
+    )
+    text = markdown(gate_contents(verdict))
+    assert text.startswith("# Phase 3 gate: not ready\n")
+    assert r"- sample-data-complete failed: \<b\>x\</b\> \| y" in text
+    assert f"- 🔧 {REPAIR}" in text
+    assert "`include: multitenant_analytics.tenant_a.users`" in text
+    assert "| time | checked at 2026-01-01T00:00:00+00:00 |" in text
+    assert all(item.id in text for item in verdict.prerequisites)
+    assert "emulated" not in text
+    assert "proves nothing about an Aurora cluster" in markdown(gate_contents(made_verdict(emulated=True)))

@@ -103,7 +103,7 @@ def test_broken_credentials_are_one_message(profile):
     with pytest.raises(TargetError, match="no AWS credentials") as caught:
         target(profile)
     assert BROKEN[profile] in str(caught.value)
-    assert "--aws-profile" in caught.value.remedy
+    assert "--aws-profile" in caught.value.hint
     assert caught.value.__cause__ is None
     assert "KEYkey" not in str(caught.value)
 
@@ -214,4 +214,4 @@ def test_credentials_that_cannot_be_renewed_are_one_message(endpoint, home, monk
         aws_errors("Secrets Manager", "GetSecretValue", "s"),
     ):
         secrets.get_secret_value(SecretId="s")
-    assert "aws sso login" in caught.value.remedy
+    assert "aws sso login" in caught.value.hint

@@ -114,7 +114,7 @@ def test_state_that_cannot_be_kept_is_one_message(tmp_path, obstacle):
     with pytest.raises(TargetError, match="cannot") as caught:
         open_target("local", TargetOptions(state=place))
     assert str(place) in str(caught.value)
-    assert caught.value.remedy
+    assert caught.value.hint
 
 
 @pytest.fixture

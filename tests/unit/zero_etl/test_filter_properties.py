@@ -31,7 +31,7 @@ def prove(taken, wanted, catalogue):
     try:
         result = compile_filter(DB, wanted, catalogue)
     except FilterError as error:
-        refused = error.what
+        refused = error.message
     if refused:
         unwanted = set(catalogue) - {(DB, *pair) for pair in wanted}
         assert any(".".join(table) in refused for table in unwanted)

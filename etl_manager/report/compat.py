@@ -1,0 +1,50 @@
+"""The private parts of Allure's library that the report uses; tests/unit/report/test_compat.py names each of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+import allure_commons
+import attr
+from allure_commons.model2 import ATTACHMENT_PATTERN, StatusDetails, TestResult
+from allure_commons.utils import md5, now, uuid4
+from allure_pytest.listener import AllureListener
+from allure_pytest.utils import get_status
+
+__all__ = ["ComparedDetails", "as_data", "attachment_name", "evolve", "get_status", "listen", "md5", "now", "uuid4"]
+
+evolve = attr.evolve
+
+
+@attr.s(auto_attribs=True)
+class ComparedDetails(StatusDetails):
+    """Why something failed, with both sides: Allure 3 shows their difference."""
+
+    expected: str | None = None
+    actual: str | None = None
+
+
+def as_data(result: TestResult) -> dict[str, Any]:
+    """Return *result* as Allure writes it; an empty cell is a value."""
+    return attr.asdict(result, filter=lambda _, value: value not in (None, []))
+
+
+def attachment_name(extension: str) -> str:
+    """Return a new file name for an attachment."""
+    return str(ATTACHMENT_PATTERN.format(prefix=uuid4(), ext=extension))
+
+
+def listen(config: Any, writers: Sequence[object]) -> Callable[[], TestResult]:
+    """Have Allure's listener observe pytest's *config* and hand its results to *writers* until the config is closed.
+
+    Returns:
+        A function that gives the result of the test that runs.
+    """
+    listener = AllureListener(config)
+    config.pluginmanager.register(listener, "allure_listener")
+    for plugin in (listener, *writers):
+        allure_commons.plugin_manager.register(plugin)
+        config.add_cleanup(partial(allure_commons.plugin_manager.unregister, plugin))
+    return lambda: listener.allure_logger.get_test(None)
