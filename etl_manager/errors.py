@@ -234,7 +234,7 @@ class Failures:
         An interrupt counts as well (a plugin's timeout is one): what it left half done may not be repeated unseen.
 
         Raises:
-            PhaseNotRun: When *part* was ended before; its cause is what ended it.
+            PhaseSkipped: When *part* was ended before; its cause is what ended it.
         """
         if part in self._ended:
             error = self._ended[part]

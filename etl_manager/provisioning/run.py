@@ -62,7 +62,7 @@ class ProvisioningRun:
         Verifying only, it looks and brings about nothing.
 
         Raises:
-            PhaseNotRun: When *phase*, or one before it, failed or was interrupted earlier in this run.
+            PhaseSkipped: When *phase*, or one before it, failed or was interrupted earlier in this run.
             ProvisioningError: When it fails now.
         """
         if self.verify_only:

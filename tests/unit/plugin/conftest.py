@@ -21,7 +21,8 @@ pytest_plugins = ["etl_manager.pytest_plugin", "sentences"]
 SENTENCES = """\
 from pytest_bdd import given, parsers, then, when
 
-from etl_manager import errors, evidence
+from etl_manager import errors
+from etl_manager.report import allure as evidence
 from etl_manager.pytest_plugin.terminal import PROGRESS
 
 
