@@ -10,7 +10,6 @@ pytest_plugins = (
     "etl_manager.pytest_plugin.staging",
     "etl_manager.pytest_plugin.process",
     "etl_manager.pytest_plugin.collection",
-    "etl_manager.pytest_plugin.ordering",
     "etl_manager.pytest_plugin.reporting",
     "etl_manager.pytest_plugin.terminal",
     "etl_manager.pytest_plugin.plan",

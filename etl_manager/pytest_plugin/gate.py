@@ -6,10 +6,9 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Generator
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import pytest
-from _pytest.junitxml import xml_key
 
 from etl_manager.config import Config
 from etl_manager.errors import NotApplicable
@@ -93,6 +92,9 @@ _GATE = pytest.StashKey[ProofLog]()
 _FACTS = pytest.StashKey[GateInputs]()
 _TALLY = pytest.StashKey[Tally]()
 _SOURCE = pytest.StashKey[Source]()
+_RECORD_PROPERTY = pytest.StashKey[Callable[[str, object], None]]()
+_NO_GATE_CASE = ("terminalreporter", "session", "lfplugin", "stepwiseplugin")
+"""pytest's plugins for which the verdict is no test."""
 _VERDICT = pytest.StashKey[Verdict | None]()
 
 
@@ -169,12 +171,11 @@ def _passed(config: pytest.Config) -> Verdict | None:
 def _into_junit(config: pytest.Config, verdict: Verdict, *, required: bool) -> None:
     """Put the verdict into the report of ``--junitxml``: every scenario may pass where too few were run.
 
-    It is a property of the suite, and a test case too where it is required.
+    It is a property of the suite, and a test case too where it is required: not for the terminal, which has a section
+    of its own, nor for what counts or repeats tests.
     """
-    xml: Any = config.stash.get(xml_key, None)
-    if xml is None:
-        return
-    xml.add_global_property("phase3-gate", "ready" if verdict.ready else "not ready")
+    if _RECORD_PROPERTY in config.stash:
+        config.stash[_RECORD_PROPERTY]("phase3-gate", "ready" if verdict.ready else "not ready")
     if required:
         report = pytest.TestReport(
             nodeid="phase3-gate::Phase 3 may start",
@@ -184,7 +185,15 @@ def _into_junit(config: pytest.Config, verdict: Verdict, *, required: bool) -> N
             longrepr=None if verdict.ready else redact("\n".join(verdict.reasons)),
             when="call",
         )
-        xml.pytest_runtest_logreport(report)
+        plugins = config.pluginmanager
+        others = [plugin for name in _NO_GATE_CASE if (plugin := plugins.get_plugin(name)) is not None]
+        plugins.subset_hook_caller("pytest_runtest_logreport", others)(report=report)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _suite_property(record_testsuite_property: Callable[[str, object], None], pytestconfig: pytest.Config) -> None:
+    """Keep what records a property of the suite: the verdict is known when no fixture can be had any more."""
+    pytestconfig.stash[_RECORD_PROPERTY] = record_testsuite_property
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

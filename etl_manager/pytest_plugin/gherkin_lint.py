@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 from gherkin.dialect import Dialect
 from gherkin.errors import CompositeParserException
 from gherkin.parser import Parser
-from pytest_bdd.parser import ScenarioTemplate
 
 from etl_manager.config import Config
+from etl_manager.pytest_plugin.compat import ScenarioTemplate, set_rows
 
 TAG = "each-tenant"
 HEADERS = (["tenant"], ["tenant", "users"])
@@ -31,7 +31,7 @@ def fill(template: ScenarioTemplate, config: Config) -> None:
     """Make *template* stand for one test each of the tenants of *config*, in their order."""
     [table] = template.examples
     width = len(table.example_params)
-    table.examples = [[tenant, str(config.users_per_tenant)][:width] for tenant in config.tenants]
+    set_rows(table, [[tenant, str(config.users_per_tenant)][:width] for tenant in config.tenants])
 
 
 Node = dict[str, Any]

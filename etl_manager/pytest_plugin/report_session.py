@@ -15,13 +15,14 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
-from pytest_bdd.parser import Scenario, Step
 
 from etl_manager import git
 from etl_manager.gate.check import sql_digest
 from etl_manager.git import Repository
 from etl_manager.provisioning.run import ProvisioningRun
+from etl_manager.pytest_plugin import compat
 from etl_manager.pytest_plugin.collection import SCENARIO, has_scenarios, project_config
+from etl_manager.pytest_plugin.compat import Scenario, Step
 from etl_manager.pytest_plugin.gate import proof
 from etl_manager.pytest_plugin.options import SETTINGS, Mode
 from etl_manager.pytest_plugin.reporting import RunLog
@@ -128,8 +129,7 @@ def pytest_configure(config: pytest.Config) -> None:
     It would write before it is known whether scenarios are run, and what it writes would not be redacted.
     """
     if config.pluginmanager.has_plugin("allure_pytest"):
-        config.stash[ALLURE_DIRECTORY] = config.option.allure_report_dir
-        config.option.allure_report_dir = None
+        config.stash[ALLURE_DIRECTORY] = compat.take_allure_directory(config)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -175,7 +175,6 @@ def _start_allure(session: pytest.Session, log: RunLog | None) -> None:
                 shutil.rmtree(asked, ignore_errors=True)
     if not directories:
         return
-    config.option.allure_report_dir = str(directories[0])
     source = git.repository(config.rootpath)
     tenants = project_config(config).tenants if log else ()
     recorder = allure.start_recording(config, directories, source=source, tenants=tenants)
@@ -233,7 +232,7 @@ class Recording:
         """Say whether the database or the environment is at fault: Allure only knows asserts."""
         report = yield
         if call.when == "teardown" and SCENARIO in item.stash:
-            self._recorder.settle_parameters(item.callspec.params if hasattr(item, "callspec") else ())
+            self._recorder.settle_parameters(compat.parameters(item).keys())
         if call.excinfo and SCENARIO in item.stash and call.when != "teardown" and not hasattr(report, "wasxfail"):
             said = "" if report.skipped or self._log is None else self._log.of_scenario()
             self._recorder.judge(call.excinfo.value, report.longreprtext, said)

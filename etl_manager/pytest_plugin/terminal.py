@@ -6,13 +6,12 @@ import logging
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import Callable
 
 import pytest
 
 from etl_manager.progress import Progress
+from etl_manager.pytest_plugin import compat
 from etl_manager.redaction import redact
 
 QUIET_SECONDS = 10.0
@@ -38,7 +37,7 @@ class TerminalProgress:
     def say(self, line: str) -> None:
         """Show *line* for good, in the log too."""
         _log.info("%s", line)
-        with self._terminal() as reporter:
+        with compat.uncaptured_terminal(self._config) as reporter:
             self._erase(reporter)
             reporter.ensure_newline()
             reporter.write_line(redact(line))
@@ -47,7 +46,7 @@ class TerminalProgress:
 
     def status(self, line: str) -> None:
         """Show what is going on right now; the next call replaces it."""
-        with self._terminal() as reporter:
+        with compat.uncaptured_terminal(self._config) as reporter:
             now = self._clock()
             if reporter.isatty() and os.environ.get("TERM") != "dumb":
                 self._erase(reporter)
@@ -72,25 +71,13 @@ class TerminalProgress:
 
     def _clear(self) -> None:
         if self._live:
-            with self._terminal() as reporter:
+            with compat.uncaptured_terminal(self._config) as reporter:
                 self._erase(reporter)
 
     def _erase(self, reporter: pytest.TerminalReporter) -> None:
         if self._live:
             reporter.write(_CLEAR, flush=True)
             self._live = False
-
-    @contextmanager
-    def _terminal(self) -> Iterator[pytest.TerminalReporter]:
-        """Give the terminal reporter while nothing is captured."""
-        plugins = self._config.pluginmanager
-        reporter: Any = plugins.get_plugin("terminalreporter")
-        capture = plugins.get_plugin("capturemanager")
-        if capture is None:
-            yield reporter
-        else:
-            with capture.global_and_fixture_disabled():
-                yield reporter
 
 
 @pytest.hookimpl(trylast=True)
