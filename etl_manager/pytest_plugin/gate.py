@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import cast
@@ -26,13 +26,15 @@ from etl_manager.gate.verdict import (
     build_verdict,
 )
 from etl_manager.provisioning.run import ProvisioningRun
-from etl_manager.pytest_plugin.collection import ROW, SCENARIO, FeatureFile, project_config
+from etl_manager.pytest_plugin.collection import ROW, FeatureFile, project_config
 from etl_manager.pytest_plugin.options import SETTINGS
 from etl_manager.pytest_plugin.session import EMULATED, RUN
 from etl_manager.pytest_plugin.staging import STAGING, only_looks
 from etl_manager.redaction import redact
 from etl_manager.report.results import ScenarioId, expected_scenarios, row
 
+NOT_APPLICABLE = "not applicable"
+"""pytest's category of scenarios that this target, or this kind of run, cannot answer."""
 WORST_FIRST = ("failed", "skipped", "passed", "not-applicable")
 
 
@@ -52,7 +54,7 @@ class Tally:
         self._root = root
         self._outcomes: dict[ScenarioId, set[str]] = defaultdict(set)
 
-    def note(self, item: pytest.Function, error: BaseException | None, report: pytest.TestReport) -> None:
+    def note(self, item: pytest.Item, error: BaseException | None, report: pytest.TestReport) -> None:
         """Remember how a part of the test *item* went; what went wrong once stays so, whatever a later part or try does."""
         if isinstance(error, NotApplicable):
             outcome = "not-applicable"
@@ -119,15 +121,22 @@ def pytest_runtestloop(session: pytest.Session) -> None:
         session.config.stash[_SOURCE] = check.source_of(settings.root, settings.config_path)
 
 
-@pytest.hookimpl(wrapper=True, tryfirst=True)
-def pytest_runtest_makereport(
-    item: pytest.Item, call: pytest.CallInfo[None]
-) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Note how each scenario went, as the reports show it."""
-    report = yield
-    if SCENARIO in item.stash and isinstance(item, pytest.Function):
-        item.config.stash[_TALLY].note(item, call.excinfo.value if call.excinfo else None, report)
-    return report
+def note_outcome(item: pytest.Item, error: BaseException | None, report: pytest.TestReport) -> None:
+    """Count how the scenario *item* went, as *report* shows it, and mark the report of one that does not apply."""
+    if isinstance(error, NotApplicable):
+        report.user_properties.append((NOT_APPLICABLE, redact(error.what)))
+    item.config.stash[_TALLY].note(item, error, report)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_report_teststatus(report: pytest.CollectReport | pytest.TestReport) -> tuple[str, str, str] | None:
+    """Show a scenario that does not apply as that: it is no skip, about which somebody would have to think."""
+    return (NOT_APPLICABLE, "n", "NOT APPLICABLE") if report.skipped and _inapplicable(report) else None
+
+
+def _inapplicable(report: pytest.CollectReport | pytest.TestReport) -> str:
+    """Return why the scenario of *report* does not apply to this run; empty where it does."""
+    return str(dict(getattr(report, "user_properties", ())).get(NOT_APPLICABLE, ""))
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -214,6 +223,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         terminalreporter.write_line(f"  {redact(reason)}")
     if len(verdict.reasons) > MOST_SHOWN:
         terminalreporter.write_line(f"  … and {len(verdict.reasons) - MOST_SHOWN} more")
+    why = Counter(map(_inapplicable, terminalreporter.getreports(NOT_APPLICABLE)))
+    for reason, count in why.items():
+        terminalreporter.write_line(f"{count} not applicable: {reason}")
 
 
 @pytest.fixture

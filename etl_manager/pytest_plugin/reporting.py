@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from etl_manager.errors import NotApplicable, PhaseSkipped, ProvisioningError
-from etl_manager.pytest_plugin import compat
+from etl_manager.pytest_plugin import compat, gate
 from etl_manager.pytest_plugin.collection import SCENARIO, has_scenarios
 from etl_manager.pytest_plugin.compat import Step, without_values
 from etl_manager.redaction import redact
@@ -103,6 +103,8 @@ def pytest_runtest_makereport(
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Make the report of a scenario short, cheap and free of secrets, and that of a test beside scenarios free of them.
 
+    Allure's listener, which is registered later, is given what this makes of it.
+
     The message is made before pytest would make a traceback: that takes 50 ms, which is minutes where a thousand
     tenants fail.
     """
@@ -123,6 +125,7 @@ def pytest_runtest_makereport(
         report.longrepr = message
     if call.excinfo and report.failed:
         item.stash[_FAILURE] = call.excinfo
+    gate.note_outcome(item, call.excinfo.value if call.excinfo else None, report)
     return _clean(report)
 
 

@@ -66,7 +66,9 @@ class Outcome:
     def counts(self) -> dict[str, int]:
         """The counts of the last line, as in ``2 passed, 1 failed``."""
         last = self.out.rstrip().splitlines()[-1]
-        return {word: int(count) for count, word in re.findall(r"(\d+) (\w+)", last.partition(" in ")[0])}
+        return {
+            word: int(count) for count, word in re.findall(r"(\d+) (not applicable|\w+)", last.partition(" in ")[0])
+        }
 
     def failure(self, heading: str) -> str:
         """Return what stands under *heading* among the failures."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import subprocess
 import time
@@ -28,6 +29,11 @@ def data_is_there():
 @then("the suite has a defect")
 def defect():
     return {}["missing"]
+
+
+@then("only AWS can answer")
+def only_aws_can_answer():
+    raise errors.NotApplicable("emulated: this is not AWS")
 
 
 @then("it is judged by hand")
@@ -133,6 +139,29 @@ def test_what_depends_on_a_failed_phase_is_not_run(outcomes):
     for number in (17, 20):
         reason = "not run because phase schema failed: permission denied"
         assert f"SKIPPED [1] features/1-outcomes.feature:{number}: {reason}" in lines
+
+
+@pytest.mark.parametrize(
+    ("option", "letter"),
+    [("-q", "nn."), ("-v", "Asked of AWS NOT APPLICABLE"), ("-ra", "features/1.feature nn.")],
+    ids=["-q", "-v", "-ra"],
+)
+def test_what_does_not_apply_is_one_line(project, option, letter):
+    """Scenarios that cannot be answered here are a category of their own, with each reason once; reports say skipped."""
+    project.append("sentences.py", "\nimport pytest\n" + STEPS)
+    asked = "".join(f"  Scenario: {name}\n    Then only AWS can answer\n" for name in ("Asked of AWS", "Another"))
+    own = "  Scenario: Sound\n    Given the database exists\n"
+    project.write("features/1.feature", f"Feature: F\n{asked}{own}")
+    found = project.run("features/", "--junitxml=junit.xml", option)
+    assert (found.status, found.counts) == (0, {"passed": 1, "not applicable": 2}), found.out
+    assert letter in found.out
+    assert "SKIPPED" not in found.out
+    assert "2 not applicable: emulated: this is not AWS\n" in found.out.partition(" phase 3 gate ")[2]
+    assert 'failures="0" skipped="2" tests="3"' in (project.path / "junit.xml").read_text()
+    result = project.results()["Asked of AWS"]
+    assert (result["status"], result["statusDetails"]["message"]) == ("skipped", "emulated: this is not AWS")
+    scenarios = json.loads((project.path / "reports/phase3-gate.json").read_text())["scenarios"]
+    assert (scenarios["passed"], scenarios["not_applicable"], scenarios["not_run"]) == (1, 2, 0)
 
 
 def test_a_defect_of_the_suite_keeps_its_traceback(outcomes):
