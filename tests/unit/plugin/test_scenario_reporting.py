@@ -195,7 +195,7 @@ def test_two_hundred_failing_tenants_cost_no_traceback(project):
         "def getrepr(*args, **kwargs):\n    raise RuntimeError('a traceback was made')\n"
         "pytest.ExceptionInfo.getrepr = getrepr\n",
     )
-    found = project.run("features/")
+    found = project.run_apart("features/")  # it would change pytest for all tests
     assert (found.status, found.counts) == (1, {"failed": 200})
     assert len(project.results()) == 200
 
