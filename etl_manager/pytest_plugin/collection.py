@@ -21,6 +21,7 @@ from etl_manager.pytest_plugin import compat, gherkin_lint
 from etl_manager.pytest_plugin.compat import Feature, GherkinParseError, Scenario, ScenarioTemplate, Step
 from etl_manager.pytest_plugin.options import SETTINGS
 from etl_manager.report import allure
+from etl_manager.report.feature_files import EACH_TENANT, tenant_rows
 from etl_manager.sql_files.check import check as check_sql_files
 
 CONFIG = pytest.StashKey[configuration.Config]()
@@ -152,8 +153,9 @@ class FeatureFile(compat.GeneratedModule):
         """Return the parsed feature, with one row a tenant where a scenario asks for that."""
         feature = compat.parse_feature(self.path)
         for template in feature.scenarios.values():
-            if gherkin_lint.is_per_tenant(template):
-                gherkin_lint.fill(template, project_config(self.config))
+            if _is_per_tenant(template):
+                [table] = template.examples
+                compat.set_rows(table, tenant_rows(table.example_params, project_config(self.config)))
         return feature
 
     def _unknown_steps(self, feature: Feature) -> Iterator[gherkin_lint.Problem]:
@@ -195,6 +197,10 @@ class FeatureFile(compat.GeneratedModule):
         compat.set_location(item, template.line_number, title)
 
 
+def _is_per_tenant(template: ScenarioTemplate) -> bool:
+    return EACH_TENANT in template.tags | template.feature.tags | (template.rule.tags if template.rule else set())
+
+
 def _described(function: Callable[[], None], template: ScenarioTemplate) -> Callable[[], None]:
     """Return *function* labelled with what *template* says about itself, its rule and its feature."""
     rule = template.rule
@@ -211,5 +217,5 @@ def _described(function: Callable[[], None], template: ScenarioTemplate) -> Call
 def _steps_to_find(template: ScenarioTemplate) -> Iterator[Step]:
     """Yield the steps of *template* as they will run; one tenant's stand for those of all tenants."""
     rows = [row for table in template.examples for row in table.as_contexts()] or [{}]
-    for row in rows[:1] if gherkin_lint.is_per_tenant(template) else rows:
+    for row in rows[:1] if _is_per_tenant(template) else rows:
         yield from template.render(row).steps

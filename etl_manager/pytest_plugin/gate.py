@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timezone
-from pathlib import Path
 from typing import cast
 
 import pytest
@@ -46,12 +45,18 @@ def proof(item: pytest.Item) -> ScenarioId:
     return ScenarioId(file, name, row({str(key): str(value) for key, value in item.stash[ROW].items()}))
 
 
+def promised(config: pytest.Config) -> list[ScenarioId]:
+    """Return what the project's feature files promise; they are read once a run."""
+    if _PROMISED not in config.stash:
+        config.stash[_PROMISED] = expected_scenarios(config.rootpath, project_config(config))
+    return config.stash[_PROMISED]
+
+
 class Tally:
     """How each scenario of this session went."""
 
-    def __init__(self, root: Path) -> None:
-        """Begin with none; *root* is the project's folder."""
-        self._root = root
+    def __init__(self) -> None:
+        """Begin with none."""
         self._outcomes: dict[ScenarioId, set[str]] = defaultdict(set)
 
     def note(self, item: pytest.Item, error: BaseException | None, report: pytest.TestReport) -> None:
@@ -68,12 +73,11 @@ class Tally:
             return
         self._outcomes[proof(item)].add(outcome)
 
-    def against(self, project: Config) -> Scenarios:
-        """Return the counts; a scenario that the features of *project* do not promise proves nothing of theirs.
+    def against(self, expected: Sequence[ScenarioId]) -> Scenarios:
+        """Return the counts; a scenario that is not *expected* proves nothing.
 
         Where one ran several times, as plugins make it, the worst counts.
         """
-        expected = expected_scenarios(self._root, project)
         counts = Counter(
             next((outcome for outcome in WORST_FIRST if outcome in self._outcomes[proven]), "skipped")
             for proven in expected
@@ -92,6 +96,7 @@ MOST_SHOWN = 10
 
 _GATE = pytest.StashKey[ProofLog]()
 _FACTS = pytest.StashKey[GateInputs]()
+_PROMISED = pytest.StashKey[list[ScenarioId]]()
 _TALLY = pytest.StashKey[Tally]()
 _SOURCE = pytest.StashKey[Source]()
 _RECORD_PROPERTY = pytest.StashKey[Callable[[str, object], None]]()
@@ -103,7 +108,7 @@ _VERDICT = pytest.StashKey[Verdict | None]()
 def pytest_configure(config: pytest.Config) -> None:
     """Begin with nothing proven."""
     config.stash[_GATE] = ProofLog()
-    config.stash[_TALLY] = Tally(config.rootpath)
+    config.stash[_TALLY] = Tally()
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -169,7 +174,7 @@ def _passed(config: pytest.Config) -> Verdict | None:
             region=settings.aws_region or project.region,
             source=config.stash[_SOURCE],
             source_afterwards=check.source_of(settings.root, settings.config_path),
-            scenarios=config.stash[_TALLY].against(project),
+            scenarios=config.stash[_TALLY].against(promised(config)),
             at=facts.at if facts else datetime.now(timezone.utc),
         ),
         run,

@@ -23,7 +23,7 @@ from etl_manager.provisioning.run import ProvisioningRun
 from etl_manager.pytest_plugin import compat
 from etl_manager.pytest_plugin.collection import SCENARIO, has_scenarios, project_config
 from etl_manager.pytest_plugin.compat import Scenario, Step
-from etl_manager.pytest_plugin.gate import proof
+from etl_manager.pytest_plugin.gate import promised, proof
 from etl_manager.pytest_plugin.options import SETTINGS, Mode
 from etl_manager.pytest_plugin.reporting import RunLog
 from etl_manager.pytest_plugin.session import RUN
@@ -32,7 +32,7 @@ from etl_manager.pytest_plugin.writable import ALLURE_DIRECTORY, asked_directori
 from etl_manager.report import LOG, RESULTS, SUMMARY, VERDICT_PAGE, allure, finalize
 from etl_manager.report.labels import write_environment
 from etl_manager.report.page import headline
-from etl_manager.report.results import Changes, Record, expected_scenarios
+from etl_manager.report.results import Changes, Record
 from etl_manager.report.verdict import RunVerdict, facts
 from etl_manager.wording import number_of
 
@@ -46,7 +46,7 @@ class ReportSession:
         self._staging = session.config.stash[STAGING]
         self._source, self._digest = made_from, sql_digest(session.config.rootpath)
         self._started = _now()
-        self._promised = expected_scenarios(session.config.rootpath, project_config(session.config))
+        self._promised = promised(session.config)
         selected = Counter(proof(item) for item in session.items if SCENARIO in item.stash)
         self._left_out = tuple((Counter(self._promised) - selected).elements())
         self._closed: tuple[RunVerdict, str] | None = None
