@@ -1,4 +1,4 @@
-"""Sentences about what Phase 3 stands on."""
+"""Sentences about the prerequisites of Phase 3."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from etl_manager.gate.inputs import GateInputs
 from etl_manager.gate.verdict import ProofLog
 from etl_manager.provisioning.run import ProvisioningRun
 from etl_manager.report import allure
-from steps.judging import judge_met
+from steps.assertions import assert_met
 
 
-@given("the environment as this run found it", target_fixture="facts")
-def environment_as_found(gathering: Callable[[], GateInputs]) -> Callable[[], GateInputs]:
-    """Hand on what gathers the facts: it verifies, after building what is missing, when a prerequisite first asks."""
-    return gathering
+@given("the environment as this run found it", target_fixture="inputs")
+def environment_as_found(gate_inputs: Callable[[], GateInputs]) -> Callable[[], GateInputs]:
+    """Pass on what gets the inputs: the first prerequisite that needs them builds what is missing, and verifies."""
+    return gate_inputs
 
 
 @then(parsers.re(r"the prerequisite (?P<prerequisite>[a-z][a-z0-9-]*) is met"))
 def prerequisite_is_met(
-    gate: ProofLog, run: ProvisioningRun, facts: Callable[[], GateInputs], prerequisite: str
+    gate: ProofLog, run: ProvisioningRun, inputs: Callable[[], GateInputs], prerequisite: str
 ) -> None:
-    """Hold it against the facts; the verdict remembers how that went."""
-    proof = gate.prove(prerequisite, run.environment, facts)
+    """Check it; the verdict keeps the result."""
+    proof = gate.prove(prerequisite, run.environment, inputs)
     allure.attach(f"prerequisite {proof.id}", proof.detail)
-    judge_met(proof.detail, met=proof.status == "passed")
+    assert_met(proof.detail, met=proof.status == "passed")

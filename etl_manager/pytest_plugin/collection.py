@@ -102,10 +102,10 @@ def has_scenarios(session: pytest.Session) -> bool:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the scenarios in order, whatever the order on the command line; other tests keep their places."""
-    places = [index for index, item in enumerate(items) if SCENARIO in item.stash]
-    in_order = sorted((items[index] for index in places), key=_sort_key)
-    for index, item in zip(places, in_order, strict=True):
+    """Put the scenarios in order, whatever the order on the command line; other tests keep their positions."""
+    positions = [index for index, item in enumerate(items) if SCENARIO in item.stash]
+    in_order = sorted((items[index] for index in positions), key=_sort_key)
+    for index, item in zip(positions, in_order, strict=True):
         items[index] = item
 
 
@@ -132,7 +132,7 @@ class FeatureFile(compat.GeneratedModule):
         items = list(super().collect())
         for item in items:
             if isinstance(item, pytest.Function):
-                self._place(item)
+                self._attach_scenario(item)
         return items
 
     def _problems(self) -> list[gherkin_lint.Problem]:
@@ -184,7 +184,7 @@ class FeatureFile(compat.GeneratedModule):
             setattr(module, name, _described(bound, template))
         return module
 
-    def _place(self, item: pytest.Function) -> None:
+    def _attach_scenario(self, item: pytest.Function) -> None:
         """Keep with *item* what it is made of, and show it as its scenario, at the scenario's line."""
         template, parameters = compat.template_of(item), compat.parameters(item)
         row = parameters.get(compat.ROW_PARAMETER, {})

@@ -1,4 +1,4 @@
-"""Counts the scenarios that ran against those the features promise: what is not run is not proven."""
+"""The gate before Phase 3: counts what ran against what the features promise, makes the verdict, shows and writes it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from etl_manager.provisioning.run import ProvisioningRun
 from etl_manager.pytest_plugin.collection import ROW, FeatureFile, project_config
 from etl_manager.pytest_plugin.options import SETTINGS
 from etl_manager.pytest_plugin.session import EMULATED, RUN
-from etl_manager.pytest_plugin.staging import STAGING, only_looks
+from etl_manager.pytest_plugin.staging import STAGING, runs_nothing
 from etl_manager.redaction import redact
 from etl_manager.report.results import ScenarioId, expected_scenarios, row
 
@@ -37,7 +37,7 @@ NOT_APPLICABLE = "not applicable"
 WORST_FIRST = ("failed", "skipped", "passed", "not-applicable")
 
 
-def proof(item: pytest.Item) -> ScenarioId:
+def scenario_id(item: pytest.Item) -> ScenarioId:
     """Return what the scenario *item* is the proof of."""
     inside = item.path.is_relative_to(item.config.rootpath)
     file = item.path.relative_to(item.config.rootpath).as_posix() if inside else str(item.path)
@@ -52,7 +52,7 @@ def promised(config: pytest.Config) -> list[ScenarioId]:
     return config.stash[_PROMISED]
 
 
-class Tally:
+class ScenarioCounter:
     """How each scenario of this session went."""
 
     def __init__(self) -> None:
@@ -71,7 +71,7 @@ class Tally:
             outcome = "passed"
         else:
             return
-        self._outcomes[proof(item)].add(outcome)
+        self._outcomes[scenario_id(item)].add(outcome)
 
     def against(self, expected: Sequence[ScenarioId]) -> Scenarios:
         """Return the counts; a scenario that is not *expected* proves nothing.
@@ -95,9 +95,9 @@ MOST_SHOWN = 10
 """Reasons on the terminal; the verdict holds them all."""
 
 _GATE = pytest.StashKey[ProofLog]()
-_FACTS = pytest.StashKey[GateInputs]()
+_INPUTS = pytest.StashKey[GateInputs]()
 _PROMISED = pytest.StashKey[list[ScenarioId]]()
-_TALLY = pytest.StashKey[Tally]()
+_COUNTER = pytest.StashKey[ScenarioCounter]()
 _SOURCE = pytest.StashKey[Source]()
 _RECORD_PROPERTY = pytest.StashKey[Callable[[str, object], None]]()
 _NO_GATE_CASE = ("terminalreporter", "session", "lfplugin", "stepwiseplugin")
@@ -108,19 +108,19 @@ _VERDICT = pytest.StashKey[Verdict | None]()
 def pytest_configure(config: pytest.Config) -> None:
     """Begin with nothing proven."""
     config.stash[_GATE] = ProofLog()
-    config.stash[_TALLY] = Tally()
+    config.stash[_COUNTER] = ScenarioCounter()
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_make_collect_report(collector: pytest.Collector) -> None:
-    """Expect a verdict as soon as a feature file is looked at."""
-    if isinstance(collector, FeatureFile) and not only_looks(collector.config):
+    """Expect a verdict as soon as a feature file is collected."""
+    if isinstance(collector, FeatureFile) and not runs_nothing(collector.config):
         collector.config.stash[_VERDICT] = None
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtestloop(session: pytest.Session) -> None:
-    """See what the proofs are made from, before the first; where collection failed there will be none, and no verdict."""
+    """Note commit, SQL and configuration before the first proof; where collection failed there is no verdict."""
     if _VERDICT in session.config.stash and not session.testsfailed:
         settings = session.config.stash[SETTINGS]
         session.config.stash[_SOURCE] = check.source_of(settings.root, settings.config_path)
@@ -130,7 +130,7 @@ def note_outcome(item: pytest.Item, error: BaseException | None, report: pytest.
     """Count how the scenario *item* went, as *report* shows it, and mark the report of one that does not apply."""
     if isinstance(error, NotApplicable):
         report.user_properties.append((NOT_APPLICABLE, redact(error.what)))
-    item.config.stash[_TALLY].note(item, error, report)
+    item.config.stash[_COUNTER].note(item, error, report)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -146,9 +146,9 @@ def _inapplicable(report: pytest.CollectReport | pytest.TestReport) -> str:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Pass the verdict, write it, and have ``--require-gate`` fail the session unless Phase 3 may start."""
+    """Make the verdict and write it; with ``--require-gate`` the session fails unless Phase 3 may start."""
     config = session.config
-    verdict = _passed(config)
+    verdict = _verdict(config)
     config.stash[_VERDICT] = verdict
     required = config.stash[SETTINGS].require_gate
     if verdict is not None:
@@ -158,12 +158,12 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
-def _passed(config: pytest.Config) -> Verdict | None:
+def _verdict(config: pytest.Config) -> Verdict | None:
     """Return the verdict, or None where the run never began."""
     if _SOURCE not in config.stash:
         return None
     settings, run, project = config.stash[SETTINGS], config.stash.get(RUN, None), project_config(config)
-    facts = config.stash.get(_FACTS, None)
+    facts = config.stash.get(_INPUTS, None)
     return build_verdict(
         config.stash[_GATE],
         project,
@@ -174,7 +174,7 @@ def _passed(config: pytest.Config) -> Verdict | None:
             region=settings.aws_region or project.region,
             source=config.stash[_SOURCE],
             source_afterwards=check.source_of(settings.root, settings.config_path),
-            scenarios=config.stash[_TALLY].against(promised(config)),
+            scenarios=config.stash[_COUNTER].against(promised(config)),
             at=facts.at if facts else datetime.now(timezone.utc),
         ),
         run,
@@ -235,21 +235,21 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 
 @pytest.fixture
 def gate(pytestconfig: pytest.Config) -> ProofLog:
-    """What remembers how the proof of each prerequisite went."""
+    """The result of each prerequisite."""
     return pytestconfig.stash[_GATE]
 
 
 @pytest.fixture
-def gathering(run: ProvisioningRun, project: Config, pytestconfig: pytest.Config) -> Callable[[], GateInputs]:
-    """Gives what the prerequisites are held against: what the last verification of this run found."""
+def gate_inputs(run: ProvisioningRun, project: Config, pytestconfig: pytest.Config) -> Callable[[], GateInputs]:
+    """Return a function that gives what the prerequisites are checked against: the last verification of this run."""
 
     def gather() -> GateInputs:
         verification = run.verification()
-        known = pytestconfig.stash.get(_FACTS, None)
+        known = pytestconfig.stash.get(_INPUTS, None)
         if known is None or known.verification is not verification:
             at = datetime.now(timezone.utc)
             known = GateInputs(project, run.environment, verification, run.catalogue(), at)
-            pytestconfig.stash[_FACTS] = known
+            pytestconfig.stash[_INPUTS] = known
         return known
 
     return gather

@@ -82,12 +82,12 @@ def _names(feature: Node) -> Iterator[Problem]:
 def _contents(feature: Node, source: list[str]) -> Iterator[Problem]:
     outlines = outline_keywords(feature)
     for background in _backgrounds(feature):
-        yield from _prose_beside_steps(background, source)
+        yield from _misspelt_steps(background, source)
         for kind, step in _steps(background):
             if kind != "Given":
                 yield Problem(_line(step), f"{kind} in a Background: it only holds Given steps")
     for scenario, tags in scenarios(feature):
-        yield from _prose_beside_steps(scenario, source)
+        yield from _misspelt_steps(scenario, source)
         yield from _order(scenario)
         yield from _tables(scenario, tags, outline=scenario["keyword"] in outlines)
 
@@ -100,7 +100,7 @@ def _steps(node: Node) -> Iterator[tuple[str, Node]]:
         yield kind, step
 
 
-def _prose_beside_steps(node: Node, source: list[str]) -> Iterator[Problem]:
+def _misspelt_steps(node: Node, source: list[str]) -> Iterator[Problem]:
     """Find steps whose keyword is misspelt: Gherkin reads what stands before the first good step as description."""
     prose = node["description"].strip()
     if not node["steps"]:

@@ -1,4 +1,4 @@
-"""The report of a run is closed when the run has ended: counted, compared, sealed by a manifest and summed up."""
+"""Starts the report of a run with its first test; at the end it is counted, compared, summed up and given a manifest."""
 
 from __future__ import annotations
 
@@ -23,12 +23,11 @@ from etl_manager.provisioning.run import ProvisioningRun
 from etl_manager.pytest_plugin import compat
 from etl_manager.pytest_plugin.collection import SCENARIO, has_scenarios, project_config
 from etl_manager.pytest_plugin.compat import Scenario, Step
-from etl_manager.pytest_plugin.gate import promised, proof
+from etl_manager.pytest_plugin.gate import promised, scenario_id
 from etl_manager.pytest_plugin.options import SETTINGS, Mode
 from etl_manager.pytest_plugin.reporting import RunLog
 from etl_manager.pytest_plugin.session import RUN
-from etl_manager.pytest_plugin.staging import STAGING
-from etl_manager.pytest_plugin.writable import ALLURE_DIRECTORY, asked_directories, unwritable
+from etl_manager.pytest_plugin.staging import ALLURE_DIRECTORY, STAGING, allure_directories, unwritable
 from etl_manager.report import LOG, RESULTS, SUMMARY, VERDICT_PAGE, allure, finalize
 from etl_manager.report.labels import write_environment
 from etl_manager.report.page import headline
@@ -47,7 +46,7 @@ class ReportSession:
         self._source, self._digest = made_from, sql_digest(session.config.rootpath)
         self._started = _now()
         self._promised = promised(session.config)
-        selected = Counter(proof(item) for item in session.items if SCENARIO in item.stash)
+        selected = Counter(scenario_id(item) for item in session.items if SCENARIO in item.stash)
         self._left_out = tuple((Counter(self._promised) - selected).elements())
         self._closed: tuple[RunVerdict, str] | None = None
 
@@ -94,11 +93,6 @@ class ReportSession:
         terminalreporter.write_line(f"{headline(assessment)}: {folder}/{VERDICT_PAGE}, {folder}/{SUMMARY}")
         terminalreporter.write_line(f"Results of {found.there} of {number_of(found.promised, 'promised scenario')}.")
         terminalreporter.write_line(f"manifest sha256:{digest}")
-
-
-def begin(session: pytest.Session, directories: Sequence[Path], made_from: Repository) -> None:
-    """Have the report of this run, whose results go to *directories*, closed at its end."""
-    session.config.pluginmanager.register(ReportSession(session, directories, made_from))
 
 
 def _changes(run: ProvisioningRun | None) -> tuple[Changes, ...]:
@@ -168,7 +162,7 @@ def _start_allure(session: pytest.Session, log: RunLog | None) -> None:
     if ALLURE_DIRECTORY not in config.stash:
         return
     directories = [config.stash[STAGING].folder / RESULTS] if log else []
-    for asked in asked_directories(config):
+    for asked in allure_directories(config):
         if not (log and asked.resolve() == (config.stash[SETTINGS].reports / RESULTS).resolve()):
             directories.append(asked)
             if config.option.clean_alluredir:
@@ -178,16 +172,16 @@ def _start_allure(session: pytest.Session, log: RunLog | None) -> None:
     source = git.repository(config.rootpath)
     tenants = project_config(config).tenants if log else ()
     recorder = allure.start_recording(config, directories, source=source, tenants=tenants)
-    config.pluginmanager.register(Recording(recorder, log))
+    config.pluginmanager.register(AllureHooks(recorder, log))
     if log:
-        begin(session, directories, source)
+        config.pluginmanager.register(ReportSession(session, directories, source))
 
 
-class Recording:
-    """Tells the recorder what happens. It is registered after Allure's listener, and so sees what that made of it."""
+class AllureHooks:
+    """Passes pytest's hooks to the recorder. It is registered after Allure's listener, and so sees what that made of them."""
 
     def __init__(self, recorder: allure.Recorder, log: RunLog | None) -> None:
-        """Tell *recorder*; a scenario that did not hold gets its part of the *log*."""
+        """Pass to *recorder*; a scenario that failed gets its part of the *log*."""
         self._recorder, self._log = recorder, log
         self._begun = 0
 
@@ -200,7 +194,7 @@ class Recording:
             if SCENARIO in item.stash:
                 self._begun = 0
                 path, line, title = item.location
-                self._recorder.name(title, proof(item), (path, (line or 0) + 1))
+                self._recorder.name(title, scenario_id(item), (path, (line or 0) + 1))
 
     def pytest_bdd_before_step(self, step: Step) -> None:
         """Open the step."""

@@ -1,9 +1,11 @@
-"""``reports/run.log``: the detailed log of a run, fresh each time and free of secrets."""
+"""What a run shows and logs: short messages, no secret and no value of a frame, and ``reports/run.log``."""
 
 from __future__ import annotations
 
 import logging
 import os
+import signal
+import threading
 import warnings
 from collections.abc import Generator
 from pathlib import Path
@@ -11,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from etl_manager import redaction
 from etl_manager.errors import NotApplicable, PhaseSkipped, ProvisioningError
 from etl_manager.pytest_plugin import compat, gate
 from etl_manager.pytest_plugin.collection import SCENARIO, has_scenarios
@@ -21,6 +24,19 @@ FORMAT = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
 
 _library = logging.getLogger("etl_manager")
 _log = logging.getLogger("etl_manager.run")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Make log records without secrets; let SIGTERM end pytest as Ctrl-C does, which tears the session down."""
+    config.add_cleanup(redaction.install())
+    if threading.current_thread() is threading.main_thread():
+        before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+
+        def restore() -> None:
+            signal.signal(signal.SIGTERM, before)
+
+        config.add_cleanup(restore)
 
 
 class RunLog:
@@ -110,8 +126,8 @@ def pytest_runtest_makereport(
     """
     if SCENARIO not in item.stash:
         report = yield
-        return _clean(report) if has_scenarios(item.session) else report
-    _stay_failed(item, call)
+        return _redact_report(report) if has_scenarios(item.session) else report
+    _keep_first_failure(item, call)
     error = call.excinfo.value if call.excinfo else None
     message = _message(item, error)
     if message is not None:
@@ -126,7 +142,7 @@ def pytest_runtest_makereport(
     if call.excinfo and report.failed:
         item.stash[_FAILURE] = call.excinfo
     gate.note_outcome(item, call.excinfo.value if call.excinfo else None, report)
-    return _clean(report)
+    return _redact_report(report)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -137,7 +153,7 @@ def pytest_warning_recorded(warning_message: warnings.WarningMessage) -> None:
         warning_message.message = warning_message.category(redacted)
 
 
-def _clean(report: pytest.TestReport) -> pytest.TestReport:
+def _redact_report(report: pytest.TestReport) -> pytest.TestReport:
     if report.longrepr is not None:
         report.longrepr = without_values(report.longrepr)
     if report.failed and (text := redact(report.longreprtext)) != report.longreprtext:
@@ -146,7 +162,7 @@ def _clean(report: pytest.TestReport) -> pytest.TestReport:
     return report
 
 
-def _stay_failed(item: pytest.Item, call: pytest.CallInfo[None]) -> None:
+def _keep_first_failure(item: pytest.Item, call: pytest.CallInfo[None]) -> None:
     """Let a scenario that is tried again end as it did before, where what it failed for is not run a second time.
 
     Plugins that try failed tests again (pytest-rerunfailures, flaky) would else end a failed run with a skip.
