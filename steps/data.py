@@ -6,23 +6,23 @@ from pytest_bdd import given, parsers, then
 
 from etl_manager.database.snapshot import DatabaseSnapshot, Unreadable
 from etl_manager.provisioning.run import ProvisioningRun
-from steps.judging import judge
+from steps.assertions import assert_equal
 
 
-@given("the sample data is there", target_fixture="look")
+@given("the sample data is there", target_fixture="snapshot")
 def sample_data_is_there(run: ProvisioningRun) -> DatabaseSnapshot:
-    """Insert what is missing; verifying only, look."""
+    """Insert what is missing; verifying only, read it."""
     return run.ensure("data")
 
 
-@given(parsers.re(r"the sample data of (?P<tenant>\w+) is there"), target_fixture="look")
+@given(parsers.re(r"the sample data of (?P<tenant>\w+) is there"), target_fixture="snapshot")
 def sample_data_of_tenant_is_there(run: ProvisioningRun, tenant: str) -> DatabaseSnapshot:
     """Insert what is missing; verifying only, prove that the tenant has a table to hold it."""
-    look = run.ensure("data")
-    state = look.tenants.get(tenant)
+    snapshot = run.ensure("data")
+    state = snapshot.tenants.get(tenant)
     found = "not in config.json" if state is None else "exists" if state.table_exists else "missing"
-    judge(f"table {tenant}.users", expected="exists", found=found)
-    return look
+    assert_equal(f"table {tenant}.users", expected="exists", found=found)
+    return snapshot
 
 
 @then(parsers.re(r"(?P<schema>\w+)\.(?P<table>\w+) has (?P<count>\d+) rows?"))
@@ -33,12 +33,12 @@ def table_has_rows(run: ProvisioningRun, schema: str, table: str, count: str) ->
     """
     found = run.rows(schema, table)
     shown = "no such table" if found is None else str(found) if isinstance(found, Unreadable) else found
-    judge(f"rows of {schema}.{table}", expected=int(count), found=shown)
+    assert_equal(f"rows of {schema}.{table}", expected=int(count), found=shown)
 
 
 @then(parsers.re(r"the (?P<count>\d+) sample users of (?P<tenant>\w+) are unaltered"))
-def sample_users_are_unaltered(look: DatabaseSnapshot, tenant: str, count: str) -> None:
+def sample_users_are_unaltered(snapshot: DatabaseSnapshot, tenant: str, count: str) -> None:
     """Sample rows have known content: one that was edited is no longer the one to compare with."""
-    unreadable = look.unreadable(tenant)
-    found: object = str(unreadable) if unreadable else look.tenants[tenant].sample_rows or 0
-    judge(f"unaltered sample rows of {tenant}.users", expected=int(count), found=found)
+    unreadable = snapshot.unreadable(tenant)
+    found: object = str(unreadable) if unreadable else snapshot.tenants[tenant].sample_rows or 0
+    assert_equal(f"unaltered sample rows of {tenant}.users", expected=int(count), found=found)

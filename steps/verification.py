@@ -9,7 +9,7 @@ from etl_manager.database.drift import PhaseDiff
 from etl_manager.database.verification import UNCOUNTED, Verification
 from etl_manager.errors import NotApplicable
 from etl_manager.provisioning.run import ProvisioningRun
-from steps.judging import judge, judge_none, judge_same_set
+from steps.assertions import assert_equal, assert_none, assert_same_set
 
 
 @when("everything is provisioned again", target_fixture="reports")
@@ -23,7 +23,7 @@ def provisioned_again(run: ProvisioningRun) -> list[PhaseDiff]:
 @then("nothing was created or repaired")
 def nothing_was_changed(reports: list[PhaseDiff]) -> None:
     """Each phase says itself that it changed nothing."""
-    judge_none("changes by the second run", [change for report in reports for change in report.changes])
+    assert_none("changes by the second run", [change for report in reports for change in report.changes])
 
 
 @given("the environment is verified", target_fixture="verification")
@@ -35,29 +35,29 @@ def environment_is_verified(run: ProvisioningRun) -> Verification:
 @then("the verification lists the schemas of all tenants")
 def lists_all_schemas(verification: Verification, project: Config) -> None:
     """The first result set, as a whole."""
-    judge_same_set("schemas of the verification", expected=set(project.tenants), found=set(verification.schemas))
+    assert_same_set("schemas of the verification", expected=set(project.tenants), found=set(verification.schemas))
 
 
 @then("the verification lists the users tables of all tenants")
 def lists_all_tables(verification: Verification, project: Config) -> None:
     """The second result set, as a whole."""
     expected: set[object] = {(tenant, "users") for tenant in project.tenants}
-    judge_same_set("tables of the verification", expected=expected, found=set(verification.tables))
+    assert_same_set("tables of the verification", expected=expected, found=set(verification.tables))
 
 
 @then("the verification counts the users of all tenants")
 def counts_all_users(verification: Verification, project: Config) -> None:
     """The third result set, as a whole; more of a tenant's own only where the configuration accepts them."""
     uncounted = [finding for finding in verification.findings if finding.kind in UNCOUNTED]
-    judge_none("users tables of which not all rows could be counted", uncounted)
+    assert_none("users tables of which not all rows could be counted", uncounted)
     expected: set[object] = {(tenant, _users(verification, project, tenant)) for tenant in project.tenants}
-    judge_same_set("user counts of the verification", expected=expected, found=set(verification.counts.items()))
+    assert_same_set("user counts of the verification", expected=expected, found=set(verification.counts.items()))
 
 
 @then(parsers.re(r"the verification finds no difference in (?P<tenant>\w+)"))
 def finds_no_difference(verification: Verification, tenant: str) -> None:
     """No finding concerns this tenant."""
-    judge_none(f"differences in {tenant}", verification.of(tenant))
+    assert_none(f"differences in {tenant}", verification.of(tenant))
 
 
 @then(parsers.re(r"the verification reports (?P<count>\d+) users in (?P<tenant>\w+)"))
@@ -67,7 +67,7 @@ def reports_users(verification: Verification, project: Config, count: str, tenan
     found: object = verification.counts.get(tenant, "no users table")
     if tenant in verification.uncounted:
         found = "; ".join(finding.found for finding in verification.of(tenant) if finding.kind in UNCOUNTED)
-    judge(f"users of {tenant}", expected=expected, found=found)
+    assert_equal(f"users of {tenant}", expected=expected, found=found)
 
 
 def _users(verification: Verification, project: Config, tenant: str) -> int:
@@ -78,5 +78,5 @@ def _users(verification: Verification, project: Config, tenant: str) -> int:
 
 @then("the verification finds no tenant schema that is not configured")
 def finds_no_stray(verification: Verification, project: Config) -> None:
-    """What nobody configured is told, and left alone."""
-    judge_none("tenant schemas that config.json does not name", verification.strays(project.tenants))
+    """A schema that is not configured is reported, and left alone."""
+    assert_none("tenant schemas that config.json does not name", verification.strays(project.tenants))
