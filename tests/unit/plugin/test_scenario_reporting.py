@@ -6,6 +6,7 @@ import json
 import signal
 import subprocess
 import time
+from xml.etree import ElementTree
 
 import pytest
 
@@ -183,6 +184,18 @@ def test_a_junit_report_says_the_same(outcomes_project):
     assert 'failures="6" skipped="2" tests="10"' in text
     assert "tenant_b.users: expected 5 rows, found 4" in text
     assert "not run because phase schema failed" in text
+
+
+def test_junit_has_the_verdict_and_the_terminal_counts_scenarios_only(project):
+    """The verdict is a property of the suite, and with --require-gate a test case too; for pytest it is no test."""
+    project.write("features/1.feature", "Feature: F\n  Scenario: S\n    Given the database exists\n")
+    found = project.run("features/", "--require-gate", "--junitxml=junit.xml", "-p", "cacheprovider")
+    assert (found.status, found.counts.get("passed"), found.counts.get("failed")) == (1, 1, None), found.out
+    suite = ElementTree.parse(project.path / "junit.xml").getroot()[0]  # noqa: S314 - our own file
+    assert [dict(each.attrib) for each in suite.iter("property")] == [{"name": "phase3-gate", "value": "not ready"}]
+    cases = {case.get("name"): [child.tag for child in case] for case in suite.iter("testcase")}
+    assert cases == {"S": [], "Phase 3 may start": ["failure"]}
+    assert not (project.path / ".pytest_cache/v/cache/lastfailed").exists()
 
 
 def test_two_hundred_failing_tenants_cost_no_traceback(project):
