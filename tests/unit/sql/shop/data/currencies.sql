@@ -1,1 +1,0 @@
-SELECT * FROM (VALUES ('EUR', 'Euro'), ('JPY', 'Yen')) AS currency (code, name);
