@@ -306,7 +306,7 @@ def build_verdict(
         scenarios=session.scenarios,
         source=session.source,
         checked_at=session.at,
-        run_id=run.run_id if run else f"{session.at:%Y%m%dT%H%M%SZ}",
+        run_id=run.run_id if run else f"{session.at:%Y%m%dT%H%M%S.%fZ}",
     )
 
 
