@@ -46,7 +46,8 @@ def _operator_unread() -> Iterator[None]:
 
     class Session(theirs):  # type: ignore[misc, valid-type]
         def __new__(cls, *words: Any, **more: Any) -> Any:
-            return ours if threading.get_ident() == importing else theirs(*words, **more)
+            others = boto3.Session is cls and threading.get_ident() != importing  # later it is known to moto only
+            return theirs(*words, **more) if others else ours
 
     boto3.Session = Session  # type: ignore[misc]
     try:
@@ -62,7 +63,11 @@ def application() -> Any:
         import moto.core.utils  # noqa: F401
         from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
-    return DomainDispatcherApplication(create_backend_app)
+    def create(service: Any) -> Any:
+        with _loading, _operator_unread():
+            return create_backend_app(service)
+
+    return DomainDispatcherApplication(create)
 
 
 def backend(service: str, account: str, region: str) -> Any:
@@ -70,9 +75,10 @@ def backend(service: str, account: str, region: str) -> Any:
 
     For filling an account where the first call over HTTP is too slow: moto then loads the service's model (RDS: 0.3 s).
     """
-    from moto.backends import get_backend
+    with _loading, _operator_unread():
+        from moto.backends import get_backend
 
-    return get_backend(service)[account][region]  # type: ignore[call-overload]
+        return get_backend(service)[account][region]  # type: ignore[call-overload]
 
 
 def add_instance(account: str, region: str, instance_id: str, tags: Mapping[str, str]) -> None:

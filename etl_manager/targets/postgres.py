@@ -108,36 +108,37 @@ _FAST_SECONDS = 20  # fast shutdown, then immediate
 
 
 def stop_stale(data: Path) -> None:
-    """Stop the server that still runs on *data*, and remove a lock file that nobody stands behind.
+    """Stop the server that still runs on *data*, and remove its lock file.
 
-    PostgreSQL itself believes any living process of that number to be its server, and refuses to start.
+    PostgreSQL refuses to start when that file is empty, or names a living process, whichever that is. The server is
+    found by its working directory, which is its data: the file may be missing, or cut short.
     """
-    lock = data / "postmaster.pid"
-    try:
-        pid = int(lock.read_text().splitlines()[0])
-    except (OSError, ValueError, IndexError):
-        return
+    import psutil
+
+    def servers() -> list[Any]:
+        found = [each for each in psutil.process_iter(["cwd", "ppid"]) if each.info["cwd"] == str(data)]
+        pids = {each.pid for each in found}
+        return [each for each in found if each.info["ppid"] not in pids]  # the others end with their parent
+
     for sign in (signal.SIGINT, signal.SIGQUIT, signal.SIGKILL):
-        if not _serves(pid, data):
-            break
-        with suppress(ProcessLookupError):
-            os.kill(pid, sign)
-        deadline = time.monotonic() + _FAST_SECONDS
-        while _serves(pid, data) and time.monotonic() < deadline:
-            time.sleep(0.02)
-    lock.unlink(missing_ok=True)
+        running = servers()
+        for each in running:
+            with suppress(psutil.NoSuchProcess):
+                each.send_signal(sign)
+        psutil.wait_procs(running, _FAST_SECONDS)
+    remove(data / "postmaster.pid")
 
 
-def _serves(pid: int, data: Path) -> bool:
-    """Return whether process *pid* is a server on *data*: a server's working directory is its data."""
-    proc = Path("/proc")
-    if (proc / "self").exists():
-        try:
-            return (proc / str(pid) / "cwd").readlink() == data
-        except OSError:
-            return False
-    shown = subprocess.run(["ps", "-o", "command=", "-p", str(pid)], check=False, capture_output=True, text=True)
-    return str(data) in shown.stdout
+def remove(path: Path) -> None:
+    """Remove the file or folder *path*, if it is there.
+
+    Raises:
+        OSError: When it cannot be removed.
+    """
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 ADMIN = "rdsadmin"

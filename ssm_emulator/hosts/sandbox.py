@@ -17,7 +17,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 # A word that begins with one of these: not a part of another path, nor of base64 text.
 _OWN = re.compile(r"(?:(?<![\w./~+\])}-])(?<!\$)|(?<=:-))/(?:tmp|home|opt|srv|data)(?![\w.+-])")
@@ -79,15 +79,14 @@ class SandboxHost:
         return _ProcessGroup(process)
 
     def reboot(self) -> None:
-        """Kill what scripts of this sandbox left running, and wait until it is gone.
+        """Kill what scripts of this sandbox left running, and wait until it is gone."""
+        import psutil
 
-        Only on Linux, where /proc says whose a process is.
-        """
         deadline = time.monotonic() + _REBOOT_SECONDS
         while (leftovers := list(self._leftovers())) and time.monotonic() < deadline:
-            for pid in leftovers:
-                with suppress(ProcessLookupError, PermissionError):
-                    os.kill(pid, signal.SIGKILL)
+            for process in leftovers:
+                with suppress(psutil.NoSuchProcess, psutil.AccessDenied):
+                    process.kill()
             time.sleep(0.01)
 
     def path(self, name: str) -> Path:
@@ -106,13 +105,14 @@ class SandboxHost:
             "LANG": "C.UTF-8",
         }
 
-    def _leftovers(self) -> Iterator[int]:
-        mark = f"TMPDIR={self._tmp}".encode()
-        for folder in Path("/proc").glob("[0-9]*"):
-            with suppress(OSError):
-                entries = (folder / "environ").read_bytes().split(b"\0")
-                if mark in entries and any(entry.startswith(b"SSM_COMMAND_ID=") for entry in entries):
-                    yield int(folder.name)
+    def _leftovers(self) -> Iterator[Any]:
+        """Yield the processes that have our environment; one whose environment may not be read is not ours."""
+        import psutil
+
+        for process in psutil.process_iter(["environ"]):
+            environment = process.info["environ"] or {}
+            if environment.get("TMPDIR") == self._tmp and "SSM_COMMAND_ID" in environment:
+                yield process
 
     def _link(self, name: str, program: Path) -> None:
         link = self._programs / name

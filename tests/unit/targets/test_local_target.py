@@ -208,10 +208,12 @@ def test_operators_aws_settings_mean_nothing(target, monkeypatch):
 
 
 def test_second_user_is_told_who_the_first_is(state):
-    """The state has one user at a time; the error names the process."""
+    """The state has one user at a time; the error names the process and since when it has it."""
     first = open_target("local", TargetOptions(region=REGION, state=state))
     try:
-        with pytest.raises(TargetError, match=f"in use by process {os.getpid()}"):
+        with pytest.raises(
+            TargetError, match=rf"in use by process {os.getpid()} since \d{{4}}-\d\d-\d\d \d\d:\d\d:\d\d"
+        ):
             open_target("local", TargetOptions(region=REGION, state=state))
     finally:
         first.close()
