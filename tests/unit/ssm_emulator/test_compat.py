@@ -37,7 +37,7 @@ def test_moto_is_loaded_by_the_first_call_that_needs_it(tmp_path):
 def test_operators_profile_is_not_read_for_a_service_that_is_loaded_late(tmp_path, service):
     """A profile that does not exist breaks no call, whichever service the first one is of."""
     call = {"ec2": "describe_regions", "rds": "describe_db_clusters", "s3": "list_buckets"}[service]
-    script = ACTIONS.split("    ssm = ")[0] + f"    emulator.client('{service}').{call}()\n"
+    script = ACTIONS.split("    ssm = ", maxsplit=1)[0] + f"    emulator.client('{service}').{call}()\n"
     done = subprocess.run(
         [sys.executable, "-c", script, tmp_path], env={**os.environ, "AWS_PROFILE": "none"},
         check=False, capture_output=True, text=True,

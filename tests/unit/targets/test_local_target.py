@@ -103,15 +103,15 @@ def test_nothing_of_the_operators_aws_is_read(state, tmp_path, variables):
     assert done.stdout == "123456789012\n"
 
 
-@pytest.mark.parametrize("obstacle", ["a file", "a folder of nobody's"])
+@pytest.mark.parametrize("obstacle", ["a file", "a file in it"])
 def test_state_that_cannot_be_kept_is_one_message(tmp_path, obstacle):
     """The message names the folder and says what to do."""
     place = tmp_path / "state"
     if obstacle == "a file":
         place.touch()
     else:
-        (place / "postgres").mkdir(parents=True)
-        (place / "postgres/password").mkdir()
+        place.mkdir()
+        (place / "postgres").touch()
     with pytest.raises(TargetError, match="cannot") as caught:
         open_target("local", TargetOptions(state=place))
     assert str(place) in str(caught.value)
