@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import IO
 
 from etl_manager.errors import TargetError
 from etl_manager.report import (
@@ -31,14 +30,14 @@ OF_A_RUN = (GATE, VERDICT_PAGE, SUMMARY, GATE_PAGE, DATA_FILTER, RENDERED, MANIF
 """All that is of one run, what others rely on first: it is removed in this order, and comes back in the opposite one."""
 
 
-def take(reports: Path) -> IO[str]:
+def take(reports: Path) -> ExitStack:
     """Return the lock of the folder *reports*, which goes with the process.
 
     Raises:
         TargetError: When another process has it.
         OSError: When the folder cannot be written.
     """
-    return lock(reports, LOCK, remedy="Wait for the run that goes on there, or end it")
+    return lock(reports, LOCK, hint="Wait for the run that goes on there, or end it")
 
 
 class Staging:
@@ -58,7 +57,7 @@ class Staging:
             OSError: When it cannot be written.
         """
         self._reports, self._made = reports, not reports.exists()
-        self._lock: IO[str] | None = None
+        self._lock: ExitStack | None = None
         self.refused: TargetError | None = None
         try:
             self._lock = take(reports)

@@ -7,8 +7,11 @@ system user and opens every parent folder.
 from __future__ import annotations
 
 import atexit
+import grp
+import hashlib
 import os
 import pwd
+import re
 import secrets
 import shutil
 import signal
@@ -16,7 +19,6 @@ import socket
 import stat
 import subprocess
 import time
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -43,15 +45,26 @@ class Account:
         return {"user": self.uid, "group": self.gid, "extra_groups": []}
 
 
-def server_account() -> Account | None:
-    """Return whom the server runs as; None is "as we are". PostgreSQL refuses to run as root."""
+# systemd: uids and gids that nothing is given (Users, Groups, UIDs and GIDs on systemd Systems: 60578 to 61183 are unused)
+_FREE_GIDS = range(60578, 61184)
+
+
+def server_account(directory: Path) -> Account | None:
+    """Return whom the server on *directory* runs as; None is "as we are". PostgreSQL refuses to run as root.
+
+    The user is ``nobody``, since initdb asks for a user with a name. The group is one that no other process has: the
+    data is in a folder for that group only, and the kernel keeps other processes of ``nobody`` from the server's memory
+    and from its ``/proc/PID/cwd`` unless their group is the same (ptrace(2), access mode checking).
+    """
     if os.geteuid() != 0:
         return None
+    named = {group.gr_gid for group in grp.getgrall()}
+    free = [gid for gid in _FREE_GIDS if gid not in named]
+    gid = free[int(hashlib.sha256(str(directory).encode()).hexdigest(), 16) % len(free)]
     try:
-        nobody = pwd.getpwnam("nobody")
+        return Account(pwd.getpwnam("nobody").pw_uid, gid)
     except KeyError:
-        return Account(65534, 65534)
-    return Account(nobody.pw_uid, nobody.pw_gid)
+        return Account(65534, gid)
 
 
 def programs(major: int, account: Account | None) -> Path:
@@ -108,36 +121,37 @@ _FAST_SECONDS = 20  # fast shutdown, then immediate
 
 
 def stop_stale(data: Path) -> None:
-    """Stop the server that still runs on *data*, and remove a lock file that nobody stands behind.
+    """Stop the server that still runs on *data*, and remove its lock file.
 
-    PostgreSQL itself believes any living process of that number to be its server, and refuses to start.
+    PostgreSQL refuses to start when that file is empty, or names a living process, whichever that is. The server is
+    found by its working directory, which is its data: the file may be missing, or cut short.
     """
-    lock = data / "postmaster.pid"
-    try:
-        pid = int(lock.read_text().splitlines()[0])
-    except (OSError, ValueError, IndexError):
-        return
+    import psutil
+
+    def servers() -> list[Any]:
+        found = [each for each in psutil.process_iter(["cwd", "ppid"]) if each.info["cwd"] == str(data)]
+        pids = {each.pid for each in found}
+        return [each for each in found if each.info["ppid"] not in pids]  # the others end with their parent
+
     for sign in (signal.SIGINT, signal.SIGQUIT, signal.SIGKILL):
-        if not _serves(pid, data):
-            break
-        with suppress(ProcessLookupError):
-            os.kill(pid, sign)
-        deadline = time.monotonic() + _FAST_SECONDS
-        while _serves(pid, data) and time.monotonic() < deadline:
-            time.sleep(0.02)
-    lock.unlink(missing_ok=True)
+        running = servers()
+        for each in running:
+            with suppress(psutil.NoSuchProcess):
+                each.send_signal(sign)
+        psutil.wait_procs(running, _FAST_SECONDS)
+    remove(data / "postmaster.pid")
 
 
-def _serves(pid: int, data: Path) -> bool:
-    """Return whether process *pid* is a server on *data*: a server's working directory is its data."""
-    proc = Path("/proc")
-    if (proc / "self").exists():
-        try:
-            return (proc / str(pid) / "cwd").readlink() == data
-        except OSError:
-            return False
-    shown = subprocess.run(["ps", "-o", "command=", "-p", str(pid)], check=False, capture_output=True, text=True)
-    return str(data) in shown.stdout
+def remove(path: Path) -> None:
+    """Remove the file or folder *path*, if it is there.
+
+    Raises:
+        OSError: When it cannot be removed.
+    """
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 ADMIN = "rdsadmin"
@@ -178,8 +192,8 @@ class NewCluster:
                 hint="Correct aurora.masterUsername in config.json.",
             )
         part, password_file = data.with_name("data.part"), data.with_name("password.part")
-        shutil.rmtree(part, ignore_errors=True)
-        password_file.unlink(missing_ok=True)
+        remove(part)
+        remove(password_file)
         part.mkdir(mode=0o700)
         password_file.touch(mode=0o600)
         password_file.write_text(self.admin_password)
@@ -191,16 +205,25 @@ class NewCluster:
                       "--encoding=UTF8", "--locale=C", "--no-sync", "--no-instructions")  # fmt: skip
         finally:
             password_file.unlink()
-        access = part / "pg_hba.conf"
-        access.write_text(f"host {ADMIN} all all reject\n{access.read_text()}")
-        # Single-user, since nobody is to connect to a cluster that is not whole. A line is a statement.
-        self._run("postgres", "--single", "-F", "-c", "exit_on_error=on", "-D", part, "template1",
-                  sql="".join(f"{statement}\n" for statement in self._statements()))  # fmt: skip
+        self._single_user(part, self._statements(), "-F")
         part.rename(data)
 
+    def set_passwords(self, data: Path) -> None:
+        """Give the roles of the cluster in *data* the passwords of this one.
+
+        Raises:
+            TargetError: When a role is missing, or the data is damaged.
+        """
+        roles = {self.master: self.password, ADMIN: self.admin_password}
+        self._single_user(data, [f"ALTER ROLE {_name(role)} PASSWORD {_text(word)}" for role, word in roles.items()])
+
+    def _single_user(self, data: Path, statements: list[str], *options: str) -> None:
+        """Run *statements* while nobody can connect. A line is a statement."""
+        self._run("postgres", "--single", *options, "-c", "exit_on_error=on", "-D", data, "template1",
+                  sql="".join(f"{statement}\n" for statement in statements))  # fmt: skip
+
     def _statements(self) -> list[str]:
-        master = '"' + self.master.replace('"', '""') + '"'
-        password = "'" + self.password.replace("'", "''") + "'"
+        master, password = _name(self.master), _text(self.password)
         return [
             f"CREATE ROLE {_GROUP} NOLOGIN",
             "CREATE ROLE rds_replication NOLOGIN",
@@ -223,6 +246,14 @@ class NewCluster:
             raise TargetError(f"{program} failed", context={"exit": done.returncode}, hint="\n".join(said[-20:]))
 
 
+def _name(role: str) -> str:
+    return '"' + role.replace('"', '""') + '"'
+
+
+def _text(word: str) -> str:
+    return "'" + word.replace("'", "''") + "'"
+
+
 def is_reserved(name: str) -> bool:
     """Tell whether *name* is a role of PostgreSQL's or AWS's own, which no master user can have."""
     return name.startswith(("pg_", "rds_")) or name in {ADMIN, "public", "none"}
@@ -231,6 +262,9 @@ def is_reserved(name: str) -> bool:
 # Aurora passwords may hold any of these; each has broken somebody's quoting.
 _BITING = ":\\'$ \"%@/#&"
 _ADMIN_PASSWORD = "admin-password"  # noqa: S105  # the name of its file
+_PASSWORD = "[0-9a-f]{16}" + re.escape(_BITING) + "[0-9a-f]{16}"
+_FORMATS = {"password": _PASSWORD, _ADMIN_PASSWORD: _PASSWORD, "user": "[^\0\ufffd]+", "port": "[0-9]{1,5}"}
+_FORGET = "Forget it: pytest features/ --reset-local"
 _START_SECONDS = 180  # a big cluster that was killed replays its log first
 _STOP_SECONDS = 20
 
@@ -239,7 +273,8 @@ class EmbeddedPostgres:
     """One server with one data directory, kept across starts.
 
     TCP on 127.0.0.1 with SCRAM passwords and no Unix socket, so that everybody connects as they would to
-    Aurora, and the master user may do no more than there. The wheel's server has no TLS.
+    Aurora, and the master user may do no more than there. The wheel's server has no TLS. A file beside the data that
+    was damaged is made anew: the data itself is not.
 
     Args:
         directory: Where passwords, port and log are kept, and the data where the server's user can reach it.
@@ -257,9 +292,9 @@ class EmbeddedPostgres:
         self.password = ""
         self.admin_password = ""
         self.bin_dir = Path()
-        self._account = server_account()
+        self._account = server_account(self.directory)
         self._process: subprocess.Popen[bytes] | None = None
-        closed = self._account is not None and not open_to_others(self.directory)
+        closed = self._account is not None and not open_to_others(self.directory.parent)
         self._home = private_path(self.directory, "data") if closed else self.directory
         self._data = self._home / "data"
 
@@ -271,31 +306,40 @@ class EmbeddedPostgres:
         """
         self.bin_dir = programs(self.major, self._account)
         self.directory.mkdir(parents=True, exist_ok=True)
-        self.directory.chmod(0o755 if self._account else 0o700)
+        self.directory.chmod(0o700)
         if not self.known:
             self._clear()  # nobody has the password of a cluster that still is there
         if self._home != self.directory:
             private_folder(self.directory, "data")
+        if self._account:
+            os.chown(self._home, 0, self._account.gid)
+            self._home.chmod(0o710)
         stop_stale(self._data)
-        if (self._data / "PG_VERSION").exists():
+        old = self._data.exists()
+        if old:
             self._check()
+        damaged = [name for name in ("password", _ADMIN_PASSWORD, "user") if self._read(name) is None]
         self.password, self.admin_password = map(self._secret, ("password", _ADMIN_PASSWORD))
-        if not (self._data / "PG_VERSION").exists():
-            NewCluster(
-                bin_dir=self.bin_dir,
-                account=self._account,
-                environment=self._environment(),
-                master=self.user,
-                password=self.password,
-                admin_password=self.admin_password,
-            ).make(self._data)
-            (self.directory / "user").unlink(missing_ok=True)  # of a cluster that is gone
-            self._kept("user", lambda: self.user)
+        cluster = NewCluster(
+            bin_dir=self.bin_dir,
+            account=self._account,
+            environment=self._environment(),
+            master=self.user,
+            password=self.password,
+            admin_password=self.admin_password,
+        )
+        if not old:
+            cluster.make(self._data)
+        elif damaged:
+            cluster.set_passwords(self._data)
+        if not old or damaged:
+            self._write("user", self.user)
+        self._write_access()
         atexit.register(self.stop)
-        wanted = int(self._kept("port", lambda: "0"))
+        wanted = int(self._read("port") or 0)
         while not self._launch(wanted):
             wanted = 0  # somebody took the port between our look and the server's
-        (self.directory / "port").write_text(str(self.port))
+        self._write("port", str(self.port))
 
     def stop(self) -> None:
         """Stop the server, if it runs; connections are cut, committed work is kept."""
@@ -342,25 +386,36 @@ class EmbeddedPostgres:
 
     def _check(self) -> None:
         """See that the cluster of an earlier start is the one that is wanted."""
-        found = (self._data / "PG_VERSION").read_text().strip()
+        version = self._data / "PG_VERSION"
+        found = version.read_text(errors="replace").strip() if version.is_file() else ""
+        user = self._read("user")
         problem = ""
-        if found != str(self.major):
+        if not re.fullmatch(r"[0-9]{1,2}", found):
+            problem = "is damaged: PG_VERSION in its data holds no version"
+        elif found != str(self.major):
             problem = f"is PostgreSQL {found}, wanted is {self.major}"
         elif not (self.directory / _ADMIN_PASSWORD).exists():
             problem = "is of an earlier version of this project: its master user is a superuser, as on Aurora none is"
-        elif (user := self._kept("user", lambda: self.user)) != self.user:
+        elif user not in (None, self.user):
             problem = f"has the master user {user}, wanted is {self.user}"
         if problem:
-            raise TargetError(
-                f"the embedded cluster {problem}",
-                context={"data": self._data},
-                hint="Forget it: pytest features/ --reset-local",
-            )
+            raise TargetError(f"the embedded cluster {problem}", context={"data": self._data}, hint=_FORGET)
+
+    def _write_access(self) -> None:
+        """Write who may connect: everybody with a password, over TCP, but not to AWS's own database."""
+        file = self._data / "pg_hba.conf"
+        remove(file)
+        file.touch(mode=0o600)
+        file.write_text(f"host {ADMIN} all all reject\nhost all all {self.host}/32 scram-sha-256\n")
+        if self._account:
+            os.chown(file, self._account.uid, self._account.gid)
 
     def _launch(self, wanted: int) -> bool:
         """Start the server process and wait until it takes connections; False when its port was just taken."""
         self.port = _free_port(self.host, wanted)
         log = self.directory / "server.log"
+        if log.is_dir():
+            remove(log)
         settings = {
             "listen_addresses": self.host,
             "port": self.port,
@@ -386,7 +441,9 @@ class EmbeddedPostgres:
         if "could not bind" in said:
             return False
         raise TargetError(
-            "the embedded PostgreSQL did not start", context={"log": log}, hint=redaction.redact(said)[-2000:]
+            "the embedded PostgreSQL did not start",
+            context={"log": log},
+            hint=f"{redaction.redact(said)[-2000:]}\nIf its data is damaged, forget it: pytest features/ --reset-local",
         )
 
     def _ready(self, pid: int) -> bool:
@@ -397,19 +454,27 @@ class EmbeddedPostgres:
             return False
         return len(lines) >= 8 and lines[0] == str(pid) and lines[7].strip() == "ready"
 
-    def _kept(self, name: str, make: Callable[[], str]) -> str:
-        """Return what the file *name* of the directory holds; made once, for the owner's eyes only."""
+    def _read(self, name: str) -> str | None:
+        """Return what the file *name* of the directory holds; None when it is missing or damaged."""
         file = self.directory / name
-        if not file.exists():
-            part = file.with_name(f"{name}.part")
-            part.unlink(missing_ok=True)
-            part.touch(mode=0o600)
-            part.write_text(make())
-            part.rename(file)
-        return file.read_text()
+        content = file.read_text(errors="replace") if file.is_file() else ""
+        return content if re.fullmatch(_FORMATS[name], content, re.S) else None
+
+    def _write(self, name: str, content: str) -> None:
+        """Write the file *name* of the directory, whole or not at all, for the owner's eyes only."""
+        part = self.directory / f"{name}.part"
+        remove(part)
+        part.touch(mode=0o600)
+        part.write_text(content)
+        if (self.directory / name).is_dir():
+            remove(self.directory / name)
+        part.replace(self.directory / name)
 
     def _secret(self, name: str) -> str:
-        secret = self._kept(name, lambda: secrets.token_hex(8) + _BITING + secrets.token_hex(8))
+        secret = self._read(name)
+        if secret is None:
+            secret = secrets.token_hex(8) + _BITING + secrets.token_hex(8)
+            self._write(name, secret)
         redaction.register(secret)
         return secret
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
 import stat
+from contextlib import ExitStack
+from datetime import datetime
 from pathlib import Path
-from typing import IO
+
+from filelock import FileLock, Timeout
 
 from etl_manager.errors import TargetError
 
@@ -56,11 +58,11 @@ def _mode() -> int:
     return 0o755 if os.geteuid() == 0 else 0o700
 
 
-def lock_state(state: Path) -> IO[str]:
+def lock_state(state: Path) -> ExitStack:
     """Take a target's state directory, as `lock`.
 
     Raises:
-        TargetError: When somebody else has it, or when it cannot be made or written.
+        TargetError: When another process has it, or when it cannot be made or written.
     """
     try:
         return lock(state)
@@ -73,44 +75,50 @@ def lock_state(state: Path) -> IO[str]:
 
 
 def lock(
-    state: Path, name: str = "lock", *, remedy: str = "Wait for it, end it, or use a state directory of your own"
-) -> IO[str]:
-    """Take the folder *state* for ourselves, made when it is missing; the lock goes with the process, however it ends.
+    state: Path, name: str = "lock", *, hint: str = "Wait for it, end it, or use a state directory of your own"
+) -> ExitStack:
+    """Lock the folder *state*, made when it is missing; the lock ends with `close`, or with the process.
 
     Args:
         state: The folder.
-        name: The file in it that is locked.
-        remedy: What to do where somebody else has it.
+        name: The file in it that is locked; it holds the process and the time, for the message to others.
+        hint: What to do when another process has the lock.
 
     Raises:
-        TargetError: When somebody else has it; it names the process.
-        OSError: When it cannot be made or written.
+        TargetError: When another process has the lock; it names the process and the time.
+        OSError: When the folder cannot be made or written.
     """
     state.mkdir(parents=True, exist_ok=True)
-    file = (state / name).open("a+")
+    file = state / name
+    taken = FileLock(file, blocking=False, thread_local=False)
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        taken.acquire()
+    except Timeout:
+        raise TargetError(f"{state} is in use by {_holder(file)}", hint=hint) from None
+    held = ExitStack()
+    held.callback(taken.release)
+    try:
+        file.write_text(f"process {os.getpid()} since {datetime.now().astimezone():%Y-%m-%d %H:%M:%S}")
+    except BaseException:
+        held.close()
+        raise
+    return held
+
+
+def _holder(file: Path) -> str:
+    """Return what the holder of the lock *file* wrote into it."""
+    try:
+        return file.read_text(errors="replace").strip() or "another process"
     except OSError:
-        file.seek(0)
-        holder = file.read().strip()
-        file.close()
-        raise TargetError(
-            f"{state} is in use by process {holder or 'unknown'}",
-            hint=remedy,
-        ) from None
-    file.truncate(0)
-    file.write(str(os.getpid()))
-    file.flush()
-    return file
+        return "another process"
 
 
 def in_use(state: Path) -> bool:
-    """Return whether somebody has *state*; also where that cannot be told."""
-    try:
-        with (state / "lock").open() as file:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except FileNotFoundError:
+    """Return whether a process has locked *state*; also when that cannot be found out."""
+    if not (state / "lock").exists():
         return False
-    except OSError:
+    try:
+        with FileLock(state / "lock", blocking=False):
+            return False
+    except (Timeout, OSError):
         return True
-    return False

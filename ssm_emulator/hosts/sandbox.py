@@ -17,7 +17,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 # A word that begins with one of these: not a part of another path, nor of base64 text.
 _OWN = re.compile(r"(?:(?<![\w./~+\])}-])(?<!\$)|(?<=:-))/(?:tmp|home|opt|srv|data)(?![\w.+-])")
@@ -45,6 +45,7 @@ class SandboxHost:
             raise ValueError(f"the sandbox {self.root} has characters in its path that mean something to a shell")
         self._programs = self.root / "usr/bin"
         self._tmp = str(self.root / "tmp")
+        self._sessions: set[int] = set()
         for folder in (self._programs, Path(self._tmp)):
             folder.mkdir(parents=True, exist_ok=True)
         for program in programs:
@@ -76,18 +77,18 @@ class SandboxHost:
                 start_new_session=True,
                 umask=0o022,
             )
+        self._sessions.add(process.pid)
         return _ProcessGroup(process)
 
     def reboot(self) -> None:
-        """Kill what scripts of this sandbox left running, and wait until it is gone.
+        """Kill what scripts of this sandbox left running, and wait until it is gone."""
+        import psutil
 
-        Only on Linux, where /proc says whose a process is.
-        """
         deadline = time.monotonic() + _REBOOT_SECONDS
         while (leftovers := list(self._leftovers())) and time.monotonic() < deadline:
-            for pid in leftovers:
-                with suppress(ProcessLookupError, PermissionError):
-                    os.kill(pid, signal.SIGKILL)
+            for process in leftovers:
+                with suppress(psutil.NoSuchProcess, psutil.AccessDenied):
+                    process.kill()
             time.sleep(0.01)
 
     def path(self, name: str) -> Path:
@@ -106,13 +107,21 @@ class SandboxHost:
             "LANG": "C.UTF-8",
         }
 
-    def _leftovers(self) -> Iterator[int]:
-        mark = f"TMPDIR={self._tmp}".encode()
-        for folder in Path("/proc").glob("[0-9]*"):
-            with suppress(OSError):
-                entries = (folder / "environ").read_bytes().split(b"\0")
-                if mark in entries and any(entry.startswith(b"SSM_COMMAND_ID=") for entry in entries):
-                    yield int(folder.name)
+    def _leftovers(self) -> Iterator[Any]:
+        """Yield the processes that have our environment, or none to be read, in a script's session.
+
+        A process that starts a program, or is dying, shows an empty environment for a moment.
+        """
+        import psutil
+
+        for process in psutil.process_iter(["environ", "status"], ad_value=None):
+            environment = process.info["environ"] or {}
+            if environment.get("TMPDIR") == self._tmp and "SSM_COMMAND_ID" in environment:
+                yield process
+            elif not environment and process.info["status"] != psutil.STATUS_ZOMBIE:
+                with suppress(ProcessLookupError, PermissionError):
+                    if os.getsid(process.pid) in self._sessions:
+                        yield process
 
     def _link(self, name: str, program: Path) -> None:
         link = self._programs / name

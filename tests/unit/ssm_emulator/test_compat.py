@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 import subprocess
 import sys
 
@@ -30,6 +31,18 @@ def test_moto_is_loaded_by_the_first_call_that_needs_it(tmp_path):
     """Run Command alone does not wait for moto's import."""
     done = subprocess.run([sys.executable, "-c", ACTIONS, tmp_path], check=True, capture_output=True, text=True)
     assert done.stdout.split() == ["False", "True"]
+
+
+@pytest.mark.parametrize("service", ["ec2", "rds", "s3"])
+def test_operators_profile_is_not_read_for_a_service_that_is_loaded_late(tmp_path, service):
+    """A profile that does not exist breaks no call, whichever service the first one is of."""
+    call = {"ec2": "describe_regions", "rds": "describe_db_clusters", "s3": "list_buckets"}[service]
+    script = ACTIONS.split("    ssm = ", maxsplit=1)[0] + f"    emulator.client('{service}').{call}()\n"
+    done = subprocess.run(
+        [sys.executable, "-c", script, tmp_path], env={**os.environ, "AWS_PROFILE": "none"},
+        check=False, capture_output=True, text=True,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_dispatcher_of_all_services():

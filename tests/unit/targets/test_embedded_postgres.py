@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import psycopg
@@ -238,6 +239,34 @@ def test_unknown_version(tmp_path):
     """A version the wheel does not bring is an error that names those it does."""
     with pytest.raises(TargetError, match="16 and 18"):
         EmbeddedPostgres(tmp_path, major=12).start()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root runs the server as somebody else")
+@pytest.mark.parametrize("home", ["open", "closed"])
+def test_other_processes_of_the_servers_user_are_kept_out(home):
+    """As root the server runs as nobody; another process of nobody reaches neither its files nor its memory."""
+    folder = Path(tempfile.mkdtemp(dir="/var/tmp"))
+    folder.chmod(0o755)
+    (folder / home).mkdir(mode=0o755 if home == "open" else 0o700)
+    server = EmbeddedPostgres(folder / home / "postgres")
+    try:
+        server.start()
+        for file in (server._data / "pg_hba.conf", Path(f"/proc/{server._process.pid}/cwd/pg_hba.conf")):
+            assert file.read_text()
+            tried = subprocess.run(
+                ["sh", "-c", f"echo host all all all trust >>{file}"],
+                user=65534, group=65534, extra_groups=[], cwd="/", check=False, capture_output=True, text=True,
+            )  # fmt: skip
+            assert "Permission denied" in tried.stderr
+        tried = subprocess.run(
+            ["head", "-c", "1", f"/proc/{server._process.pid}/environ"],
+            user=65534, group=65534, extra_groups=[], cwd="/", check=False, capture_output=True, text=True,
+        )  # fmt: skip
+        assert "Permission denied" in tried.stderr
+        assert ask(server, "SELECT 1") == 1
+    finally:
+        server.forget()
+        shutil.rmtree(folder)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root runs the server as somebody else")

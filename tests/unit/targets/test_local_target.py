@@ -102,15 +102,15 @@ def test_nothing_of_the_operators_aws_is_read(state, tmp_path, variables):
     assert done.stdout == "123456789012\n"
 
 
-@pytest.mark.parametrize("obstacle", ["a file", "a folder of nobody's"])
+@pytest.mark.parametrize("obstacle", ["a file", "a file in it"])
 def test_state_that_cannot_be_kept_is_one_message(tmp_path, obstacle):
     """The message names the folder and says what to do."""
     place = tmp_path / "state"
     if obstacle == "a file":
         place.touch()
     else:
-        (place / "postgres").mkdir(parents=True)
-        (place / "postgres/password").mkdir()
+        place.mkdir()
+        (place / "postgres").touch()
     with pytest.raises(TargetError, match="cannot") as caught:
         open_target("local", TargetOptions(state=place))
     assert str(place) in str(caught.value)
@@ -207,10 +207,12 @@ def test_operators_aws_settings_mean_nothing(target, monkeypatch):
 
 
 def test_second_user_is_told_who_the_first_is(state):
-    """The state has one user at a time; the error names the process."""
+    """The state has one user at a time; the error names the process and since when it has it."""
     first = open_target("local", TargetOptions(region=REGION, state=state))
     try:
-        with pytest.raises(TargetError, match=f"in use by process {os.getpid()}"):
+        with pytest.raises(
+            TargetError, match=rf"in use by process {os.getpid()} since \d{{4}}-\d\d-\d\d \d\d:\d\d:\d\d"
+        ):
             open_target("local", TargetOptions(region=REGION, state=state))
     finally:
         first.close()
