@@ -13,6 +13,8 @@
 #   AURORA_HANDOVER_KEY  the file of the private key
 #   AURORA_SEALED_KEY    base64 of a passphrase, encrypted to that key (RSA-OAEP, SHA-256)
 #   AURORA_SEALED        base64 of a pgpass line, encrypted with that passphrase (openssl enc)
+# ONLY_TENANTS (optional) is a JSON array of the tenants of CONFIG.json to work on, RUN_ID (optional) what the ledger of changes
+# calls this run.
 # AURORA_RUNTIME_DIR (default TMPDIR, then /tmp) is where the pgpass file lives until psql has read it.
 #
 # stdout: what psql prints, and nothing else.   stderr: the log, and psql's messages.
@@ -250,7 +252,7 @@ execute() {
     # The first command runs as soon as the connection stands; from there on no secret is on disk, and none is left
     # there should this script be killed. A file that connects once more needs it a second time, and keeps it to its end.
     # shellcheck disable=SC2016  # psql's shell expands it: a path is not pasted into a command
-    local status=0 once_connected='\! rm -f -- "$PGPASSFILE"' observing=no files=(-f "$sql_file")
+    local status=0 once_connected='\! rm -f -- "$PGPASSFILE"' observing=no handed_on=(-v config_file="$config") files=(-f "$sql_file")
     ! connects_again "$sql_file" || once_connected='\! :'
     case $phase in
     inspection | verification) export PGOPTIONS="${PGOPTIONS:-} -c default_transaction_read_only=on" ;;
@@ -259,7 +261,9 @@ execute() {
         [[ $(<"$sql_file") != *shared/observation.sql* ]] || observing=yes
         files=(-v observing="$observing" -f sql/shared/read-only.sql -f "$sql_file" -f sql/shared/still-read-only.sql)
     fi
-    psql -X -w -q -v ON_ERROR_STOP=1 -v config_file="$config" \
+    [[ -z ${ONLY_TENANTS:-} ]] || handed_on+=(-v only_tenants="$ONLY_TENANTS")
+    [[ -z ${RUN_ID:-} ]] || handed_on+=(-v run="$RUN_ID")
+    psql -X -w -q -v ON_ERROR_STOP=1 "${handed_on[@]}" \
         -c "$once_connected" "${files[@]}" </dev/null &
     psql_pid=$!
     wait "$psql_pid" || status=$?

@@ -24,6 +24,7 @@ INSPECTION = SQL_ROOT / "inspection/inspect-database.sql"
 """The look: what is there before anything is changed. It is no phase: it changes nothing."""
 NO_PHASES = {
     "inspection": "it is the suite's own look at the database",
+    "tenant": "it is the template of a tenant, which the phases schema and data apply",
     "teardown": "it destroys; its files are run by name and by hand only (docs/manual.md)",
 }
 """Folders of ``sql/aurora/`` that no run enters as a phase, and why."""

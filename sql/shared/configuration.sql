@@ -1,10 +1,12 @@
 -- What every file here starts with: the configuration, read once, the same way.
 -- included by: sql/aurora/<phase>/*.sql (\ir)
--- variables:   config_file (default config.json in the working directory)
+-- variables:   config_file (default config.json in the working directory);
+--              only_tenants (optional): a JSON array of those configured tenants that are to be worked on
 -- leaves:      psql variables database, and database_conninfo, to connect with -reuse-previous=on :"database_conninfo";
 --              pg_temp.configuration (content, database, users_per_tenant, accept_other_rows);
---              pg_temp.tenant (ordinal, name): the configured tenants, in the order of the file;
---              pg_temp.sample_users(tenant): the sample rows that tenant must hold.
+--              pg_temp.configured (ordinal, name): the configured tenants, in the order of the file;
+--              pg_temp.tenant (ordinal, name): those of them that are to be worked on;
+--              the setting etl_manager.users_per_tenant, for the template's files.
 -- Temporary objects live in this session only; nothing else is written. A session is told once: a second time it is
 -- left as it is, and where sessions are read-only, this is the one transaction of it that writes.
 \set QUIET on
@@ -48,39 +50,56 @@ SELECT database,
   FROM configuration
 \gset
 
-CREATE TEMPORARY TABLE tenant (
+CREATE TEMPORARY TABLE configured (
     ordinal bigint NOT NULL,
     name    text   NOT NULL,
     CONSTRAINT tenant_is_named_once PRIMARY KEY (name),
-    CONSTRAINT tenant_name_is_1_to_63_bytes_long CHECK (octet_length(name) BETWEEN 1 AND 63)
+    CONSTRAINT tenant_name_is_1_to_63_bytes_long CHECK (octet_length(name) BETWEEN 1 AND 63),
+    CONSTRAINT tenant_name_is_not_that_of_the_ledger CHECK (name <> 'etl_manager')
 );
 
-INSERT INTO tenant
+INSERT INTO configured
 SELECT listed.ordinal, listed.name
   FROM configuration,
        jsonb_array_elements_text(coalesce(content -> 'tenants', '["tenant_a", "tenant_b", "tenant_c"]'))
            WITH ORDINALITY AS listed (name, ordinal);
 
-ANALYZE tenant;
-
 DO $$ BEGIN
-    IF NOT EXISTS (SELECT FROM pg_temp.tenant) THEN
+    IF NOT EXISTS (SELECT FROM pg_temp.configured) THEN
         RAISE 'the configuration names no tenant'
         USING HINT = 'List them under "tenants", or leave that out for tenant_a, tenant_b and tenant_c.';
     END IF;
 END $$;
 
--- The one place that says what a sample row is: its content follows from tenant and number alone.
-SELECT format(
-    'CREATE FUNCTION pg_temp.sample_users(tenant text)
-     RETURNS TABLE (user_id integer, name varchar(100), email varchar(255))
-     LANGUAGE sql IMMUTABLE
-     BEGIN ATOMIC
-         SELECT number, format(''User %%s of %%s'', number, tenant), format(''%%s.user%%s@example.com'', tenant, number)
-           FROM generate_series(1, %s) AS number;
-     END', users_per_tenant)
+\if :{?only_tenants}
+\else
+  \set only_tenants
+\endif
+CREATE TEMPORARY TABLE tenant AS
+SELECT ordinal, name
+  FROM configured
+ WHERE :'only_tenants' = '' OR nullif(:'only_tenants', '')::jsonb ? name;
+
+ANALYZE tenant;
+
+SELECT set_config('etl_manager.only_tenants', :'only_tenants', false),
+       -- For the files of the template: how many sample users each tenant has.
+       set_config('etl_manager.users_per_tenant', users_per_tenant::text, false)
   FROM configuration
-\gexec
+\g /dev/null
+
+DO $$
+DECLARE
+    unknown text;
+BEGIN
+    SELECT string_agg(format('"%s"', name), ', ') INTO unknown
+      FROM jsonb_array_elements_text(nullif(current_setting('etl_manager.only_tenants'), '')::jsonb) AS name
+     WHERE name NOT IN (SELECT configured.name FROM pg_temp.configured);
+    IF unknown IS NOT NULL THEN
+        RAISE 'the configuration names no tenant %', unknown
+        USING HINT = 'Of the tenants in config.json, only_tenants chooses some.';
+    END IF;
+END $$;
 
 COMMIT;
 \endif

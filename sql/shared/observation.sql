@@ -1,76 +1,73 @@
 -- Look at every configured tenant, and change nothing: from here on the session is read-only.
 -- included by: verification and inspection (\ir), after configuration.sql, in the multi-tenant database
--- leaves:      pg_temp.observed: one row a configured tenant; what is not there is NULL;
---              pg_temp.column_finding (ordinal, name, expected, found): columns that differ;
---              pg_temp.head_count: what is in each users table of which all rows can be seen;
+-- leaves:      what compare.sql, ledger.sql and rows.sql leave, filled for all tenants;
+--              pg_temp.observed (ordinal, name, schema_exists, schema_owner, schema_denied, schema_remedy): a row a tenant;
+--              pg_temp.observed_table (ordinal, tenant, name, kind, is_table, owner, unlogged, primary_key, denied, remedy):
+--              a row for each tenant and table of the template; what is not there is NULL;
+--              pg_temp.row_count (ordinal, name, rows, wanted, missing, altered): what is in each of them of which all rows
+--              can be seen; the last three are NULL where its columns differ, or no data file fills it;
+--              pg_temp.finding: all that is not as it should be, for people and programs;
 --              pg_temp.stray (name): tenant schemas nobody configured;
---              pg_temp.enumeration(numbers): the first ten, for people.
+--              pg_temp.enumeration(names): the first ten, for people.
 -- What was observed once in this session is not looked for again.
-SELECT to_regclass('pg_temp.observed') IS NULL AS to_observe \gset
+SELECT to_regclass('pg_temp.finding') IS NULL AS to_observe \gset
 \if :to_observe
 \ir privileges.sql
+\ir compare.sql
+\ir ledger.sql
+\ir rows.sql
 BEGIN READ WRITE;
 
--- The first ten numbers tell a reader where to look.
-CREATE FUNCTION pg_temp.enumeration(numbers integer[]) RETURNS text LANGUAGE sql IMMUTABLE
-BEGIN ATOMIC
-    SELECT array_to_string((SELECT array_agg(number ORDER BY number) FROM unnest(numbers) AS number)[1:10], ', ')
-           || CASE WHEN cardinality(numbers) > 10 THEN format(' and %s more', cardinality(numbers) - 10) ELSE '' END;
-END;
+-- The first ten tell a reader where to look.
+CREATE FUNCTION pg_temp.enumeration(names text[]) RETURNS text LANGUAGE sql IMMUTABLE
+RETURN array_to_string(names[1:10], ', ')
+       || CASE WHEN cardinality(names) > 10 THEN format(' and %s more', cardinality(names) - 10) ELSE '' END;
+
+-- One line, not too long; what is cut off still tells two texts apart.
+CREATE FUNCTION pg_temp.short(text text) RETURNS text LANGUAGE sql IMMUTABLE
+RETURN (SELECT CASE WHEN length(line) <= 300 THEN line ELSE format('%s... (md5 %s)', left(line, 240), md5(text)) END
+          FROM regexp_replace(text, '\s+', ' ', 'g') AS line);
 
 CREATE TEMPORARY TABLE observed AS
 SELECT tenant.ordinal,
        tenant.name,
        space.oid IS NOT NULL                       AS schema_exists,
        pg_get_userbyid(space.nspowner)             AS schema_owner,
-       users.oid                                   AS users_oid,
-       CASE users.relkind
-           WHEN 'r' THEN 'ordinary table' WHEN 'p' THEN 'partitioned table' WHEN 'f' THEN 'foreign table'
-           WHEN 'v' THEN 'view' WHEN 'm' THEN 'materialized view' WHEN 'S' THEN 'sequence'
-           WHEN 'c' THEN 'composite type' WHEN 'i' THEN 'index'
-           ELSE users.relkind::text
-       END                                         AS users_kind,
-       users.relkind IS NOT DISTINCT FROM 'r'      AS table_exists,
-       pg_get_userbyid(users.relowner)             AS table_owner,
-       users.relpersistence = 'u'                  AS unlogged,
+       denied                                      AS schema_denied,
+       CASE WHEN denied <> '{}' THEN pg_temp.remedy(space, NULL) END AS schema_remedy
+  FROM tenant
+  LEFT JOIN pg_namespace AS space ON space.nspname = tenant.name
+ CROSS JOIN LATERAL pg_temp.denied(space, NULL) AS denied;
+
+CREATE TEMPORARY TABLE observed_table AS
+SELECT tenant.ordinal, tenant.name AS tenant, template_table.name,
+       pg_temp.relation_kind(relation.relkind)          AS kind,
+       relation.relkind IS NOT DISTINCT FROM 'r' OR relation.relkind IS NOT DISTINCT FROM 'p'
+           AND EXISTS (SELECT FROM expected WHERE key = format('relation %I', template_table.name)
+                                              AND value = 'partitioned table') AS is_table,
+       pg_get_userbyid(relation.relowner)               AS owner,
+       relation.relpersistence = 'u'                    AS unlogged,
        (SELECT array_agg(attribute.attname::text ORDER BY part.position)
           FROM pg_constraint AS key,
                unnest(key.conkey) WITH ORDINALITY AS part (attnum, position),
                pg_attribute AS attribute
-         WHERE key.conrelid = users.oid AND key.contype = 'p'
-           AND attribute.attrelid = users.oid AND attribute.attnum = part.attnum) AS primary_key,
+         WHERE key.conrelid = relation.oid AND key.contype = 'p'
+           AND attribute.attrelid = key.conrelid AND attribute.attnum = part.attnum) AS primary_key,
        denied,
-       CASE WHEN denied <> '{}' THEN pg_temp.remedy(space, users) END AS remedy
+       CASE WHEN denied <> '{}' THEN pg_temp.remedy(space, relation) END AS remedy
   FROM tenant
+ CROSS JOIN template_table
   LEFT JOIN pg_namespace AS space ON space.nspname = tenant.name
-  LEFT JOIN pg_class AS users     ON users.relnamespace = space.oid AND users.relname = 'users'
- CROSS JOIN LATERAL pg_temp.denied(space, users) AS denied;
+  LEFT JOIN pg_class AS relation  ON relation.relnamespace = space.oid AND relation.relname = template_table.name
+ CROSS JOIN LATERAL pg_temp.denied(space, relation) AS denied;
+ANALYZE observed_table;
 
--- The columns of sql/aurora/schema/create-tenant-schemas.sql. Further columns are the tenant's own affair.
-CREATE TEMPORARY TABLE column_finding AS
-SELECT observed.ordinal,
-       wanted.name,
-       wanted.type || ' not null' AS expected,
-       coalesce(format_type(present.atttypid, present.atttypmod)
-                || CASE WHEN present.attnotnull THEN ' not null' ELSE ' null' END, 'missing') AS found
-  FROM observed
- CROSS JOIN (VALUES (1, 'user_id',    'integer'),
-                    (2, 'name',       'character varying(100)'),
-                    (3, 'email',      'character varying(255)'),
-                    (4, 'created_at', 'timestamp with time zone')) AS wanted (position, name, type)
-  LEFT JOIN pg_attribute AS present ON present.attrelid = observed.users_oid AND present.attname = wanted.name
-                                   AND NOT present.attisdropped
- WHERE observed.table_exists
-   AND (present.attnum IS NULL OR NOT present.attnotnull
-        OR format_type(present.atttypid, present.atttypmod) <> wanted.type)
- ORDER BY observed.ordinal, wanted.position;
-
--- A stray tenant schema holds a users table, or carries the prefix that all configured tenants share:
+-- A stray tenant schema holds the tables of the template, or carries the prefix that all configured tenants share:
 -- as far as the last underscore, and not from fewer than two characters.
 CREATE TEMPORARY TABLE stray AS
 WITH edge AS (
     -- What the first and the last name in code point order share, all names between them share.
-    SELECT min(name COLLATE "C") AS low, max(name COLLATE "C") AS high FROM tenant
+    SELECT min(name COLLATE "C") AS low, max(name COLLATE "C") AS high FROM configured
 ), prefix AS (
     SELECT max(left(low, length)) AS text
       FROM edge, generate_series(3, length(low)) AS length
@@ -78,66 +75,179 @@ WITH edge AS (
 )
 SELECT space.nspname AS name
   FROM pg_namespace AS space, prefix, configuration
- WHERE space.nspname NOT IN (SELECT tenant.name FROM tenant)
-   AND space.nspname NOT IN ('information_schema', 'public')
+ WHERE space.nspname NOT IN (SELECT configured.name FROM configured)
+   AND space.nspname NOT IN ('information_schema', 'public', 'etl_manager')
    AND NOT coalesce(content #> '{aurora,otherSchemas}' ? space.nspname, false)
    AND NOT starts_with(space.nspname, 'pg_')
    AND NOT EXISTS (SELECT FROM pg_depend AS member
                     WHERE member.classid = 'pg_namespace'::regclass AND member.objid = space.oid
                       AND member.deptype = 'e')
    AND (starts_with(space.nspname, prefix.text)
-        OR EXISTS (SELECT FROM pg_class AS users
-                    WHERE users.relnamespace = space.oid AND users.relname = 'users' AND users.relkind IN ('r', 'p')));
+        OR (SELECT count(*) FROM pg_class JOIN template_table ON name = relname
+             WHERE relnamespace = space.oid AND relkind IN ('r', 'p')) = (SELECT nullif(count(*), 0) FROM template_table));
 
-CREATE TEMPORARY TABLE head_count (
-    ordinal     bigint PRIMARY KEY,
-    rows        bigint NOT NULL,
-    sample_rows bigint,      -- how many sample rows are as they should be; these three are NULL where columns differ
-    missing     integer[],   -- the numbers of those that are not there
-    altered     integer[]    -- the numbers of those with another name or email
+CREATE TEMPORARY TABLE row_count (
+    ordinal bigint NOT NULL,
+    name    text   NOT NULL,
+    rows    bigint NOT NULL,
+    wanted  bigint,
+    missing text[],   -- the keys of those that are not there
+    altered text[],   -- the keys of those with other values
+    PRIMARY KEY (ordinal, name)
 );
 
 COMMIT;
 SET default_transaction_read_only = on;
+
+DO $$
+DECLARE
+    tenants text[] := ARRAY(SELECT name FROM pg_temp.tenant);
+    changes bigint := (SELECT max(ordinal) FROM pg_temp.change);
+BEGIN
+    IF (SELECT possible FROM pg_temp.expectation) THEN
+        CALL pg_temp.compare(tenants, changes);
+    END IF;
+END $$;
+
 -- Rows that a policy hides would not be counted in silence, but be an error.
 SET row_security = off;
 
 DO $$
 DECLARE
-    tenant  record;
-    reached integer := 0;
+    task      record;
+    file      pg_temp.fill;
+    key_list  text;
+    processed integer := 0;
 BEGIN
-    FOR tenant IN
-        SELECT observed.ordinal, observed.name,
-               EXISTS (SELECT FROM pg_temp.column_finding AS finding
-                        WHERE finding.ordinal = observed.ordinal) AS columns_differ
-          FROM pg_temp.observed
-         WHERE observed.table_exists AND NOT observed.denied && '{read,see-all-rows}'
-         ORDER BY observed.ordinal
+    FOR task IN
+        SELECT present.*, reference.name IS NOT NULL AND NOT EXISTS (
+                   SELECT FROM pg_temp.difference
+                    WHERE difference.tenant = present.tenant AND relation = present.name AND class = 'column' AND expected <> 'absent') AS comparable
+          FROM pg_temp.observed_table AS present
+          LEFT JOIN pg_temp.reference USING (name)
+         WHERE is_table AND NOT denied && '{read,see-all-rows}'
+         ORDER BY ordinal, name
     LOOP
-        IF tenant.columns_differ THEN
-            EXECUTE format('INSERT INTO pg_temp.head_count SELECT $1, count(*) FROM %I.users', tenant.name)
-            USING tenant.ordinal;
-        ELSE
-            -- DISTINCT, since a table that lost its primary key may hold a number twice.
-            EXECUTE format(
-                'INSERT INTO pg_temp.head_count
-                 SELECT $1, (SELECT count(*) FROM %1$I.users),
-                        wanted - coalesce(cardinality(missing), 0) - coalesce(cardinality(altered), 0), missing, altered
-                   FROM (SELECT count(DISTINCT sample.user_id) AS wanted,
-                                array_agg(sample.user_id) FILTER (WHERE present.user_id IS NULL) AS missing,
-                                array_agg(DISTINCT sample.user_id) FILTER
-                                    (WHERE present.name <> sample.name OR present.email <> sample.email) AS altered
-                           FROM pg_temp.sample_users($2) AS sample
-                           LEFT JOIN %1$I.users AS present ON present.user_id = sample.user_id) AS compared',
-                tenant.name)
-            USING tenant.ordinal, tenant.name;
+        IF task.comparable THEN
+            PERFORM pg_temp.prepare(task.tenant);
+            SELECT * INTO file FROM pg_temp.fill WHERE fill.name = task.name;
         END IF;
-        reached := reached + 1;
+        IF NOT task.comparable OR file.columns IS NULL THEN
+            EXECUTE format('INSERT INTO pg_temp.row_count SELECT $1, $2, count(*), $3 FROM %I.%I', task.tenant, task.name)
+            USING task.ordinal, task.name, CASE WHEN task.comparable THEN 0 END;
+        ELSE
+            SELECT string_agg(format('wanted.%I', name), ', ') INTO key_list FROM unnest(file.key) AS name;
+            PERFORM pg_temp.enter(task.tenant);
+            -- Grouped, since a table that lost its primary key may hold a key twice.
+            EXECUTE (
+                SELECT format(
+                    'INSERT INTO pg_temp.row_count
+                     SELECT $1, $2, (SELECT count(*) FROM %1$I.%2$I), count(*),
+                            array_agg(key ORDER BY number) FILTER (WHERE missing),
+                            array_agg(key ORDER BY number) FILTER (WHERE altered AND NOT missing)
+                       FROM (SELECT row_number() OVER (ORDER BY %3$s) AS number, concat_ws('', '', %3$s) AS key,
+                                    bool_and(present.tableoid IS NULL) AS missing, bool_or(%4$s) AS altered
+                               FROM (%6$s) AS wanted
+                               LEFT JOIN %1$I.%2$I AS present ON %5$s
+                              GROUP BY %3$s) AS compared',
+                    task.tenant, task.name, key_list,
+                    string_agg(format(CASE WHEN typname IN ('json', 'xml', 'point', 'line', 'lseg', 'box', 'path', 'polygon', 'circle')
+                                           THEN 'present.%1$I::text IS DISTINCT FROM wanted.%1$I::%2$s::text'
+                                           ELSE 'present.%1$I IS DISTINCT FROM wanted.%1$I::%2$s' END,
+                                      attname, format_type(atttypid, atttypmod)), ' OR '),
+                    string_agg(format('present.%1$I = wanted.%1$I', attname), ' AND ') FILTER (WHERE attname = ANY (file.key)),
+                    file.sql)
+                  FROM pg_attribute JOIN pg_type ON pg_type.oid = atttypid
+                 WHERE attrelid = format('%I.%I', task.tenant, task.name)::regclass AND attname = ANY (file.columns))
+            USING task.ordinal, task.name;
+            SET LOCAL search_path = pg_catalog, pg_temp;
+        END IF;
+        processed := processed + 1;
         -- Locks are held until the transaction ends, and the lock table is small.
-        IF reached % 50 = 0 THEN
+        IF processed % 20 = 0 THEN
             COMMIT;
         END IF;
     END LOOP;
 END $$;
+
+BEGIN READ WRITE;
+CREATE TEMPORARY TABLE finding AS
+WITH finding (ordinal, relation, position, part, tenant, object, expected, found, kind, remedy) AS (
+    SELECT ordinal, NULL, 1, 0, name, 'schema', 'exists', 'missing', 'schema-missing', NULL
+      FROM observed
+     WHERE NOT schema_exists
+     UNION ALL
+    SELECT ordinal, NULL, 2, 0, name, 'schema owner', current_user::text, schema_owner::text, 'schema-owner',
+           CASE WHEN 'own-schema' = ANY (schema_denied) THEN schema_remedy END
+      FROM observed
+     WHERE schema_owner <> current_user
+     UNION ALL
+    SELECT pending.ordinal, NULL, 3, 0, pending.tenant, 'changes', 'all applied',
+           'pending ' || pg_temp.enumeration(array_agg(change ORDER BY position)), 'change-pending',
+           CASE WHEN 'create-table' = ANY (schema_denied) THEN schema_remedy END
+      FROM pending
+      JOIN observed ON observed.ordinal = pending.ordinal AND schema_exists
+      JOIN ledger ON readable
+     GROUP BY pending.ordinal, pending.tenant, schema_denied, schema_remedy
+     UNION ALL
+    SELECT observed.ordinal, relation,
+           CASE WHEN class = 'relation' THEN 3 WHEN class LIKE '%-owner' THEN 4 WHEN class = 'persistence' THEN 5
+                WHEN class = 'primary-key' THEN 6 ELSE 7 END,
+           coalesce(part, 0)::bigint, difference.tenant, object, pg_temp.short(expected), pg_temp.short(found), kind,
+           CASE WHEN class = 'relation' AND missing AND 'create-table' = ANY (denied)
+                  OR (class LIKE '%-owner' OR class <> 'relation' AND missing) AND 'own-table' = ANY (denied)
+                THEN pg_temp.remedy(space, present) END
+      FROM difference
+      JOIN observed ON observed.name = difference.tenant
+      JOIN pg_namespace AS space ON nspname = difference.tenant
+      LEFT JOIN pg_class AS present ON relnamespace = space.oid AND relname = relation
+     CROSS JOIN LATERAL pg_temp.denied(space, present) AS denied
+     UNION ALL
+    SELECT ordinal, name, 8, 0, tenant, 'table ' || name, 'readable', 'not readable by ' || current_user, 'not-readable', remedy
+      FROM observed_table
+     WHERE is_table AND 'read' = ANY (denied)
+     UNION ALL
+    SELECT ordinal, name, 8, 0, tenant, 'table ' || name, 'all rows visible', 'row-level security may hide rows from ' || current_user,
+           'row-level-security', remedy
+      FROM observed_table
+     WHERE is_table AND 'see-all-rows' = ANY (denied) AND 'read' <> ALL (denied)
+     UNION ALL
+    SELECT ordinal, name, 9, 0, tenant, 'rows of ' || name, wanted::text, rows::text,
+           CASE WHEN rows < wanted THEN 'rows-too-few' ELSE 'rows-too-many' END,
+           CASE WHEN rows < wanted AND 'insert' = ANY (denied) THEN remedy END
+      FROM configuration, observed_table
+      JOIN row_count USING (ordinal, name)
+     WHERE rows < wanted OR rows > wanted AND NOT accept_other_rows
+     UNION ALL
+    SELECT ordinal, name, 10, 0, tenant, 'sample rows of ' || name, 'none missing', 'missing ' || pg_temp.enumeration(missing),
+           'sample-rows-missing', CASE WHEN 'insert' = ANY (denied) THEN remedy END
+      FROM observed_table
+      JOIN row_count USING (ordinal, name)
+     WHERE missing IS NOT NULL
+     UNION ALL
+    SELECT ordinal, name, 11, 0, tenant, 'sample rows of ' || name, 'none altered', 'altered ' || pg_temp.enumeration(altered),
+           'sample-rows-altered', NULL
+      FROM observed_table
+      JOIN row_count USING (ordinal, name)
+     WHERE altered IS NOT NULL
+     UNION ALL
+    SELECT NULL, NULL, 12, 0, name, 'schema', 'not configured: absent', 'exists', 'not-configured', NULL
+      FROM stray
+     UNION ALL
+    SELECT NULL, NULL, 13, 0, NULL, 'tenant template', 'can be applied to a scratch schema', pg_temp.short(problem), 'expectation', remedy
+      FROM expectation
+     WHERE NOT possible
+     UNION ALL
+    SELECT NULL, NULL, 14, 0, NULL, 'ledger etl_manager.applied', 'readable', 'not readable by ' || current_user, 'ledger-not-readable', remedy
+      FROM ledger
+     WHERE NOT readable
+     UNION ALL
+    SELECT NULL, NULL, 15, 0, NULL, 'change ' || change, coalesce(file_sha256, CASE kind WHEN 'change-gone' THEN 'its file' ELSE 'before ' || later END),
+           concat_ws(' ', coalesce(sha256, 'not applied'), format('in %s tenants', tenants)), kind, NULL
+      FROM ledger_problem
+)
+SELECT row_number() OVER (ORDER BY ordinal NULLS LAST, relation COLLATE "C" NULLS FIRST, position, part, tenant COLLATE "C", object COLLATE "C") AS number,
+       tenant, object, expected, found, kind, remedy
+  FROM finding;
+COMMIT;
 \endif

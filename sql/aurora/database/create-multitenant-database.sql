@@ -5,8 +5,8 @@
 \set ON_ERROR_STOP on
 \ir ../../shared/configuration.sql
 
--- One builder at a time: CREATE DATABASE has no IF NOT EXISTS. The lock ends with this session.
-DO $$ BEGIN PERFORM pg_advisory_lock(hashtext('etl-manager')); END $$;
+-- CREATE DATABASE has no IF NOT EXISTS.
+\ir ../../shared/lock.sql
 
 SELECT EXISTS (SELECT FROM pg_database WHERE datname = :'database') AS database_exists \gset
 

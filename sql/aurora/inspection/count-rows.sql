@@ -1,4 +1,4 @@
--- Tell a program how many rows every ordinary table of the multi-tenant database has. Changes nothing.
+-- Tell a program how many rows every ordinary table of the multi-tenant database has, but for the ledger. Changes nothing.
 -- connects to: postgres, then to the multi-tenant database where that exists
 -- prints:      JSON, one object a table: schema, table, rows; where not all of them can be seen, rows is null, and
 --              denied (read | see-all-rows), user and remedy say why
@@ -30,7 +30,7 @@ SELECT EXISTS (SELECT FROM pg_database WHERE datname = :'database') AS database_
       JOIN pg_namespace AS space ON space.oid = relation.relnamespace
      CROSS JOIN LATERAL pg_temp.denied(space, relation) AS denied
      WHERE relation.relkind IN ('r', 'p')
-       AND space.nspname <> 'information_schema'
+       AND space.nspname NOT IN ('information_schema', 'etl_manager')
        AND left(space.nspname, 3) <> 'pg_'
      ORDER BY space.nspname, relation.relname
     \gexec

@@ -25,22 +25,28 @@ SELECT row_to_json(line)
     \ir ../../shared/configuration.sql
     \ir ../../shared/observation.sql
 
+    -- Of a template with several tables, the first one that a data file fills stands for the tenant.
     SELECT row_to_json(line)
-      FROM (SELECT 'tenant' AS kind, name AS tenant, schema_exists, schema_owner, table_exists,
-                   CASE WHEN table_exists THEN table_owner END AS table_owner,
+      FROM (SELECT 'tenant' AS kind, observed.name AS tenant, schema_exists, schema_owner, coalesce(is_table, false) AS table_exists,
+                   CASE WHEN is_table THEN owner END AS table_owner,
                    primary_key,
-                   table_exists AND ordinal NOT IN (SELECT ordinal FROM column_finding) AS columns_ok,
-                   head_count.rows,
-                   head_count.sample_rows,
-                   head_count.rows - head_count.sample_rows
-                       - coalesce(cardinality(head_count.altered), 0) AS other_rows,
-                   CASE WHEN NOT table_exists THEN users_kind END AS instead_of_table,
-                   table_exists AND unlogged AS unlogged,
-                   denied,
-                   remedy
+                   coalesce(is_table, false) AND (SELECT possible FROM expectation)
+                       AND NOT EXISTS (SELECT FROM difference
+                                        WHERE difference.tenant = observed.name AND relation = observed_table.name
+                                          AND class = 'column' AND expected <> 'absent') AS columns_ok,
+                   row_count.rows,
+                   wanted - coalesce(cardinality(missing), 0) - coalesce(cardinality(altered), 0) AS sample_rows,
+                   row_count.rows - wanted + coalesce(cardinality(missing), 0) AS other_rows,
+                   CASE WHEN NOT is_table THEN observed_table.kind END AS instead_of_table,
+                   coalesce(is_table AND unlogged, false) AS unlogged,
+                   coalesce(denied, schema_denied) AS denied,
+                   coalesce(remedy, schema_remedy) AS remedy
               FROM observed
-              LEFT JOIN head_count USING (ordinal)
-             ORDER BY ordinal) AS line;
+              LEFT JOIN observed_table ON observed_table.ordinal = observed.ordinal
+                   AND observed_table.name = (SELECT name FROM template_table LEFT JOIN reference USING (name)
+                                               ORDER BY file IS NULL, name COLLATE "C" LIMIT 1)
+              LEFT JOIN row_count ON row_count.ordinal = observed.ordinal AND row_count.name = observed_table.name
+             ORDER BY observed.ordinal) AS line;
 
     SELECT row_to_json(line)
       FROM (SELECT 'stray_schema' AS kind, name AS schema FROM stray ORDER BY name COLLATE "C") AS line;

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-PROGRAMS = ("bash", "cat", "mktemp", "psql", "rm", "sleep")
+PROGRAMS = ("base64", "bash", "cat", "mktemp", "psql", "rm", "sleep")
 FILE = "sql/aurora/schema/create-tenant-schemas.sql"
 
 

@@ -42,12 +42,17 @@ def test_fresh_build(bastion):
         "---------+-----------------+----------------+--------------------+------------+---------------\n"
         "       3 |               3 |              3 |                  0 |          0 |             0\n"
         "(1 row)\n\n"
+        '{"kind":"applied","changes":["0001-users.sql"],"tenants":["tenant_a", "tenant_b", "tenant_c"]}\n'
     )
     assert bastion.succeed(bastion.DATA) == (
         " tenants | rows_inserted | not_permitted \n"
         "---------+---------------+---------------\n"
         "       3 |            15 |             0\n"
         "(1 row)\n\n"
+        + "".join(
+            f'{{"kind":"inserted","tenant":"{tenant}","table":"users","rows":5}}\n'
+            for tenant in ("tenant_a", "tenant_b", "tenant_c")
+        )
     )
     assert bastion.rows(
         "SELECT schemaname, tablename, tableowner FROM pg_tables WHERE tablename = 'users' ORDER BY 1"
@@ -98,7 +103,7 @@ def test_interrupted_build_goes_on(bastion):
         "SELECT count(*), count(users.oid) FROM pg_namespace AS space LEFT JOIN pg_class AS users"
         " ON relnamespace = space.oid AND relname = 'users' WHERE starts_with(nspname, 'tenant_')"
     )
-    assert bastion.rows(complete) == [(50, 50)]
+    assert bastion.rows(complete) == [(75, 75)]
     bastion.succeed(bastion.SCHEMA, bastion.DATA)
     assert bastion.rows(complete) == [(120, 120)]
     assert bastion.findings() == []
@@ -135,7 +140,7 @@ def test_hostile_tenant_names(bastion):
     """Whatever a tenant is called, it becomes the name of a schema and nothing else."""
     bastion.configure(tenants=HOSTILE)
     bastion.build()
-    assert {name for (name,) in bastion.rows(SCHEMAS)} == set(HOSTILE)
+    assert {name for (name,) in bastion.rows(SCHEMAS)} == {*HOSTILE, "etl_manager"}
     for name in HOSTILE:
         with bastion.connect() as connection:
             query = sql.SQL("SELECT count(*) FROM {}").format(sql.Identifier(name, "users"))

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from tests.unit.sql.conftest import kinds
+from tests.unit.sql.conftest import kinds as all_kinds
 
 POLICY = (
     "ALTER TABLE tenant_b.users ENABLE ROW LEVEL SECURITY; CREATE POLICY few ON tenant_b.users USING (user_id <= 5)"
@@ -16,6 +16,15 @@ FORCE = "ALTER TABLE tenant_b.users FORCE ROW LEVEL SECURITY"
 TAKEN = "ALTER SCHEMA tenant_b OWNER TO owner_of_b; ALTER TABLE tenant_b.users OWNER TO owner_of_b"
 NO_FORCE = "ALTER TABLE tenant_b.users NO FORCE ROW LEVEL SECURITY"
 MAY = "GRANT owner_of_b TO postgres"
+
+SHAPE = {"owner-privileges-differs", "policy-extra", "row-security-differs"}
+"""What these cases change is also told as a difference from the template, each by its own name."""
+
+
+def kinds(output):
+    """Return tenant, kind and remedy of what stands in the user's way."""
+    return [found for found in all_kinds(output) if found[1] not in SHAPE]
+
 
 CLOSED = {
     "owned by a role that the master is no member of": (
@@ -53,7 +62,7 @@ CLOSED = {
     ),
     "a policy that is forced, on another's table that may be read": (
         f"{POLICY}; {TAKEN}; {GRANTED}; {FORCE}",
-        dict.fromkeys(("schema-owner", "table-owner", "row-level-security"), f"{MAY}; {NO_FORCE}"),
+        {"schema-owner": MAY, "table-owner": f"{MAY}; {NO_FORCE}", "row-level-security": f"{MAY}; {NO_FORCE}"},
     ),
 }
 
@@ -114,7 +123,7 @@ def test_whoever_bypasses_policies_sees_all_rows(built):
     """A user with BYPASSRLS counts, whatever the policies say."""
     built.break_things(*POLICY.split("; "), FORCE, "ALTER ROLE postgres BYPASSRLS")
     try:
-        assert built.findings() == []
+        assert kinds(built.succeed(built.VERIFICATION)) == []
     finally:
         built.break_things("ALTER ROLE postgres NOBYPASSRLS")
 

@@ -40,59 +40,75 @@ FINDINGS = [
     ("DROP TABLE tenant_b.users", [("table users", "ordinary table", "missing")]),
     (
         "ALTER TABLE tenant_b.users RENAME TO people; CREATE VIEW tenant_b.users AS TABLE tenant_b.people",
-        [("table users", "ordinary table", "view")],
+        [("table people", "absent", "ordinary table"), ("table users", "ordinary table", "view")],
     ),
     (
         "DROP TABLE tenant_b.users; CREATE TABLE tenant_b.users (user_id int PRIMARY KEY) PARTITION BY RANGE (user_id)",
         [("table users", "ordinary table", "partitioned table")],
     ),
-    ("ALTER TABLE tenant_b.users OWNER TO stranger", [("table owner", "postgres", "stranger")]),
+    ("ALTER TABLE tenant_b.users OWNER TO stranger", [("owner of table users", "postgres", "stranger")]),
     ("ALTER TABLE tenant_b.users SET UNLOGGED", [("table users", "logged", "unlogged")]),
-    ("ALTER TABLE tenant_b.users DROP CONSTRAINT users_pkey", [("primary key", "user_id", "missing")]),
+    (
+        "ALTER TABLE tenant_b.users DROP CONSTRAINT users_pkey",
+        [("primary key of users", "constraint users_pkey PRIMARY KEY (user_id)", "missing")],
+    ),
     (
         "ALTER TABLE tenant_b.users DROP CONSTRAINT users_pkey, ADD PRIMARY KEY (email, user_id)",
-        [("primary key", "user_id", "email, user_id")],
+        [
+            (
+                "primary key of users",
+                "constraint users_pkey PRIMARY KEY (user_id)",
+                "constraint users_pkey PRIMARY KEY (email, user_id)",
+            )
+        ],
     ),
     (
         "ALTER TABLE tenant_b.users DROP COLUMN email",
-        [("column email", "character varying(255) not null", "missing")],
+        [("column users.email", "character varying(255) not null", "missing")],
     ),
     (
         "ALTER TABLE tenant_b.users ALTER name TYPE text, ALTER created_at TYPE timestamp",
         [
-            ("column name", "character varying(100) not null", "text not null"),
-            ("column created_at", "timestamp with time zone not null", "timestamp without time zone not null"),
+            ("column users.name", "character varying(100) not null", "text not null"),
+            (
+                "column users.created_at",
+                "timestamp with time zone not null default now()",
+                "timestamp without time zone not null default now()",
+            ),
         ],
     ),
     (
         "ALTER TABLE tenant_b.users ALTER name TYPE varchar(50)",
-        [("column name", "character varying(100) not null", "character varying(50) not null")],
+        [("column users.name", "character varying(100) not null", "character varying(50) not null")],
     ),
     (
         "ALTER TABLE tenant_b.users ALTER email DROP NOT NULL",
-        [("column email", "character varying(255) not null", "character varying(255) null")],
+        [("column users.email", "character varying(255) not null", "character varying(255) null")],
     ),
     (
         "DELETE FROM tenant_b.users WHERE user_id = 3",
-        [("rows", "5", "4"), ("sample rows", "none missing", "missing 3")],
+        [("rows of users", "5", "4"), ("sample rows of users", "none missing", "missing 3")],
     ),
     (
         "TRUNCATE tenant_b.users",
-        [("rows", "5", "0"), ("sample rows", "none missing", "missing 1, 2, 3, 4, 5")],
+        [("rows of users", "5", "0"), ("sample rows of users", "none missing", "missing 1, 2, 3, 4, 5")],
     ),
     (
         "UPDATE tenant_b.users SET email = 'x' WHERE user_id IN (2, 5)",
-        [("sample rows", "none altered", "altered 2, 5")],
+        [("sample rows of users", "none altered", "altered 2, 5")],
     ),
-    ("UPDATE tenant_b.users SET name = 'x' WHERE user_id = 1", [("sample rows", "none altered", "altered 1")]),
-    ("INSERT INTO tenant_b.users VALUES (6, 'x', 'x')", [("rows", "5", "6")]),
+    ("UPDATE tenant_b.users SET name = 'x' WHERE user_id = 1", [("sample rows of users", "none altered", "altered 1")]),
+    ("INSERT INTO tenant_b.users VALUES (6, 'x', 'x')", [("rows of users", "5", "6")]),
     (
         "UPDATE tenant_b.users SET user_id = 9 WHERE user_id = 4",
-        [("sample rows", "none missing", "missing 4")],
+        [("sample rows of users", "none missing", "missing 4")],
     ),
     (
         "ALTER TABLE tenant_b.users DROP CONSTRAINT users_pkey; INSERT INTO tenant_b.users TABLE tenant_b.users LIMIT 1",
-        [("primary key", "user_id", "missing"), ("rows", "5", "6")],
+        [
+            ("primary key of users", "constraint users_pkey PRIMARY KEY (user_id)", "missing"),
+            ("rows of users", "5", "6"),
+        ],
     ),
 ]
 
@@ -124,8 +140,8 @@ def test_all_differences_at_once(built, stranger):
     assert built.findings() == [
         ("tenant_c", "schema owner", "postgres", "stranger"),
         ("tenant_c", "table users", "ordinary table", "missing"),
-        ("tenant_a", "rows", "5", "4"),
-        ("tenant_a", "sample rows", "none missing", "missing 1"),
+        ("tenant_a", "rows of users", "5", "4"),
+        ("tenant_a", "sample rows of users", "none missing", "missing 1"),
         ("tenant_0", "schema", "not configured: absent", "exists"),
         ("tenant_z", "schema", "not configured: absent", "exists"),
     ]
@@ -152,8 +168,8 @@ def test_rows_of_a_tenants_own_are_accepted_where_the_configuration_says_so(buil
         "UPDATE tenant_c.users SET name = 'x' WHERE user_id = 1",
     )
     assert built.findings() == [
-        ("tenant_b", "sample rows", "none missing", "missing 3"),
-        ("tenant_c", "sample rows", "none altered", "altered 1"),
+        ("tenant_b", "sample rows of users", "none missing", "missing 3"),
+        ("tenant_c", "sample rows of users", "none altered", "altered 1"),
     ]
     assert [line["other_rows"] for line in built.inspect()[1:-1]] == [2, 1, 0]
 
@@ -175,7 +191,7 @@ def test_every_kind_of_difference_is_told_to_programs(built, stranger):
         ("tenant_a", "table-owner", ""),
         ("tenant_a", "unlogged", ""),
         ("tenant_a", "primary-key-missing", ""),
-        ("tenant_a", "column", ""),
+        ("tenant_a", "column-differs", ""),
         ("tenant_b", "table-missing", ""),
         ("tenant_c", "rows-too-few", ""),
         ("tenant_c", "sample-rows-missing", ""),
@@ -188,9 +204,12 @@ def test_every_kind_of_difference_is_told_to_programs(built, stranger):
 def test_many_altered_rows_are_summarised(built):
     """Of many altered or missing rows the first ten are named, and the rest are counted."""
     built.configure(sampleData={"usersPerTenant": 30})
-    assert ("tenant_a", "sample rows", "none missing", "missing 6, 7, 8, 9, 10, 11, 12, 13, 14, 15 and 15 more") in (
-        built.findings()
-    )
+    assert (
+        "tenant_a",
+        "sample rows of users",
+        "none missing",
+        "missing 6, 7, 8, 9, 10, 11, 12, 13, 14, 15 and 15 more",
+    ) in (built.findings())
 
 
 def test_table_that_may_not_be_read(built):

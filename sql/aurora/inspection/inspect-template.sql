@@ -1,0 +1,66 @@
+-- Tell a program how the tenants stand to the tenant template. Changes nothing.
+-- connects to: postgres, then to the multi-tenant database where that exists
+-- prints:      JSON, one object a line: one "template" (changes with file and sha256, tables with primary key, data files);
+--              and of a database that exists: one "expectation" (possible, problem, remedy), one "ledger" (exists, readable,
+--              remedy), a "ledger_problem" for each change that cannot be applied as it stands, a "tenant" for each that is
+--              worked on (tables: name to rows, null where they cannot be counted; missing tables are left out; applied,
+--              pending, findings: how many), a "pending" for each change that some tenants lack, a "finding" for each
+--              difference, a "stray_schema" for each; and one "end" that counts tenants and findings
+\set ON_ERROR_STOP on
+\ir ../../shared/configuration.sql
+\ir ../../shared/template.sql
+\pset format unaligned
+\pset tuples_only on
+
+SELECT EXISTS (SELECT FROM pg_database WHERE datname = :'database') AS database_exists \gset
+\set findings 0
+
+\if :database_exists
+    \connect -reuse-previous=on :"database_conninfo"
+    \ir ../../shared/configuration.sql
+    \ir ../../shared/observation.sql
+
+    SELECT row_to_json(line)
+      FROM (SELECT 'template' AS kind,
+                   (SELECT json_agg(json_build_object('change', name, 'file', file, 'sha256', sha256, 'transactional', transactional)
+                                    ORDER BY ordinal) FROM change) AS changes,
+                   (SELECT json_agg(json_build_object('table', name, 'primary_key', key) ORDER BY name COLLATE "C")
+                      FROM template_table) AS tables,
+                   (SELECT coalesce(json_agg(json_build_object('table', name, 'file', file) ORDER BY name COLLATE "C"), '[]')
+                      FROM reference) AS data) AS line;
+    SELECT row_to_json(line) FROM (SELECT 'expectation' AS kind, * FROM expectation) AS line;
+    SELECT row_to_json(line)
+      FROM (SELECT 'ledger' AS kind, exists, readable, CASE WHEN NOT readable THEN remedy END AS remedy FROM ledger) AS line;
+    SELECT row_to_json(line)
+      FROM (SELECT 'ledger_problem' AS kind, kind AS problem, change, file_sha256, sha256, later, tenants
+              FROM ledger_problem ORDER BY change COLLATE "C", sha256) AS line;
+    SELECT row_to_json(line)
+      FROM (SELECT 'tenant' AS kind, observed.name AS tenant, schema_exists,
+                   (SELECT coalesce(json_object_agg(observed_table.name, rows ORDER BY observed_table.name COLLATE "C"), '{}')
+                      FROM observed_table LEFT JOIN row_count USING (ordinal, name)
+                     WHERE observed_table.ordinal = observed.ordinal AND is_table) AS tables,
+                   (SELECT count(*) FROM applied WHERE applied.tenant = observed.name) AS applied,
+                   (SELECT count(*) FROM pending WHERE pending.ordinal = observed.ordinal) AS pending,
+                   (SELECT count(*) FROM finding WHERE finding.tenant = observed.name) AS findings
+              FROM observed
+             ORDER BY ordinal) AS line;
+    SELECT row_to_json(line)
+      FROM (SELECT 'pending' AS kind, change, json_agg(tenant ORDER BY ordinal) AS tenants
+              FROM pending GROUP BY position, change ORDER BY position) AS line;
+    SELECT row_to_json(line)
+      FROM (SELECT 'finding' AS kind, tenant, object, expected, found, finding.kind AS difference, remedy
+              FROM finding ORDER BY number) AS line;
+    SELECT row_to_json(line) FROM (SELECT 'stray_schema' AS kind, name AS schema FROM stray ORDER BY name COLLATE "C") AS line;
+    SELECT count(*) AS findings FROM finding \gset
+\else
+    SELECT row_to_json(line)
+      FROM (SELECT 'template' AS kind,
+                   (SELECT json_agg(json_build_object('change', name, 'file', file, 'sha256', sha256, 'transactional', transactional)
+                                    ORDER BY ordinal) FROM change) AS changes,
+                   NULL AS tables,
+                   (SELECT coalesce(json_agg(json_build_object('table', name, 'file', file) ORDER BY name COLLATE "C"), '[]')
+                      FROM reference) AS data) AS line;
+\endif
+
+SELECT row_to_json(line)
+  FROM (SELECT 'end' AS kind, count(*) AS tenants, :findings AS findings FROM tenant) AS line;

@@ -1,0 +1,25 @@
+-- One builder at a time; the lock ends with this session.
+-- included by: the phases that build (\ir)
+-- variables:   lock_wait (default 5min)
+\if :{?lock_wait}
+\else
+  \set lock_wait 5min
+\endif
+SELECT set_config('etl_manager.lock_wait', :'lock_wait', false) \g /dev/null
+DO $$
+DECLARE
+    holder text;
+BEGIN
+    PERFORM set_config('lock_timeout', current_setting('etl_manager.lock_wait'), true);
+    PERFORM pg_advisory_lock(hashtext('etl-manager'));
+EXCEPTION WHEN lock_not_available THEN
+    -- An advisory lock of one bigint: its halves stand in classid and objid (PostgreSQL manual, pg_locks).
+    SELECT format('process %s (%s), connected since %s', pid, coalesce(nullif(application_name, ''), 'no application name'),
+                  date_trunc('second', backend_start))
+      INTO holder
+      FROM pg_locks JOIN pg_stat_activity USING (pid)
+     WHERE locktype = 'advisory' AND granted AND pg_locks.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+       AND objsubid = 1 AND (classid::bigint << 32 | objid::bigint) = hashtext('etl-manager')::bigint;
+    RAISE 'another run builds here: %', coalesce(holder, 'it just ended')
+    USING HINT = format('Waited %s for it. Run again when it has ended.', current_setting('etl_manager.lock_wait'));
+END $$;

@@ -1,0 +1,1 @@
+SELECT * FROM (VALUES ('EUR', 'Euro'), ('JPY', 'Yen')) AS currency (code, name);
