@@ -9,13 +9,13 @@ from etl_manager.provisioning.run import ProvisioningRun
 from steps.judging import judge
 
 
-@given("the database exists", target_fixture="look")
+@given("the database exists", target_fixture="snapshot")
 def database_exists(run: ProvisioningRun) -> DatabaseSnapshot:
     """Create the database where it is missing; verifying only, prove that it exists."""
     return run.ensure("database")
 
 
 @then(parsers.parse("the database is encoded in {encoding}"))
-def database_is_encoded_in(look: DatabaseSnapshot, encoding: str) -> None:
+def database_is_encoded_in(snapshot: DatabaseSnapshot, encoding: str) -> None:
     """Compare the database's encoding."""
-    judge(f"encoding of {look.database}", expected=encoding, found=look.encoding)
+    judge(f"encoding of {snapshot.database}", expected=encoding, found=snapshot.encoding)

@@ -1,6 +1,8 @@
-"""Sentences about the schemas of the tenants and the tables in them."""
+"""Sentences about the schemas of the tenants and what is in them."""
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 from pytest_bdd import given, parsers, then
 
@@ -10,55 +12,58 @@ from etl_manager.provisioning.run import ProvisioningRun
 from steps.judging import judge, judge_none, judge_same_set
 
 
-@given("the tenant schemas exist", target_fixture="look")
+@given("the tenant schemas exist", target_fixture="snapshot")
 def tenant_schemas_exist(run: ProvisioningRun, project: Config) -> DatabaseSnapshot:
     """Build the schemas; verifying only, prove that every tenant has one."""
-    look = run.ensure("schema")
-    there = {tenant for tenant, state in look.tenants.items() if state.schema_exists}
+    snapshot = run.ensure("schema")
+    there = {tenant for tenant, state in snapshot.tenants.items() if state.schema_exists}
     judge_same_set("tenant schemas", expected=set(project.tenants), found=set(there))
-    return look
+    return snapshot
 
 
-@given(parsers.re(r"the schema (?P<tenant>\w+) exists"), target_fixture="look")
-def schema_exists(run: ProvisioningRun, tenant: str) -> DatabaseSnapshot:
+class Subject(NamedTuple):
+    """The tenant that a scenario is about, in the snapshot of its Given."""
+
+    snapshot: DatabaseSnapshot
+    tenant: str
+
+
+@given(parsers.re(r"the schema (?P<tenant>\w+) exists"), target_fixture="subject")
+def schema_exists(run: ProvisioningRun, tenant: str) -> Subject:
     """Build the schemas; verifying only, prove that this tenant has one."""
-    look = run.ensure("schema")
-    state = look.tenants.get(tenant)
+    snapshot = run.ensure("schema")
+    state = snapshot.tenants.get(tenant)
     found = "not in config.json" if state is None else "exists" if state.schema_exists else "missing"
     judge(f"schema {tenant}", expected="exists", found=found)
-    return look
+    return Subject(snapshot, tenant)
 
 
 @then("no tenant schema exists that is not configured")
-def no_stray_schema(look: DatabaseSnapshot) -> None:
-    """A schema that looks like a tenant's, and is none, is told and left alone."""
-    judge_none("tenant schemas that config.json does not name", look.strays)
+def no_stray_schema(snapshot: DatabaseSnapshot) -> None:
+    """A schema that looks like a tenant's, and is none, is named and left alone."""
+    judge_none("tenant schemas that config.json does not name", snapshot.strays)
 
 
-@then(parsers.re(r"(?P<tenant>\w+)\.users is a table"))
-def users_is_a_table(look: DatabaseSnapshot, tenant: str) -> None:
-    """The table is an ordinary one: views and partitioned tables are not replicated."""
-    found = "exists" if look.tenants[tenant].table_exists else "missing"
-    judge(f"table {tenant}.users", expected="exists", found=found)
+@then(parsers.re(r"the schema (?P<tenant>\w+) holds exactly the tables of the template"))
+def holds_the_tables(subject: Subject, tenant: str) -> None:
+    """No table of the template is missing, and there is no other."""
+    judge_none(f"differences in the tables of {tenant}", subject.snapshot.of(tenant, "tables"))
 
 
-@then(parsers.re(r"(?P<tenant>\w+)\.users has the primary key (?P<columns>.+)"))
-def users_has_the_primary_key(look: DatabaseSnapshot, tenant: str, columns: str) -> None:
-    """Without its key a table is not replicated (AWS: Aurora zero-ETL limitations)."""
-    found = ", ".join(look.tenants[tenant].primary_key or ()) or "none"
-    judge(f"primary key of {tenant}.users", expected=columns, found=found)
+@then("its tables are made as the template says")
+def tables_are_made_as_the_template_says(subject: Subject) -> None:
+    """Owners, columns, keys, constraints, indexes, triggers, policies, grants; types, functions and views too."""
+    found = subject.snapshot.of(subject.tenant, "shape", "schema")
+    judge_none(f"differences in what is in {subject.tenant}", found)
 
 
-@then(parsers.re(r"(?P<tenant>\w+)\.users has the columns every tenant has"))
-def users_has_the_columns(look: DatabaseSnapshot, tenant: str) -> None:
-    """The verification names the column that differs."""
-    found = "as configured" if look.tenants[tenant].columns_ok else "different (the verification names the column)"
-    judge(f"columns of {tenant}.users", expected="as configured", found=found)
+@then("its reference rows are there, unaltered")
+def reference_rows_are_there(subject: Subject) -> None:
+    """Reference rows have known content: one that was edited is no longer the one to compare with."""
+    judge_none(f"differences in the rows of {subject.tenant}", subject.snapshot.of(subject.tenant, "rows"))
 
 
-@then(parsers.re(r"the schema (?P<tenant>\w+) and its users table belong to the master user"))
-def belong_to_the_master_user(look: DatabaseSnapshot, tenant: str) -> None:
-    """Whoever else owns a table may change it unseen."""
-    state = look.tenants[tenant]
-    judge(f"owner of schema {tenant}", expected=look.user, found=state.schema_owner)
-    judge(f"owner of {tenant}.users", expected=look.user, found=state.table_owner)
+@then(parsers.re(r"no change is pending in (?P<tenant>\w+)"))
+def no_change_is_pending(subject: Subject, tenant: str) -> None:
+    """Every change of the template is applied, and its file is the one that was applied."""
+    judge_none(f"changes that are not applied to {tenant}", subject.snapshot.of(tenant, "changes"))

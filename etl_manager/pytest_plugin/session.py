@@ -150,7 +150,7 @@ def pytest_terminal_summary(
 ) -> None:
     """Sum up what the run changed, lost and left as it is: nothing of that passes unremarked."""
     run = config.stash.get(RUN, None)
-    left = run.not_mended if run else []
+    left = run.not_repaired if run else []
     if run is None or not (run.reports or left):
         return
     terminalreporter.section("provisioning")
