@@ -32,19 +32,27 @@ def preload() -> None:
 
 @contextmanager
 def _operator_unread() -> Iterator[None]:
-    """Have what moto imports ask a session of ours for regions.
+    """Have what this thread imports of moto ask a session of ours for regions; other threads notice nothing.
 
-    moto makes sessions of boto3's default chain for that, which would read the operator's profile and fail for a broken one.
+    moto makes sessions of boto3's default chain, some of them in the body of a class, which would read the operator's
+    profile and fail for a broken one. moto has no setting for that; its answer is to remove the variables from the
+    environment (getmoto/moto#5469), which every thread and child process of the caller would see.
     """
     import boto3
 
-    new_session = boto3.Session
-    session = boto3.session.Session(botocore_session=own_session())
-    boto3.Session = lambda: session  # type: ignore[assignment, misc]
+    ours = boto3.session.Session(botocore_session=own_session())
+    importing = threading.get_ident()
+    theirs = boto3.Session
+
+    class Session(theirs):  # type: ignore[misc, valid-type]
+        def __new__(cls, *words: Any, **more: Any) -> Any:
+            return ours if threading.get_ident() == importing else theirs(*words, **more)
+
+    boto3.Session = Session  # type: ignore[misc]
     try:
         yield
     finally:
-        boto3.Session = new_session  # type: ignore[misc]
+        boto3.Session = theirs  # type: ignore[misc]
 
 
 @cache

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import cache
 from typing import Any
 
 
@@ -14,4 +15,14 @@ def own_session() -> Any:
     unheard = {name: (None, None, default, convert) for name, (_, _, default, convert) in settings.items()}
     for name in ("config_file", "credentials_file"):
         unheard[name] = (None, None, os.devnull, None)
-    return botocore.session.Session(session_vars=unheard)
+    session = botocore.session.Session(session_vars=unheard)
+    session.register_component("data_loader", _loader())
+    return session
+
+
+@cache
+def _loader() -> Any:
+    """Return botocore's own data, without what `~/.aws/models` adds; it is read once for all sessions."""
+    from botocore.loaders import Loader
+
+    return Loader(extra_search_paths=[Loader.BUILTIN_DATA_PATH], include_default_search_paths=False)

@@ -6,7 +6,7 @@ from pytest_bdd import given, parsers, then
 
 from etl_manager.database.difference import Difference
 from etl_manager.provisioning.run import ProvisioningRun
-from steps.judging import judge, judge_none
+from steps.assertions import assert_equal, assert_none
 from steps.schema import Subject
 
 
@@ -23,7 +23,7 @@ def sample_data_of_tenant_is_there(run: ProvisioningRun, tenant: str) -> Subject
     state = snapshot.tenants.get(tenant)
     tables = set(state.tables) if state else set()
     missing = [f"{tenant}.{table}: missing" for table in snapshot.template.data if table not in tables]
-    judge_none(f"tables of the sample data that {tenant} has not got", missing)
+    assert_none(f"tables of the sample data that {tenant} has not got", missing)
     return Subject(snapshot, tenant)
 
 
@@ -37,4 +37,4 @@ def table_has_rows(run: ProvisioningRun, schema: str, table: str, count: str) ->
     shown: object = "no such table" if found is None else found
     if isinstance(found, Difference):
         shown = found.found_and_remedy
-    judge(f"rows of {schema}.{table}", expected=int(count), found=shown)
+    assert_equal(f"rows of {schema}.{table}", expected=int(count), found=shown)

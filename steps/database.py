@@ -6,7 +6,7 @@ from pytest_bdd import given, parsers, then
 
 from etl_manager.database.snapshot import DatabaseSnapshot
 from etl_manager.provisioning.run import ProvisioningRun
-from steps.judging import judge
+from steps.assertions import assert_equal
 
 
 @given("the database exists", target_fixture="snapshot")
@@ -18,4 +18,4 @@ def database_exists(run: ProvisioningRun) -> DatabaseSnapshot:
 @then(parsers.parse("the database is encoded in {encoding}"))
 def database_is_encoded_in(snapshot: DatabaseSnapshot, encoding: str) -> None:
     """Compare the database's encoding."""
-    judge(f"encoding of {snapshot.database}", expected=encoding, found=snapshot.encoding)
+    assert_equal(f"encoding of {snapshot.database}", expected=encoding, found=snapshot.encoding)

@@ -10,12 +10,12 @@ from etl_manager.gate.inputs import GateInputs
 from etl_manager.gate.verdict import ProofLog
 from etl_manager.provisioning.run import ProvisioningRun
 from etl_manager.report import allure
-from steps.judging import judge_met
+from steps.assertions import assert_met
 
 
 @given("the environment as this run found it", target_fixture="inputs")
 def environment_as_found(gate_inputs: Callable[[], GateInputs]) -> Callable[[], GateInputs]:
-    """Return what gathers the inputs: it verifies, after building what is missing, when a prerequisite first needs them."""
+    """Pass on what gets the inputs: the first prerequisite that needs them builds what is missing, and verifies."""
     return gate_inputs
 
 
@@ -27,4 +27,4 @@ def prerequisite_is_met(
     allure.label_prerequisite(prerequisite)
     result = gate.prove(prerequisite, run.environment, inputs)
     allure.attach(f"prerequisite {result.id}", result.detail)
-    judge_met(result.detail, met=result.status == "passed")
+    assert_met(result.detail, met=result.status == "passed")

@@ -11,6 +11,8 @@ import pytest
 
 from etl_manager import redaction
 
+pytest_plugins = ["pytester"]
+
 
 @pytest.fixture(autouse=True)
 def own_secrets(monkeypatch: pytest.MonkeyPatch) -> None:

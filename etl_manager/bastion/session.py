@@ -67,7 +67,7 @@ class BastionSession:
         script = Script(("open.sh",), ["open_run"], {"DIGEST": self.archive.digest}, repeatable=True)
         state = BastionState.read(self.run_command.run(script, "open").stdout.decode("utf-8", "replace"))
         check_tools(state)
-        check_usable(state, self.workspace)
+        check_usable(state, self.workspace, skip_copy=self.skip_copy)
         if self.skip_copy:
             for warning in check_skipped_copy(state, self.archive, self.workspace):
                 self.warn(warning)
@@ -189,10 +189,9 @@ class BastionSession:
         self, result: CommandResult, *, closing: bool, errors: str = "replace"
     ) -> tuple[CommandResult, list[SqlFileResult]]:
         self._opened = not closing or result.paged
-        head, files = result.sql_files(errors)
+        files = result.sql_files(errors)
         if result.exit_status != 0 or not files:
             raise self._transfer.failed(result)
-        self._transfer.read(head)
         return result, files
 
     def _connection_values(self, connection: Connection) -> dict[str, str]:

@@ -15,12 +15,12 @@ from etl_manager.bastion.credentials import seal_text
 from etl_manager.bastion.workspace import Archive, ArchiveChunks, BastionState
 from etl_manager.errors import WorkspaceError
 from etl_manager.ssm.run_command import RunCommand
-from etl_manager.ssm.script import CommandResult, Script, facts
+from etl_manager.ssm.script import CommandResult, Script
 
 STATUS = {
     71: "a folder of the run on the bastion belongs to somebody else",
     72: "the bastion could not fetch the archive from the bucket",
-    73: "the workspace is a link or another user's",
+    73: "the workspace is a link, another user's, or holds files that no run put there",
     74: "parts of the archive are missing or damaged",
     75: "the archive could not be unpacked (is the disk full?)",
     76: "the new workspace could not be put in place",
@@ -71,11 +71,6 @@ class Transfer:
         last = Script(("transfer.sh",), [*map(parts.receive, missing[-1:]), "unpack || return"], parts.values())
         yield self._combine_or_send_first(last, script, _part(parts, *missing[-1:]))
 
-    def read(self, head: str) -> None:
-        """Show the transfer's warnings from *head*, which a command prints before its own output."""
-        for kept in facts(head).get("kept", []):
-            self.warn(f"[WARNING] What was in {self.run_command.workspace} was not made by a run; it is kept in {kept}")
-
     def failed(self, result: CommandResult) -> WorkspaceError:
         """Return the error of a command that could not make the workspace."""
         reason = STATUS.get(result.exit_status, f"exit status {result.exit_status}")
@@ -102,7 +97,6 @@ class Transfer:
         result = self.run_command.run(script, purpose)
         if result.exit_status != 0:
             raise self.failed(result)
-        self.read(result.stdout.decode("utf-8", "replace"))
 
     def _download(self, url: str, public_key: str) -> Script:
         whole = ArchiveChunks(self.archive, (self.archive.data,))

@@ -109,14 +109,21 @@ def _recent(version: str, least: tuple[int, ...]) -> bool:
     return number is not None and tuple(map(int, number[0].split("."))) >= least
 
 
-def check_usable(found: BastionState, path: str) -> None:
-    """Refuse a workspace that is a link or another user's: it must not be replaced.
+def check_usable(found: BastionState, path: str, *, skip_copy: bool) -> None:
+    """Refuse a workspace that no run made: a link, another user's, or one with files of somebody's own.
+
+    With *skip_copy* nothing is put there, and files of one's own may be used.
 
     Raises:
         WorkspaceError: It says what is there and what to do.
     """
-    if found.state in {"link", "foreign"}:
-        what = "is a symbolic link" if found.state == "link" else f"belongs to {found.owner}, not to {found.user}"
+    reasons = {
+        "link": "is a symbolic link",
+        "foreign": f"belongs to {found.owner}, not to {found.user}",
+        "unknown": "holds files that no run put there",
+    }
+    what = reasons.get(found.state)
+    if what and not (skip_copy and found.state == "unknown"):
         raise WorkspaceError(
             f"The workspace {path} on the bastion {what}; it is left alone",
             hint=f"Look at it (ls -ld {path}), move it away, or set bastion.workingDirectory in config.json.",
@@ -129,7 +136,7 @@ def check_skipped_copy(found: BastionState, archive: Archive, path: str) -> list
     Raises:
         WorkspaceError: When there is no workspace; its message begins with two warnings that users know.
     """
-    if found.state == "absent":
+    if found.state in {"absent", "empty"}:
         raise WorkspaceError(
             f"[WARNING] Workspace directory {path} does not exist on Bastion Host\n"
             "[WARNING] You may need to run without --skip-copy first to transfer files",

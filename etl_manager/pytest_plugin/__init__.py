@@ -8,14 +8,11 @@ from __future__ import annotations
 pytest_plugins = (
     "etl_manager.pytest_plugin.options",
     "etl_manager.pytest_plugin.staging",
-    "etl_manager.pytest_plugin.process",
-    "etl_manager.pytest_plugin.collection",
-    "etl_manager.pytest_plugin.ordering",
     "etl_manager.pytest_plugin.reporting",
+    "etl_manager.pytest_plugin.collection",
     "etl_manager.pytest_plugin.terminal",
     "etl_manager.pytest_plugin.plan",
     "etl_manager.pytest_plugin.report_session",
     "etl_manager.pytest_plugin.session",
     "etl_manager.pytest_plugin.gate",
-    "etl_manager.pytest_plugin.writable",  # its look comes before the gate removes an earlier verdict
 )

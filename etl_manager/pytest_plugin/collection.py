@@ -1,30 +1,29 @@
-"""Collects ``.feature`` files: no binder file is needed, and what pytest-bdd would lose in silence is an error."""
+"""Collects ``.feature`` files, in the order of the phases.
+
+No binder file is needed, and what pytest-bdd would lose in silence is an error.
+"""
 
 from __future__ import annotations
 
-import copy
 import inspect
+import os
+import re
 import types
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 import pytest
 from pytest_bdd import scenario
-from pytest_bdd.exceptions import GherkinParseError
-from pytest_bdd.feature import get_feature
-from pytest_bdd.parser import Feature, Scenario, ScenarioTemplate, Step
-from pytest_bdd.scenario import find_fixturedefs_for_step, scenario_wrapper_template_registry
 
 from etl_manager import config as configuration
 from etl_manager.errors import ConfigError
-from etl_manager.pytest_plugin import gherkin_lint
+from etl_manager.pytest_plugin import compat, gherkin_lint
+from etl_manager.pytest_plugin.compat import Feature, GherkinParseError, Scenario, ScenarioTemplate, Step
 from etl_manager.pytest_plugin.options import SETTINGS
 from etl_manager.report import allure
+from etl_manager.report.feature_files import EACH_TENANT, tenant_rows
 from etl_manager.sql_files.check import check as check_sql_files
 
-_ROW = "_pytest_bdd_example"
-"""The parameter by which pytest-bdd gives a test its row; a fixture of the user's may add parameters of its own."""
 CONFIG = pytest.StashKey[configuration.Config]()
 """Where ``pytestconfig.stash`` keeps the `Config`; use `project_config`, which loads it."""
 _CONFIG_ERROR = pytest.StashKey[ConfigError]()
@@ -37,9 +36,30 @@ ROW = pytest.StashKey[Mapping[str, str]]()
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
-    """Remember the markers of pytest.ini, before plugins add theirs: they are the tags a feature may use."""
+    """Remember the markers of pytest.ini, before plugins add theirs: they are the tags a feature may use.
+
+    Raises:
+        pytest.UsageError: When feature files are to be run together with ``-n``: pytest-xdist would give every worker a
+            target, and lose the order of the phases.
+    """
     lines = config.getini("markers")
     config.stash[_KNOWN_TAGS] = frozenset(line.partition(":")[0].partition("(")[0].strip() for line in lines)
+    distributed = getattr(config.option, "numprocesses", None) or getattr(config.option, "dist", "no") != "no"
+    if distributed and any(map(_has_feature_files, config.args)):
+        raise pytest.UsageError(
+            "provisioning runs its phases one after another in one process: leave out -n and --dist"
+        )
+
+
+def _has_feature_files(argument: str) -> bool:
+    path = Path(argument.partition("::")[0])
+    if path.suffix == ".feature":
+        return True
+    for _, folders, files in os.walk(path):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        if any(name.endswith(".feature") for name in files):
+            return True
+    return False
 
 
 def project_config(config: pytest.Config) -> configuration.Config:
@@ -80,7 +100,23 @@ def has_scenarios(session: pytest.Session) -> bool:
     return any(SCENARIO in item.stash for item in session.items)
 
 
-class FeatureFile(pytest.Module):
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the scenarios in order, whatever the order on the command line; other tests keep their positions."""
+    positions = [index for index, item in enumerate(items) if SCENARIO in item.stash]
+    in_order = sorted((items[index] for index in positions), key=_sort_key)
+    for index, item in zip(positions, in_order, strict=True):
+        items[index] = item
+
+
+def _sort_key(item: pytest.Item) -> tuple[list[str | int], Path, int]:
+    """Return the sort key of *item*: ``10-x.feature`` comes after ``9-y.feature``; rows stay as they are."""
+    parts = re.split(r"(\d+)", item.path.name)
+    numbers = [int(part) if part.isdigit() else part for part in parts]
+    return numbers, item.path, item.stash[SCENARIO].line_number
+
+
+class FeatureFile(compat.GeneratedModule):
     """A ``.feature`` file, collected like a module: its scenarios are the test functions."""
 
     def collect(self) -> Iterable[pytest.Item | pytest.Collector]:
@@ -96,7 +132,7 @@ class FeatureFile(pytest.Module):
         items = list(super().collect())
         for item in items:
             if isinstance(item, pytest.Function):
-                self._place(item)
+                self._attach_scenario(item)
         return items
 
     def _problems(self) -> list[gherkin_lint.Problem]:
@@ -115,10 +151,11 @@ class FeatureFile(pytest.Module):
 
     def _feature(self) -> Feature:
         """Return the parsed feature, with one row a tenant where a scenario asks for that."""
-        feature = get_feature(str(self.path.parent), self.path.name)
+        feature = compat.parse_feature(self.path)
         for template in feature.scenarios.values():
-            if gherkin_lint.is_per_tenant(template):
-                gherkin_lint.fill(template, project_config(self.config))
+            if _is_per_tenant(template):
+                [table] = template.examples
+                compat.set_rows(table, tenant_rows(table.example_params, project_config(self.config)))
         return feature
 
     def _unknown_steps(self, feature: Feature) -> Iterator[gherkin_lint.Problem]:
@@ -132,16 +169,11 @@ class FeatureFile(pytest.Module):
 
     def _kind(self, step: Step) -> str | None:
         """Return the kind *step* is known as: its own if there is a function for that, else another, else none."""
-        manager = self.session._fixturemanager  # noqa: SLF001 - pytest-bdd finds steps by it when they run
-        candidate = copy.copy(step)
-        for kind in (step.type, "given", "when", "then"):
-            candidate.type = kind
-            if any(True for _ in find_fixturedefs_for_step(candidate, manager, self)):
-                return kind
-        return None
+        kinds = (step.type, "given", "when", "then")
+        return next((kind for kind in kinds if compat.has_step_function(step, kind, self)), None)
 
-    def _getobj(self) -> types.ModuleType:
-        """Return a module made of the scenarios: an attribute's name is the scenario's, and so is the node id."""
+    def make_module(self) -> types.ModuleType:
+        """Return a module made of the scenarios, each under its own name."""
         module = types.ModuleType(self.path.stem)
         for name, template in self._feature().scenarios.items():
 
@@ -152,22 +184,21 @@ class FeatureFile(pytest.Module):
             setattr(module, name, _described(bound, template))
         return module
 
-    def funcnamefilter(self, name: str) -> bool:  # noqa: ARG002 - pytest's signature
-        """Take every scenario: none begins with ``test_``."""
-        return True
-
-    def _place(self, item: pytest.Function) -> None:
-        """Tell *item* what it stands for, and where: pytest would name a line inside pytest-bdd."""
-        template = scenario_wrapper_template_registry[item.function]
-        parameters: Mapping[str, Any] = item.callspec.params if hasattr(item, "callspec") else {}
-        row = parameters.get(_ROW, {})
+    def _attach_scenario(self, item: pytest.Function) -> None:
+        """Keep with *item* what it is made of, and show it as its scenario, at the scenario's line."""
+        template, parameters = compat.template_of(item), compat.parameters(item)
+        row = parameters.get(compat.ROW_PARAMETER, {})
         rendered = template.render(row)
         item.stash[ROW] = row
         item.stash[SCENARIO] = rendered
         title = item.name if rendered.name == template.name else rendered.name
         if rendered.name != template.name and len(parameters) > 1:  # a fixture's own, or a repetition
-            title += f" [{item.callspec.id}]"
-        item.location = (self.nodeid, template.line_number - 1, title)
+            title += f" [{compat.parameter_id(item)}]"
+        compat.set_location(item, template.line_number, title)
+
+
+def _is_per_tenant(template: ScenarioTemplate) -> bool:
+    return EACH_TENANT in template.tags | template.feature.tags | (template.rule.tags if template.rule else set())
 
 
 def _described(function: Callable[[], None], template: ScenarioTemplate) -> Callable[[], None]:
@@ -186,5 +217,5 @@ def _described(function: Callable[[], None], template: ScenarioTemplate) -> Call
 def _steps_to_find(template: ScenarioTemplate) -> Iterator[Step]:
     """Yield the steps of *template* as they will run; one tenant's stand for those of all tenants."""
     rows = [row for table in template.examples for row in table.as_contexts()] or [{}]
-    for row in rows[:1] if gherkin_lint.is_per_tenant(template) else rows:
+    for row in rows[:1] if _is_per_tenant(template) else rows:
         yield from template.render(row).steps

@@ -1,15 +1,13 @@
-"""Counts the scenarios that ran against those the features promise: what is not run is not proven."""
+"""The gate before Phase 3: counts what ran against what the features promise, makes the verdict, shows and writes it."""
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Sequence
 from datetime import datetime, timezone
-from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import pytest
-from _pytest.junitxml import xml_key
 
 from etl_manager.config import Config
 from etl_manager.errors import NotApplicable
@@ -27,18 +25,20 @@ from etl_manager.gate.verdict import (
     write_files,
 )
 from etl_manager.provisioning.run import ProvisioningRun
-from etl_manager.pytest_plugin.collection import ROW, SCENARIO, FeatureFile, project_config
+from etl_manager.pytest_plugin.collection import ROW, FeatureFile, project_config
 from etl_manager.pytest_plugin.options import SETTINGS
 from etl_manager.pytest_plugin.session import EMULATED, RUN
-from etl_manager.pytest_plugin.staging import STAGING, only_looks
+from etl_manager.pytest_plugin.staging import STAGING, runs_nothing
 from etl_manager.redaction import redact
 from etl_manager.report.page import gate_contents, markdown
 from etl_manager.report.results import ScenarioId, expected_scenarios, row
 
+NOT_APPLICABLE = "not applicable"
+"""pytest's category of scenarios that this target, or this kind of run, cannot answer."""
 WORST_FIRST = ("failed", "skipped", "passed", "not-applicable")
 
 
-def proof(item: pytest.Item) -> ScenarioId:
+def scenario_id(item: pytest.Item) -> ScenarioId:
     """Return what the scenario *item* is the proof of."""
     inside = item.path.is_relative_to(item.config.rootpath)
     file = item.path.relative_to(item.config.rootpath).as_posix() if inside else str(item.path)
@@ -46,15 +46,21 @@ def proof(item: pytest.Item) -> ScenarioId:
     return ScenarioId(file, name, row({str(key): str(value) for key, value in item.stash[ROW].items()}))
 
 
-class Tally:
+def promised(config: pytest.Config) -> list[ScenarioId]:
+    """Return what the project's feature files promise; they are read once a run."""
+    if _PROMISED not in config.stash:
+        config.stash[_PROMISED] = expected_scenarios(config.rootpath, project_config(config))
+    return config.stash[_PROMISED]
+
+
+class ScenarioCounter:
     """How each scenario of this session went."""
 
-    def __init__(self, root: Path) -> None:
-        """Begin with none; *root* is the project's folder."""
-        self._root = root
+    def __init__(self) -> None:
+        """Begin with none."""
         self._outcomes: dict[ScenarioId, set[str]] = defaultdict(set)
 
-    def note(self, item: pytest.Function, error: BaseException | None, report: pytest.TestReport) -> None:
+    def note(self, item: pytest.Item, error: BaseException | None, report: pytest.TestReport) -> None:
         """Remember how a part of the test *item* went; what went wrong once stays so, whatever a later part or try does."""
         if isinstance(error, NotApplicable):
             outcome = "not-applicable"
@@ -66,14 +72,13 @@ class Tally:
             outcome = "passed"
         else:
             return
-        self._outcomes[proof(item)].add(outcome)
+        self._outcomes[scenario_id(item)].add(outcome)
 
-    def against(self, project: Config) -> Scenarios:
-        """Return the counts; a scenario that the features of *project* do not promise proves nothing of theirs.
+    def against(self, expected: Sequence[ScenarioId]) -> Scenarios:
+        """Return the counts; a scenario that is not *expected* proves nothing.
 
         Where one ran several times, as plugins make it, the worst counts.
         """
-        expected = expected_scenarios(self._root, project)
         counts = Counter(
             next((outcome for outcome in WORST_FIRST if outcome in self._outcomes[proven]), "skipped")
             for proven in expected
@@ -92,48 +97,59 @@ MOST_SHOWN = 10
 
 _GATE = pytest.StashKey[ProofLog]()
 _INPUTS = pytest.StashKey[GateInputs]()
-_TALLY = pytest.StashKey[Tally]()
+_PROMISED = pytest.StashKey[list[ScenarioId]]()
+_COUNTER = pytest.StashKey[ScenarioCounter]()
 _SOURCE = pytest.StashKey[Source]()
+_RECORD_PROPERTY = pytest.StashKey[Callable[[str, object], None]]()
+_NO_GATE_CASE = ("terminalreporter", "session", "lfplugin", "stepwiseplugin")
+"""pytest's plugins for which the verdict is no test."""
 VERDICT = pytest.StashKey[Verdict | None]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Begin with nothing proven."""
     config.stash[_GATE] = ProofLog()
-    config.stash[_TALLY] = Tally(config.rootpath)
+    config.stash[_COUNTER] = ScenarioCounter()
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_make_collect_report(collector: pytest.Collector) -> None:
-    """Expect a verdict as soon as a feature file is looked at."""
-    if isinstance(collector, FeatureFile) and not only_looks(collector.config):
+    """Expect a verdict as soon as a feature file is collected."""
+    if isinstance(collector, FeatureFile) and not runs_nothing(collector.config):
         collector.config.stash[VERDICT] = None
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtestloop(session: pytest.Session) -> None:
-    """See what the proofs are made from, before the first; where collection failed there will be none, and no verdict."""
+    """Note commit, SQL and configuration before the first proof; where collection failed there is no verdict."""
     if VERDICT in session.config.stash and not session.testsfailed:
         settings = session.config.stash[SETTINGS]
         session.config.stash[_SOURCE] = check.source_of(settings.root, settings.config_path)
 
 
-@pytest.hookimpl(wrapper=True, tryfirst=True)
-def pytest_runtest_makereport(
-    item: pytest.Item, call: pytest.CallInfo[None]
-) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Note how each scenario went, as the reports show it."""
-    report = yield
-    if SCENARIO in item.stash and isinstance(item, pytest.Function):
-        item.config.stash[_TALLY].note(item, call.excinfo.value if call.excinfo else None, report)
-    return report
+def note_outcome(item: pytest.Item, error: BaseException | None, report: pytest.TestReport) -> None:
+    """Count how the scenario *item* went, as *report* shows it, and mark the report of one that does not apply."""
+    if isinstance(error, NotApplicable):
+        report.user_properties.append((NOT_APPLICABLE, redact(error.message)))
+    item.config.stash[_COUNTER].note(item, error, report)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_report_teststatus(report: pytest.CollectReport | pytest.TestReport) -> tuple[str, str, str] | None:
+    """Show a scenario that does not apply as that: it is no skip, about which somebody would have to think."""
+    return (NOT_APPLICABLE, "n", "NOT APPLICABLE") if report.skipped and _inapplicable(report) else None
+
+
+def _inapplicable(report: pytest.CollectReport | pytest.TestReport) -> str:
+    """Return why the scenario of *report* does not apply to this run; empty where it does."""
+    return str(dict(getattr(report, "user_properties", ())).get(NOT_APPLICABLE, ""))
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Pass the verdict, write it, and have ``--require-gate`` fail the session unless Phase 3 may start."""
+    """Make the verdict and write it; with ``--require-gate`` the session fails unless Phase 3 may start."""
     config = session.config
-    verdict = _passed(config)
+    verdict = _verdict(config)
     config.stash[VERDICT] = verdict
     required = config.stash[SETTINGS].require_gate
     if verdict is not None:
@@ -143,7 +159,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
-def _passed(config: pytest.Config) -> Verdict | None:
+def _verdict(config: pytest.Config) -> Verdict | None:
     """Return the verdict, or None where the run never began."""
     if _SOURCE not in config.stash:
         return None
@@ -159,7 +175,7 @@ def _passed(config: pytest.Config) -> Verdict | None:
             region=settings.aws_region or project.region,
             source=config.stash[_SOURCE],
             source_afterwards=check.source_of(settings.root, settings.config_path),
-            scenarios=config.stash[_TALLY].against(project),
+            scenarios=config.stash[_COUNTER].against(promised(config)),
             at=facts.at if facts else datetime.now(timezone.utc),
         ),
         run,
@@ -170,12 +186,11 @@ def _passed(config: pytest.Config) -> Verdict | None:
 def _into_junit(config: pytest.Config, verdict: Verdict, *, required: bool) -> None:
     """Put the verdict into the report of ``--junitxml``: every scenario may pass where too few were run.
 
-    It is a property of the suite, and a test case too where it is required.
+    It is a property of the suite, and a test case too where it is required: not for the terminal, which has a section
+    of its own, nor for what counts or repeats tests.
     """
-    xml: Any = config.stash.get(xml_key, None)
-    if xml is None:
-        return
-    xml.add_global_property("phase3-gate", "ready" if verdict.ready else "not ready")
+    if _RECORD_PROPERTY in config.stash:
+        config.stash[_RECORD_PROPERTY]("phase3-gate", "ready" if verdict.ready else "not ready")
     if required:
         report = pytest.TestReport(
             nodeid="phase3-gate::Phase 3 may start",
@@ -185,7 +200,15 @@ def _into_junit(config: pytest.Config, verdict: Verdict, *, required: bool) -> N
             longrepr=None if verdict.ready else redact("\n".join(verdict.reasons)),
             when="call",
         )
-        xml.pytest_runtest_logreport(report)
+        plugins = config.pluginmanager
+        others = [plugin for name in _NO_GATE_CASE if (plugin := plugins.get_plugin(name)) is not None]
+        plugins.subset_hook_caller("pytest_runtest_logreport", others)(report=report)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _suite_property(record_testsuite_property: Callable[[str, object], None], pytestconfig: pytest.Config) -> None:
+    """Keep what records a property of the suite: the verdict is known when no fixture can be had any more."""
+    pytestconfig.stash[_RECORD_PROPERTY] = record_testsuite_property
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
@@ -206,17 +229,20 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         terminalreporter.write_line(f"  {redact(reason)}")
     if len(verdict.reasons) > MOST_SHOWN:
         terminalreporter.write_line(f"  … and {len(verdict.reasons) - MOST_SHOWN} more")
+    why = Counter(map(_inapplicable, terminalreporter.getreports(NOT_APPLICABLE)))
+    for reason, count in why.items():
+        terminalreporter.write_line(f"{count} not applicable: {reason}")
 
 
 @pytest.fixture
 def gate(pytestconfig: pytest.Config) -> ProofLog:
-    """What remembers how the proof of each prerequisite went."""
+    """The result of each prerequisite."""
     return pytestconfig.stash[_GATE]
 
 
 @pytest.fixture
 def gate_inputs(run: ProvisioningRun, project: Config, pytestconfig: pytest.Config) -> Callable[[], GateInputs]:
-    """Gives what the prerequisites are held against: what the last verification of this run found."""
+    """Return a function that gives what the prerequisites are checked against: the last verification of this run."""
 
     def gather() -> GateInputs:
         verification = run.verification()

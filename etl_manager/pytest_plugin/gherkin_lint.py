@@ -1,41 +1,21 @@
-"""Scenarios tagged ``@each-tenant``: their Examples table is filled with the tenants of the configuration.
-
-In the file the table is a header and nothing else, so that adding a tenant changes no feature.
-"""
+"""What is wrong in a feature file that pytest-bdd would let pass in silence, by line."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from gherkin.dialect import Dialect
-from gherkin.errors import CompositeParserException
-from gherkin.parser import Parser
-from pytest_bdd.parser import ScenarioTemplate
-
-from etl_manager.config import Config
-
-TAG = "each-tenant"
-HEADERS = (["tenant"], ["tenant", "users"])
-"""The headers such a table may have; ``users`` is the number of sample rows the configuration asks for."""
-
-
-def is_per_tenant(template: ScenarioTemplate) -> bool:
-    """Return whether *template* stands for one test a tenant; a tag of its rule or feature counts as its own."""
-    inherited = template.feature.tags | (template.rule.tags if template.rule else set())
-    return TAG in template.tags | inherited
-
-
-def fill(template: ScenarioTemplate, config: Config) -> None:
-    """Make *template* stand for one test each of the tenants of *config*, in their order."""
-    [table] = template.examples
-    width = len(table.example_params)
-    table.examples = [[tenant, str(config.sample_data.users_per_tenant)][:width] for tenant in config.tenants]
-
-
-Node = dict[str, Any]
-"""A node of the reference parser's document."""
+from etl_manager.report.feature_files import (
+    EACH_TENANT,
+    TENANT_HEADERS,
+    Node,
+    NotGherkinError,
+    header,
+    outline_keywords,
+    parse,
+    scenarios,
+)
 
 PLACEHOLDER = re.compile(r"<(\w(?:[^<>]*\w)?)>")
 """What reads as the name of a column; ``< 5 rows and >`` or ``</b>`` can be meant as text only."""
@@ -53,30 +33,13 @@ class Problem(NamedTuple):
 def problems(text: str, known_tags: Collection[str]) -> list[Problem]:
     """Return what is wrong in the feature file *text*, by line; *known_tags* are the tags it may use."""
     try:
-        feature: Any = Parser().parse(text).get("feature")
-    except CompositeParserException as error:
-        first = error.errors[0]  # the others follow from it
-        return [Problem(first.location["line"], _unparsed(str(first)))]
+        feature = parse(text)
+    except NotGherkinError as error:
+        return [Problem(error.line, error.text)]
     if feature is None:
         return [Problem(1, "the file is empty: no feature")]
     source = text.splitlines()
     return sorted({*_tags(feature, known_tags), *_names(feature), *_contents(feature, source)})
-
-
-def _unparsed(message: str) -> str:
-    got = re.search(r"got '(.*)'$", message)
-    return f"not Gherkin at this place: {got[1]!r}" if got else message
-
-
-def _scenarios(parent: Node, inherited: frozenset[str] = frozenset()) -> Iterator[tuple[Node, frozenset[str]]]:
-    """Yield each scenario with its tags, those of its rule and feature included."""
-    tags = inherited | {tag["name"].lstrip("@") for tag in parent["tags"]}
-    for child in parent["children"]:
-        if "rule" in child:
-            yield from _scenarios(child["rule"], tags)
-        elif "scenario" in child:
-            own = {tag["name"].lstrip("@") for tag in child["scenario"]["tags"]}
-            yield child["scenario"], tags | own
 
 
 def _backgrounds(parent: Node) -> Iterator[Node]:
@@ -93,9 +56,9 @@ def _line(node: Node) -> int:
 
 def _tags(feature: Node, known: Collection[str]) -> Iterator[Problem]:
     rules = [child["rule"] for child in feature["children"] if "rule" in child]
-    scenarios = [scenario for scenario, _ in _scenarios(feature)]
-    tables = [table for scenario in scenarios for table in scenario["examples"]]
-    for node in [feature, *rules, *scenarios, *tables]:
+    found = [scenario for scenario, _ in scenarios(feature)]
+    tables = [table for scenario in found for table in scenario["examples"]]
+    for node in [feature, *rules, *found, *tables]:
         for tag in node["tags"]:
             if tag["name"].lstrip("@") not in known:
                 yield Problem(_line(tag), f"unknown tag {tag['name']}: pytest.ini has no such marker")
@@ -103,7 +66,7 @@ def _tags(feature: Node, known: Collection[str]) -> Iterator[Problem]:
 
 def _names(feature: Node) -> Iterator[Problem]:
     first: dict[str, int] = {}
-    for scenario, _ in _scenarios(feature):
+    for scenario, _ in scenarios(feature):
         name, line = scenario["name"], _line(scenario)
         if not name:
             yield Problem(line, "the scenario has no name")
@@ -117,15 +80,14 @@ def _names(feature: Node) -> Iterator[Problem]:
 
 
 def _contents(feature: Node, source: list[str]) -> Iterator[Problem]:
-    dialect = Dialect.for_name(feature["language"])
-    outlines = dialect.scenario_outline_keywords if dialect else []
+    outlines = outline_keywords(feature)
     for background in _backgrounds(feature):
-        yield from _prose_beside_steps(background, source)
+        yield from _misspelt_steps(background, source)
         for kind, step in _steps(background):
             if kind != "Given":
                 yield Problem(_line(step), f"{kind} in a Background: it only holds Given steps")
-    for scenario, tags in _scenarios(feature):
-        yield from _prose_beside_steps(scenario, source)
+    for scenario, tags in scenarios(feature):
+        yield from _misspelt_steps(scenario, source)
         yield from _order(scenario)
         yield from _tables(scenario, tags, outline=scenario["keyword"] in outlines)
 
@@ -138,7 +100,7 @@ def _steps(node: Node) -> Iterator[tuple[str, Node]]:
         yield kind, step
 
 
-def _prose_beside_steps(node: Node, source: list[str]) -> Iterator[Problem]:
+def _misspelt_steps(node: Node, source: list[str]) -> Iterator[Problem]:
     """Find steps whose keyword is misspelt: Gherkin reads what stands before the first good step as description."""
     prose = node["description"].strip()
     if not node["steps"]:
@@ -167,18 +129,18 @@ def _tables(scenario: Node, tags: frozenset[str], *, outline: bool) -> Iterator[
     In a plain scenario, which has no Examples, angle brackets are text like any other.
     """
     tables = scenario["examples"]
-    headers = [[cell["value"] for cell in table.get("tableHeader", {"cells": []})["cells"]] for table in tables]
+    headers = [header(table) for table in tables]
     filled = [table for table in tables if table["tableBody"]]
-    if TAG in tags:
-        if len(headers) != 1 or headers[0] not in HEADERS or filled:
+    if EACH_TENANT in tags:
+        if len(headers) != 1 or headers[0] not in TENANT_HEADERS or filled:
             yield Problem(
                 _line(tables[0] if tables else scenario),
-                f"@{TAG} wants one Examples table that is the header | tenant | or | tenant | users | and nothing else",
+                f"@{EACH_TENANT} wants one Examples table that is the header | tenant | or | tenant | users | and nothing else",
             )
             return
     elif len(filled) < len(tables):
         empty = next(table for table in tables if not table["tableBody"])
-        yield Problem(_line(empty), f"Examples without a row; only @{TAG} fills a table")
+        yield Problem(_line(empty), f"Examples without a row; only @{EACH_TENANT} fills a table")
         return
     yield from _repeated_rows(tables)
     if not (outline or tables):
@@ -195,7 +157,7 @@ def _repeated_rows(tables: list[Node]) -> Iterator[Problem]:
     """Find rows that are there twice: their results could not be told apart, and prove one thing."""
     first: dict[frozenset[tuple[str, str]], int] = {}
     for table in tables:
-        columns = [cell["value"] for cell in table["tableHeader"]["cells"]]
+        columns = header(table)
         for line in table["tableBody"]:
             row = frozenset(zip(columns, (cell["value"] for cell in line["cells"]), strict=True))
             if row in first:

@@ -1,4 +1,4 @@
-"""``--plan``: what a run would do is shown, and nothing is run."""
+"""``--plan``: show what a run would do, and run nothing."""
 
 from __future__ import annotations
 
@@ -9,20 +9,8 @@ import pytest
 from etl_manager.errors import ProvisioningError
 from etl_manager.pytest_plugin.collection import has_scenarios
 from etl_manager.pytest_plugin.options import SETTINGS, Mode
+from etl_manager.pytest_plugin.session import open_run
 from etl_manager.redaction import redact
-
-
-class PlanHooks:
-    """The hook by which the plan is made."""
-
-    @pytest.hookspec(firstresult=True)
-    def pytest_provisioning_plan(self, config: pytest.Config) -> list[str]:  # type: ignore[empty-body]
-        """Return the plan, line by line; raise a `ProvisioningError` when it cannot be made."""
-
-
-def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
-    """Declare the hook."""
-    pluginmanager.add_hookspecs(PlanHooks)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -39,7 +27,8 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
         raise pytest.UsageError("--plan shows what `pytest features/` would do, but no scenario is selected")
     reporter: Any = config.pluginmanager.get_plugin("terminalreporter")
     try:
-        lines = config.hook.pytest_provisioning_plan(config=config)
+        with open_run(config) as run:
+            lines = run.plan()
     except ProvisioningError as error:
         session.testsfailed = 1
         reporter.write_line(redact(str(error)), red=True)

@@ -1,4 +1,4 @@
-"""The report of a run is closed when the run has ended: counted, compared, sealed by a manifest and summed up."""
+"""Starts the report of a run with its first test; at the end it is counted, compared, summed up and given a manifest."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
-from pytest_bdd.parser import Scenario, Step
 
 from etl_manager import git
 from etl_manager.gate.check import sql_digest
 from etl_manager.git import Repository
+from etl_manager.pytest_plugin import compat
 from etl_manager.pytest_plugin.collection import SCENARIO, has_scenarios, project_config
-from etl_manager.pytest_plugin.gate import VERDICT, proof
+from etl_manager.pytest_plugin.compat import Scenario, Step
+from etl_manager.pytest_plugin.gate import VERDICT, promised, scenario_id
 from etl_manager.pytest_plugin.options import SETTINGS, Mode
 from etl_manager.pytest_plugin.reporting import RunLog
 from etl_manager.pytest_plugin.session import RUN
-from etl_manager.pytest_plugin.staging import STAGING
-from etl_manager.pytest_plugin.writable import ALLURE_DIRECTORY, asked_directories, unwritable
+from etl_manager.pytest_plugin.staging import ALLURE_DIRECTORY, STAGING, allure_directories, unwritable
 from etl_manager.report import LOG, RESULTS, SUMMARY, VERDICT_PAGE, allure, finalize
 from etl_manager.report.labels import write_environment
 from etl_manager.report.page import headline
-from etl_manager.report.results import Record, expected_scenarios
+from etl_manager.report.results import Record
 from etl_manager.report.verdict import RunVerdict, run_metadata
 from etl_manager.wording import number_of
 
@@ -44,8 +44,8 @@ class ReportSession:
         self._staging = session.config.stash[STAGING]
         self._source, self._digest = made_from, sql_digest(session.config.rootpath)
         self._started = _now()
-        self._promised = expected_scenarios(session.config.rootpath, project_config(session.config))
-        selected = Counter(proof(item) for item in session.items if SCENARIO in item.stash)
+        self._promised = promised(session.config)
+        selected = Counter(scenario_id(item) for item in session.items if SCENARIO in item.stash)
         self._left_out = tuple((Counter(self._promised) - selected).elements())
         self._closed: tuple[RunVerdict, str] | None = None
 
@@ -111,8 +111,7 @@ def pytest_configure(config: pytest.Config) -> None:
     It would write before it is known whether scenarios are run, and what it writes would not be redacted.
     """
     if config.pluginmanager.has_plugin("allure_pytest"):
-        config.stash[ALLURE_DIRECTORY] = config.option.allure_report_dir
-        config.option.allure_report_dir = None
+        config.stash[ALLURE_DIRECTORY] = compat.take_allure_directory(config)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -151,27 +150,26 @@ def _start_allure(session: pytest.Session, log: RunLog | None) -> None:
     if ALLURE_DIRECTORY not in config.stash:
         return
     directories = [config.stash[STAGING].folder / RESULTS] if log else []
-    for asked in asked_directories(config):
+    for asked in allure_directories(config):
         if not (log and asked.resolve() == (config.stash[SETTINGS].reports / RESULTS).resolve()):
             directories.append(asked)
             if config.option.clean_alluredir:
                 shutil.rmtree(asked, ignore_errors=True)
     if not directories:
         return
-    config.option.allure_report_dir = str(directories[0])
     source = git.repository(config.rootpath)
     tenants = project_config(config).tenants if log else ()
     recorder = allure.start_recording(config, directories, source=source, tenants=tenants)
-    config.pluginmanager.register(Recording(recorder, log))
+    config.pluginmanager.register(AllureHooks(recorder, log))
     if log:
-        begin(session, directories, source)
+        config.pluginmanager.register(ReportSession(session, directories, source))
 
 
-class Recording:
-    """Tells the recorder what happens. It is registered after Allure's listener, and so sees what that made of it."""
+class AllureHooks:
+    """Passes pytest's hooks to the recorder. It is registered after Allure's listener, and so sees what that made of them."""
 
     def __init__(self, recorder: allure.Recorder, log: RunLog | None) -> None:
-        """Tell *recorder*; a scenario that did not hold gets its part of the *log*."""
+        """Pass to *recorder*; a scenario that failed gets its part of the *log*."""
         self._recorder, self._log = recorder, log
         self._begun = 0
 
@@ -184,7 +182,7 @@ class Recording:
             if SCENARIO in item.stash:
                 self._begun = 0
                 path, line, title = item.location
-                self._recorder.name(title, proof(item), (path, (line or 0) + 1))
+                self._recorder.name(title, scenario_id(item), (path, (line or 0) + 1))
 
     def pytest_bdd_before_step(self, step: Step) -> None:
         """Open the step."""
@@ -216,7 +214,7 @@ class Recording:
         """Say whether the database or the environment is at fault: Allure only knows asserts."""
         report = yield
         if call.when == "teardown" and SCENARIO in item.stash:
-            self._recorder.settle_parameters(item.callspec.params if hasattr(item, "callspec") else ())
+            self._recorder.settle_parameters(compat.parameters(item).keys())
         if call.excinfo and SCENARIO in item.stash and call.when != "teardown" and not hasattr(report, "wasxfail"):
             said = "" if report.skipped or self._log is None else self._log.of_scenario()
             self._recorder.set_outcome(call.excinfo.value, report.longreprtext, said)

@@ -1,25 +1,42 @@
-"""``reports/run.log``: the detailed log of a run, fresh each time and free of secrets."""
+"""What a run shows and logs: short messages, no secret and no value of a frame, and ``reports/run.log``."""
 
 from __future__ import annotations
 
 import logging
 import os
+import signal
+import threading
 import warnings
 from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from pytest_bdd.parser import Step
 
+from etl_manager import redaction
 from etl_manager.errors import NotApplicable, PhaseSkipped, ProvisioningError
+from etl_manager.pytest_plugin import compat, gate
 from etl_manager.pytest_plugin.collection import SCENARIO, has_scenarios
+from etl_manager.pytest_plugin.compat import Step, without_values
 from etl_manager.redaction import redact
 
 FORMAT = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
 
 _library = logging.getLogger("etl_manager")
 _log = logging.getLogger("etl_manager.run")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Make log records without secrets; let SIGTERM end pytest as Ctrl-C does, which tears the session down."""
+    config.add_cleanup(redaction.install())
+    if threading.current_thread() is threading.main_thread():
+        before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+
+        def restore() -> None:
+            signal.signal(signal.SIGTERM, before)
+
+        config.add_cleanup(restore)
 
 
 class RunLog:
@@ -72,36 +89,18 @@ class RunLog:
         _log.info("exit status %d", session.exitstatus)
 
 
-def bare(shown: Any) -> Any:
-    """Return *shown*, pytest's representation of a failure, without locals, arguments and secrets."""
-    if isinstance(shown, str):
-        return redact(shown)
-    if isinstance(shown, tuple):  # why a test was skipped
-        return (*shown[:2], redact(shown[2]))
-    for trace, crash, _ in getattr(shown, "chain", ()) or [(shown, getattr(shown, "reprcrash", None), None)]:
-        for entry in getattr(getattr(trace, "reprtraceback", trace), "reprentries", ()):
-            ends = "" if entry.style == "native" else "\n"  # a line of a native traceback has its end
-            text = redact(ends.join(entry.lines))
-            entry.lines = text.split("\n") if ends else text.splitlines(keepends=True)
-            if hasattr(entry, "reprfuncargs"):
-                entry.reprfuncargs = entry.reprlocals = None
-        if crash is not None:
-            crash.message = redact(crash.message)
-    return shown
-
-
 @pytest.hookimpl(wrapper=True)
 def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
-    """Bare the traceback of what cannot be collected."""
+    """Show no values in the traceback of what cannot be collected."""
     report = yield
-    report.longrepr = bare(report.longrepr) if report.failed else report.longrepr
+    report.longrepr = without_values(report.longrepr) if report.failed else report.longrepr
     return report
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_internalerror(excrepr: Any) -> None:
-    """Bare the traceback of a defect of pytest's, of a plugin's or of ours, before it is shown."""
-    bare(excrepr)
+    """Show no values in the traceback of a defect of pytest's, of a plugin's or of ours, before it is shown."""
+    without_values(excrepr)
 
 
 _FAILED_STEP = pytest.StashKey[Step]()
@@ -120,17 +119,19 @@ def pytest_runtest_makereport(
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Make the report of a scenario short, cheap and free of secrets, and that of a test beside scenarios free of them.
 
+    Allure's listener, which is registered later, is given what this makes of it.
+
     The message is made before pytest would make a traceback: that takes 50 ms, which is minutes where a thousand
     tenants fail.
     """
     if SCENARIO not in item.stash:
         report = yield
-        return _clean(report) if has_scenarios(item.session) else report
-    _stay_failed(item, call)
+        return _redact_report(report) if has_scenarios(item.session) else report
+    _keep_first_failure(item, call)
     error = call.excinfo.value if call.excinfo else None
     message = _message(item, error)
     if message is not None:
-        item.repr_failure = lambda excinfo, style=None: message  # type: ignore[method-assign] # noqa: ARG005
+        compat.set_failure_text(item, message)
     report = yield
     if isinstance(error, PhaseSkipped | NotApplicable):
         report.outcome = "skipped"
@@ -140,7 +141,8 @@ def pytest_runtest_makereport(
         report.longrepr = message
     if call.excinfo and report.failed:
         item.stash[_FAILURE] = call.excinfo
-    return _clean(report)
+    gate.note_outcome(item, call.excinfo.value if call.excinfo else None, report)
+    return _redact_report(report)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -151,24 +153,16 @@ def pytest_warning_recorded(warning_message: warnings.WarningMessage) -> None:
         warning_message.message = warning_message.category(redacted)
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Forget the teardowns that have nothing to show: pytest would search them all for each failure it shows."""
-    reporter: Any = session.config.pluginmanager.get_plugin("terminalreporter")
-    silent = reporter.stats.get("", [])
-    silent[:] = [report for report in silent if any("teardown" in name for name, _ in report.sections)]
-
-
-def _clean(report: pytest.TestReport) -> pytest.TestReport:
+def _redact_report(report: pytest.TestReport) -> pytest.TestReport:
     if report.longrepr is not None:
-        report.longrepr = bare(report.longrepr)
+        report.longrepr = without_values(report.longrepr)
     if report.failed and (text := redact(report.longreprtext)) != report.longreprtext:
         report.longrepr = text  # a representation of another kind
     report.sections = [(name, redact(content)) for name, content in report.sections]
     return report
 
 
-def _stay_failed(item: pytest.Item, call: pytest.CallInfo[None]) -> None:
+def _keep_first_failure(item: pytest.Item, call: pytest.CallInfo[None]) -> None:
     """Let a scenario that is tried again end as it did before, where what it failed for is not run a second time.
 
     Plugins that try failed tests again (pytest-rerunfailures, flaky) would else end a failed run with a skip.

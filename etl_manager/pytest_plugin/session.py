@@ -1,4 +1,4 @@
-"""The run of this session: opened when the first scenario needs it, closed when the last one is done."""
+"""The run of this session: started when the first scenario needs it, closed after the last one."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ from etl_manager.report import allure
 from etl_manager.targets import open_target
 
 RUN = pytest.StashKey[ProvisioningRun]()
-"""Where ``pytestconfig.stash`` keeps the `Run` once it was opened."""
+"""Where ``pytestconfig.stash`` keeps the run once it was started."""
 MOST_SHOWN = 20
-"""Differences on the terminal that no run mends; the scenarios and the verification name them all."""
+"""Differences on the terminal that no run repairs; the scenarios and the verification name them all."""
 EMULATED = pytest.StashKey[bool]()
-"""Whether the target is something else than AWS; kept once it was opened, also where nothing was found behind it."""
+"""Whether the target is something else than AWS; known once it was started, also where no cluster was found."""
 NOT_STARTED = "The run could not start"
-"""How the failure is headed that is no scenario's own."""
+"""The title of the failure that is no scenario's own."""
 
-_CLOSING = pytest.StashKey[contextlib.ExitStack]()
-_NOT_OPENED = pytest.StashKey[BaseException]()
-_TOLD = pytest.StashKey[bool]()
+_EXIT_STACK = pytest.StashKey[contextlib.ExitStack]()
+_SETUP_ERROR = pytest.StashKey[BaseException]()
+_FAILURE_REPORTED = pytest.StashKey[bool]()
 
 
 @contextlib.contextmanager
-def opened(config: pytest.Config) -> Iterator[ProvisioningRun]:
-    """Give a run on the target that the command line names; leave nothing running and nothing on the bastion.
+def open_run(config: pytest.Config) -> Iterator[ProvisioningRun]:
+    """Start a run on the target that the command line names; at the end nothing is left running or on the bastion.
 
     Raises:
         ProvisioningError: When another run has the reports, the target cannot be started, or the environment cannot be
@@ -90,40 +90,40 @@ def project(pytestconfig: pytest.Config) -> Config:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, object]:
-    """Close the run after the last scenario, and not with its fixtures: one that is tried again meets the same run."""
+    """Close the run after the last scenario, and not with its fixtures: a scenario that is tried again has the same run."""
     with contextlib.ExitStack() as closing:
-        session.config.stash[_CLOSING] = closing
+        session.config.stash[_EXIT_STACK] = closing
         return (yield)
 
 
 @pytest.fixture
 def run(pytestconfig: pytest.Config) -> ProvisioningRun:
-    """What the steps talk to; it is opened once, so that a thousand scenarios do not each wait for a timeout."""
+    """What the steps call; it is started once, so that a thousand scenarios do not each wait for a timeout."""
     stash = pytestconfig.stash
-    if RUN not in stash and _NOT_OPENED not in stash:
+    if RUN not in stash and _SETUP_ERROR not in stash:
         try:
-            stash[_CLOSING].enter_context(opened(pytestconfig))
+            stash[_EXIT_STACK].enter_context(open_run(pytestconfig))
         except BaseException as error:
-            stash[_NOT_OPENED] = error
+            stash[_SETUP_ERROR] = error
             if isinstance(error, KeyboardInterrupt | pytest.exit.Exception):
                 raise
-    if _NOT_OPENED in stash:
-        raise SetupFailed(reason(stash[_NOT_OPENED]))
+    if _SETUP_ERROR in stash:
+        raise SetupFailed(reason(stash[_SETUP_ERROR]))
     return stash[RUN]
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
-    """Tell what kept the run from starting, once, and as a failure of its own: no scenario's subject is at fault."""
+    """Report what kept the run from starting, once, as a failure of its own: no scenario is at fault."""
     result = yield
     stash = item.config.stash
-    if _NOT_OPENED in stash and _TOLD not in stash:
-        stash[_TOLD] = True
-        _tell(item.session, stash[_NOT_OPENED])
+    if _SETUP_ERROR in stash and _FAILURE_REPORTED not in stash:
+        stash[_FAILURE_REPORTED] = True
+        _report_setup_error(item.session, stash[_SETUP_ERROR])
     return result
 
 
-def _tell(session: pytest.Session, error: BaseException) -> None:
+def _report_setup_error(session: pytest.Session, error: BaseException) -> None:
     known = isinstance(error, ProvisioningError) or not isinstance(error, Exception)
     message = redact(str(error) if known else "".join(traceback.format_exception(error)))
     session.testscollected += 1
@@ -139,16 +139,10 @@ def _tell(session: pytest.Session, error: BaseException) -> None:
     allure.record_setup_failure(NOT_STARTED, error, message)
 
 
-def pytest_provisioning_plan(config: pytest.Config) -> list[str]:
-    """Make the plan: look, and change nothing in the database."""
-    with opened(config) as run:
-        return run.plan()
-
-
 def pytest_terminal_summary(
     terminalreporter: pytest.TerminalReporter, exitstatus: int | pytest.ExitCode, config: pytest.Config
 ) -> None:
-    """Sum up what the run changed, lost and left as it is: nothing of that passes unremarked."""
+    """Show what the run changed, lost and left as it is."""
     run = config.stash.get(RUN, None)
     left = run.not_repaired if run else []
     if run is None or not (run.reports or left):

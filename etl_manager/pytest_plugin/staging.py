@@ -1,9 +1,14 @@
-"""Whose ``reports/`` are: what an earlier run left goes before this one can fail, and one run at a time writes there."""
+"""Who may write ``reports/``: one run at a time, which removes what an earlier run left before it can fail.
+
+A folder that cannot be written is wrong use, found before anything starts.
+"""
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -12,14 +17,17 @@ import pytest
 
 from etl_manager.pytest_plugin.collection import FeatureFile
 from etl_manager.pytest_plugin.options import SETTINGS
-from etl_manager.pytest_plugin.writable import unwritable
 from etl_manager.report.staging import Staging
 
 STAGING = pytest.StashKey[Staging]()
 """Where ``pytestconfig.stash`` keeps the `Staging` of a run that may change the verdict."""
 
-_LOOKING = ("collectonly", "plan", "showfixtures", "show_fixtures_per_test", "cacheshow")
-_LOOKING_WORDS = {"--collect-only", "--co", "--plan"}
+ALLURE_DIRECTORY = pytest.StashKey[str | None]()
+"""Where ``pytestconfig.stash`` keeps what ``--alluredir`` named; nothing where there is no allure-pytest."""
+_CHECKED = pytest.StashKey[bool]()
+
+_READ_ONLY_OPTIONS = ("collectonly", "plan", "showfixtures", "show_fixtures_per_test", "cacheshow")
+_READ_ONLY_WORDS = {"--collect-only", "--co", "--plan"}
 
 
 def pytest_addoption(pluginmanager: pytest.PytestPluginManager) -> None:
@@ -31,15 +39,26 @@ def pytest_addoption(pluginmanager: pytest.PytestPluginManager) -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_sessionstart(session: pytest.Session) -> None:
     """Begin with the session where features are among what it is to run."""
-    if not only_looks(session.config) and _concerns_features(session.config, session.config.args):
+    if not runs_nothing(session.config) and _concerns_features(session.config, session.config.args):
         _begin(session.config)
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_make_collect_report(collector: pytest.Collector) -> None:
-    """Begin with the first feature file at the latest: it may lie anywhere."""
-    if isinstance(collector, FeatureFile) and not only_looks(collector.config):
-        _begin(collector.config)
+    """Check the folders at the first feature file, wherever it is, and take the reports at the latest then.
+
+    Raises:
+        pytest.UsageError: When one of the folders, or what an earlier run left there, cannot be written.
+    """
+    config = collector.config
+    if not isinstance(collector, FeatureFile) or runs_nothing(config):
+        return
+    if _CHECKED not in config.stash:
+        config.stash[_CHECKED] = True
+        for folder in (config.stash[SETTINGS].reports, *allure_directories(config)):
+            for problem in _problems(folder):
+                raise unwritable(folder, problem)
+    _begin(config)
 
 
 @pytest.hookimpl(wrapper=True, trylast=True)
@@ -51,9 +70,9 @@ def pytest_sessionfinish(session: pytest.Session) -> Generator[None, object, obj
     return result
 
 
-def only_looks(config: pytest.Config) -> bool:
-    """Return whether nothing is to be run: the verdict stays what it is."""
-    return any(getattr(config.option, name, False) for name in _LOOKING)
+def runs_nothing(config: pytest.Config) -> bool:
+    """Return whether no scenario is to be run: the verdict of an earlier run stays."""
+    return any(getattr(config.option, name, False) for name in _READ_ONLY_OPTIONS)
 
 
 def _begin(config: pytest.Config) -> None:
@@ -79,7 +98,7 @@ def _after_wrong_use(config: pytest.Config) -> None:
     words = config.invocation_params.args
     with suppress(OSError):
         paths = [word for word in words if word.partition("::")[0].endswith(".feature") or Path(word).exists()]
-        if not _LOOKING_WORDS & {*words} and _concerns_features(config, paths or config.getini("testpaths")):
+        if not _READ_ONLY_WORDS & {*words} and _concerns_features(config, paths or config.getini("testpaths")):
             Staging(config.rootpath / "reports").close()
 
 
@@ -91,3 +110,32 @@ def _concerns_features(config: pytest.Config, words: Iterable[str]) -> bool:
         if path.suffix == ".feature" or path.is_relative_to(features) or features.is_relative_to(path):
             return True
     return False
+
+
+def allure_directories(config: pytest.Config) -> list[Path]:
+    """Return the folder that ``--alluredir`` names, if it names one."""
+    asked = config.stash.get(ALLURE_DIRECTORY, None)
+    return [Path(asked).absolute()] if asked else []
+
+
+def unwritable(folder: Path, problem: str) -> pytest.UsageError:
+    """Return the error that says why *folder* takes no reports."""
+    return pytest.UsageError(
+        f"the run cannot write its reports: {problem}\n"
+        f"  next:  Make {folder} a folder that this user may write, with all that is in it, or remove it."
+    )
+
+
+def _problems(folder: Path) -> Iterator[str]:
+    """Yield what keeps *folder* from being written; it is not made yet, since nothing may have been started."""
+    there = next(path for path in (folder, *folder.parents) if path.exists())
+    if not there.is_dir():
+        yield f"{there} is not a folder"
+        return
+    paths = [there, *(folder.iterdir() if there == folder else ())]
+    yield from (f"{path}: {_why(path)}" for path in paths if not os.access(path, os.W_OK))
+
+
+def _why(path: Path) -> str:
+    read_only = os.statvfs(path).f_flag & os.ST_RDONLY
+    return os.strerror(errno.EROFS if read_only else errno.EACCES)

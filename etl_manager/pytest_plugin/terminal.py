@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import Callable
 
 import pytest
 
 from etl_manager.progress import LiveLine, Progress
+from etl_manager.pytest_plugin import compat
 from etl_manager.redaction import redact
 
 PROGRESS = pytest.StashKey[Progress]()
@@ -46,25 +45,13 @@ class TerminalProgress:
         self._line.erase()
 
     def _write(self, text: str) -> None:
-        with self._terminal() as reporter:
+        with compat.uncaptured_terminal(self._config) as reporter:
             reporter.ensure_newline()
             reporter.write(text, flush=True)
 
     def _is_terminal(self) -> bool:
-        with self._terminal() as reporter:
+        with compat.uncaptured_terminal(self._config) as reporter:
             return bool(reporter.isatty())
-
-    @contextmanager
-    def _terminal(self) -> Iterator[pytest.TerminalReporter]:
-        """Give the terminal reporter while nothing is captured."""
-        plugins = self._config.pluginmanager
-        reporter: Any = plugins.get_plugin("terminalreporter")
-        capture = plugins.get_plugin("capturemanager")
-        if capture is None:
-            yield reporter
-        else:
-            with capture.global_and_fixture_disabled():
-                yield reporter
 
 
 @pytest.hookimpl(trylast=True)

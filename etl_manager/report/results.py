@@ -14,18 +14,13 @@ from hashlib import md5
 from pathlib import Path
 from typing import Any
 
-from gherkin.errors import CompositeParserException
-from gherkin.parser import Parser
-
 from etl_manager.config import Config
 from etl_manager.errors import FailureKind, VerificationError
 from etl_manager.redaction import redact_all
-from etl_manager.report import RECORD
+from etl_manager.report import RECORD, feature_files
 
 Row = tuple[tuple[str, str], ...]
 """A row of an Examples table: its columns with their values, by name; empty without a table."""
-
-EACH_TENANT = "each-tenant"
 
 
 @dataclass(frozen=True, order=True)
@@ -64,44 +59,18 @@ def expected_scenarios(root: Path, config: Config) -> list[ScenarioId]:
     for path in sorted((root / "features").rglob("*.feature")):
         file = path.relative_to(root).as_posix()
         try:
-            document: Any = Parser().parse(path.read_text(encoding="utf-8"))
-        except (CompositeParserException, UnicodeDecodeError):
-            document = {}
-        feature = document.get("feature")
+            feature = feature_files.parse(path.read_text(encoding="utf-8"))
+        except (feature_files.NotGherkinError, UnicodeDecodeError):
+            feature = None
+        if feature is None:
+            found.append(ScenarioId(file, "(a file that cannot be read)"))
+            continue
         found += (
-            _of(feature, file, config, frozenset()) if feature else [ScenarioId(file, "(a file that cannot be read)")]
+            ScenarioId(file, scenario["name"], row(values))
+            for scenario, tags in feature_files.scenarios(feature)
+            for values in feature_files.rows(scenario, tags, config)
         )
     return found
-
-
-def _of(parent: dict[str, Any], file: str, config: Config, inherited: frozenset[str]) -> Iterator[ScenarioId]:
-    tags = inherited | _tags(parent)
-    for child in parent["children"]:
-        if "rule" in child:
-            yield from _of(child["rule"], file, config, tags)
-        elif "scenario" in child:
-            scenario = child["scenario"]
-            rows = list(_rows(scenario, config, each_tenant=EACH_TENANT in tags | _tags(scenario)))
-            yield from (ScenarioId(file, scenario["name"], row(values)) for values in rows)
-
-
-def _tags(node: dict[str, Any]) -> frozenset[str]:
-    return frozenset(tag["name"].lstrip("@") for tag in node["tags"])
-
-
-def _rows(scenario: dict[str, Any], config: Config, *, each_tenant: bool) -> Iterator[dict[str, str]]:
-    tables = [table for table in scenario["examples"] if table.get("tableHeader")]
-    if not tables:
-        yield {}
-    for table in tables:
-        columns = [cell["value"] for cell in table["tableHeader"]["cells"]]
-        if each_tenant and set(columns) <= {"tenant", "users"}:
-            for tenant in config.tenants:
-                known = {"tenant": tenant, "users": str(config.sample_data.users_per_tenant)}
-                yield {column: known[column] for column in columns}
-        else:
-            for line in table["tableBody"]:
-                yield {column: cell["value"] for column, cell in zip(columns, line["cells"], strict=True)}
 
 
 EXIT_STATUSES = {

@@ -171,14 +171,13 @@ class CommandResult:
     seconds: float
     paged: bool = False
 
-    def sql_files(self, errors: str = "replace") -> tuple[str, list[SqlFileResult]]:
-        """Return the output before that of the first SQL file, and the files' parts in their order.
+    def sql_files(self, errors: str = "replace") -> list[SqlFileResult]:
+        """Return the parts of the SQL files, in their order; what was printed before the first is left out.
 
         *errors* says how bytes that are no UTF-8 are decoded, as in `bytes.decode`.
         """
         first = _FILE.search(self.stdout)
-        head = self.stdout[: first.start()] if first else self.stdout
-        found, position = [], len(head)
+        found, position = [], first.start() if first else len(self.stdout)
         while match := _FILE.match(self.stdout, position):
             exit_code, milliseconds, out, err = (int(group) for group in match.groups()[:4])
             end_of_out = match.end() + out
@@ -193,7 +192,7 @@ class CommandResult:
                     command_id=self.command_id,
                 )
             )
-        return head.decode("utf-8", "replace"), found
+        return found
 
 
 def facts(text: str) -> dict[str, list[str]]:

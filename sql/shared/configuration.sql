@@ -27,6 +27,10 @@ BEGIN READ WRITE;
 -- short queries must not cut off the building of 10,000 tenants.
 SET search_path = pg_catalog, pg_temp;
 SET statement_timeout = 0;
+-- The catalogue of thousands of tables is read by few large queries: in memory, and without compiling each of them first.
+SET work_mem = '64MB';
+SET temp_buffers = '64MB';
+SET jit = off;
 
 -- Where psql was killed, as by a cancelled SSM command, the server is to stop too, and not to go on building unseen.
 DO $$ BEGIN

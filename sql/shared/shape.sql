@@ -42,9 +42,13 @@ CREATE FUNCTION pg_temp.look_at(names text[]) RETURNS void LANGUAGE plpgsql AS $
 END $$;
 
 -- The text without the schema's own name; strings that only look like it stay.
-CREATE FUNCTION pg_temp.own(text text, scope pg_temp.scope) RETURNS text LANGUAGE sql IMMUTABLE
-RETURN CASE WHEN strpos(text, (scope).prefix) = 0 AND strpos(text, (scope).inside) = 0 THEN text
-            ELSE regexp_replace(regexp_replace(text, (scope).literal, '''\1', 'g'), (scope).outside, '\1\2', 'g') END;
+-- In PL/pgSQL, since a function in SQL is put in place of its call, and *text* worked out anew wherever it stands.
+CREATE FUNCTION pg_temp.own(text text, scope pg_temp.scope) RETURNS text LANGUAGE plpgsql IMMUTABLE STRICT AS $$ BEGIN
+    IF strpos(text, scope.prefix) = 0 AND strpos(text, scope.inside) = 0 THEN
+        RETURN text;
+    END IF;
+    RETURN regexp_replace(regexp_replace(text, scope.literal, '''\1', 'g'), scope.outside, '\1\2', 'g');
+END $$;
 
 CREATE FUNCTION pg_temp.role(id oid) RETURNS text LANGUAGE sql STABLE
 RETURN CASE id WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(id)) END;

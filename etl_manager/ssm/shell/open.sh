@@ -3,14 +3,11 @@
 # Given by the suite: DIGEST, that of the archive this run would use.
 open_run() {
     local state part file
-    # Delete what killed runs left more than a day ago. A workspace that was moved aside is deleted where a run made it
-    # or where it is empty; a person's own is kept.
-    local stale=(-maxdepth 1 -type d -user "$(id -u)" -mmin +1440)
-    find "${RUNTIME%/*}" "${WORKSPACE%/*}" "${stale[@]}" \
-        \( -name "${RUNTIME_PREFIX:?}*" -o -name "${WORKSPACE##*/}.parts-*" -o -name "${WORKSPACE##*/}.new-*" \) \
-        -exec rm -rf {} + 2>/dev/null
-    find "${WORKSPACE%/*}" "${stale[@]}" -name "${WORKSPACE##*/}.old-*" \
-        \( -empty -o -exec test -f {}/.transfer/digest \; \) -exec rm -rf {} + 2>/dev/null
+    # Delete what killed runs left more than a day ago, where it carries our mark or is empty; what a person named alike stays.
+    find "${RUNTIME%/*}" "${WORKSPACE%/*}" -maxdepth 1 -type d -user "$(id -u)" -mmin +1440 \
+        \( -name "${RUNTIME_PREFIX:?}*" -o -name "${WORKSPACE##*/}.parts-*" \
+        -o -name "${WORKSPACE##*/}.new-??????" -o -name "${WORKSPACE##*/}.old-??????" \) \
+        \( -exec test -f {}/.etl-manager \; -o -exec test -d {}/.transfer \; -o -empty \) -exec rm -rf {} + 2>/dev/null
     state=$(state_of_workspace)
     fact workspace "$state"
     fact owner "$(stat -c %U "$WORKSPACE" 2>/dev/null)"

@@ -28,7 +28,7 @@ refuse() {
 }
 
 [[ -d $RUNTIME || -z ${ONCE:-} ]] || refuse over
-[[ -d $RUNTIME ]] || mkdir "$RUNTIME"
+[[ -d $RUNTIME ]] || { mkdir "$RUNTIME" && : >"$RUNTIME/.etl-manager"; } # the mark by which a later run may delete it
 [[ -d $RUNTIME && -O $RUNTIME && ! -L $RUNTIME ]] || {
     echo "the run folder $RUNTIME is not ours" >&2
     exit 71
@@ -41,13 +41,14 @@ output_lost='' # set where a part of the output could not be written, as on a fu
 # fact NAME VALUE: one line the suite reads.
 fact() { printf '%s=%s\n' "$1" "$2" || output_lost=yes; }
 
-# state_of_workspace: absent, link, foreign (another user's), unknown (ours, but not made by the suite) or made.
+# state_of_workspace: absent, link, foreign (another user's), empty, unknown (ours, but not made by the suite) or made.
 state_of_workspace() {
     if [[ -L $WORKSPACE ]]; then echo link
     elif [[ ! -e $WORKSPACE ]]; then echo absent
     elif [[ ! -d $WORKSPACE || ! -O $WORKSPACE ]]; then echo foreign
-    elif [[ ! -f $WORKSPACE/.transfer/digest ]]; then echo unknown
-    else echo made
+    elif [[ -f $WORKSPACE/.transfer/digest ]]; then echo made
+    elif [[ -z $(ls -A "$WORKSPACE") ]]; then echo empty
+    else echo unknown
     fi
 }
 

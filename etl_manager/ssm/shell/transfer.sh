@@ -5,7 +5,7 @@ PARTS_FOLDER=$WORKSPACE.parts-${DIGEST:?}
 
 parts_folder() {
     (umask 022 && mkdir -p "${WORKSPACE%/*}")
-    [[ -d $PARTS_FOLDER ]] || mkdir "$PARTS_FOLDER"
+    [[ -d $PARTS_FOLDER ]] || { mkdir "$PARTS_FOLDER" && : >"$PARTS_FOLDER/.etl-manager"; }
     [[ -O $PARTS_FOLDER && ! -L $PARTS_FOLDER ]] || return 71
 }
 
@@ -17,7 +17,10 @@ receive() {
 unpack() {
     local new old number state
     state=$(state_of_workspace)
-    [[ $state != link && $state != foreign ]] || { echo "workspace $WORKSPACE: $state, left alone" >&2; return 73; }
+    [[ $state == absent || $state == empty || $state == made ]] || {
+        echo "workspace $WORKSPACE: $state, left alone" >&2
+        return 73
+    }
     if [[ $state == made && $(digest_of_workspace) == "$DIGEST" ]] && intact; then
         rm -rf "$PARTS_FOLDER" # another run with the same archive was first
         fact transferred "$DIGEST"
@@ -34,7 +37,7 @@ unpack() {
     # A person who logs in on the bastion is another user, and runs the engine from here too: all may read.
     (
         umask 022
-        chmod 755 "$new" && cd "$new" && mkdir .transfer &&
+        mkdir "$new/.transfer" && chmod 755 "$new" && cd "$new" &&
             tar -xzpf "$PARTS_FOLDER/.archive" --no-same-owner &&
             find . -type f ! -path './.transfer/*' -exec sha256sum {} + >.transfer/manifest &&
             echo "$DIGEST" >.transfer/digest
@@ -46,11 +49,6 @@ unpack() {
         if [[ $state != absent ]]; then mv -T "$WORKSPACE" "$old" && touch "$old" || exit 76; fi
         mv -T "$new" "$WORKSPACE" || { mv -T "$old" "$WORKSPACE"; exit 76; }
     ) 9<"${WORKSPACE%/*}" || return 76
-    if [[ $state == unknown ]]; then
-        fact kept "$old" # not made by a run: a person may need it
-    else
-        rm -rf "$old"
-    fi
-    rm -rf "$PARTS_FOLDER"
+    rm -rf "$old" "$PARTS_FOLDER"
     fact transferred "$DIGEST"
 }

@@ -49,7 +49,9 @@ class Outcome:
     def counts(self) -> dict[str, int]:
         """The counts of the terminal's last line, as in ``2 passed, 1 failed``."""
         last = self.terminal.rstrip().splitlines()[-1]
-        return {word: int(count) for count, word in re.findall(r"(\d+) (\w+)", last.partition(" in ")[0])}
+        return {
+            word: int(count) for count, word in re.findall(r"(\d+) (not applicable|\w+)", last.partition(" in ")[0])
+        }
 
     def failures(self) -> dict[str, str]:
         """Return what the terminal shows of each scenario that failed, by its title."""

@@ -109,7 +109,7 @@ def test_workspace_that_another_run_made_meanwhile_is_taken(account, ballast):
 
 
 def test_workspace_that_was_moved_aside_goes_after_a_day(account):
-    """Where a run was killed in the middle of the swap: what a run made, or an empty one; a person's own is kept."""
+    """What killed runs left goes by their mark, or where it is empty; a person's own is kept, whatever it is called."""
     bastion = account()
     old = time.time() - DAY - 60
     kept = {
@@ -117,9 +117,18 @@ def test_workspace_that_was_moved_aside_goes_after_a_day(account):
         "workspace.old-fedcba": False,
         "workspace.old-person": True,
         "workspace.old-young": True,
+        "workspace.new-person": True,
+        "workspace.new-design": True,
+        "etl-manager-run-book": True,
+        "workspace.parts-list": True,
+        "etl-manager-run-0123456789ab": False,
     }
     for name in kept:
         (bastion.tmp / name).mkdir()
+    for name in ("workspace.new-person", "workspace.new-design", "etl-manager-run-book", "workspace.parts-list"):
+        (bastion.tmp / name / "mine.txt").write_text("mine")
+    (bastion.tmp / "etl-manager-run-0123456789ab/.etl-manager").touch()
+    (bastion.tmp / "etl-manager-run-0123456789ab/key.pem").write_text("a key")
     (bastion.tmp / "workspace.old-abcdef/.transfer").mkdir()
     (bastion.tmp / "workspace.old-abcdef/.transfer/digest").write_text("made by a run")
     (bastion.tmp / "workspace.old-person/mine.sql").write_text("mine")

@@ -199,14 +199,26 @@ def test_transfer_that_fails_leaves_the_old_workspace(host, project, connection)
     assert (host.workspace / ".transfer/digest").read_text().strip() == project.archive().digest
 
 
-def test_folder_that_was_not_made_by_a_run_is_kept_and_told(host, project, connection):
-    """What a person put in the workspace's place is moved aside, whole."""
+def test_folder_that_was_not_made_by_a_run_is_refused(host, project, connection):
+    """Whatever a configuration names as workspace, such as /etc/cron.d: a folder with files of its own is left alone."""
     host.workspace.mkdir()
     (host.workspace / "notes.txt").write_text("mine")
-    host.run(project.archive()).run_sql([DATA], connection, "kept", closing=True)
-    [kept] = host.tmp.glob("workspace.old-*")
-    assert (kept / "notes.txt").read_text() == "mine"
-    assert any("was not made by a run; it is kept in" in line and kept.name in line for line in host.told)
+    before = host.workspace.stat()
+    with pytest.raises(WorkspaceError, match="holds files that no run put there; it is left alone") as refused:
+        host.run(project.archive()).run_sql([DATA], connection, "refused", closing=True)
+    assert "bastion.workingDirectory" in refused.value.hint
+    assert (host.workspace.stat().st_ino, [path.name for path in host.workspace.iterdir()]) == (
+        before.st_ino,
+        ["notes.txt"],
+    )
+    assert [path.name for path in host.tmp.glob("workspace*")] == ["workspace"]
+
+
+def test_empty_folder_is_taken(host, project, connection):
+    """A folder that somebody made for the workspace holds nothing that could be lost."""
+    host.workspace.mkdir()
+    host.run(project.archive()).run_sql([DATA], connection, "taken", closing=True)
+    assert (host.workspace / DATA).is_file()
 
 
 def test_run_folder_and_key_are_the_runs_own_and_go_with_it(host, project, connection):
@@ -242,12 +254,13 @@ def test_run_can_go_on_after_it_was_closed(host, project, connection):
 
 def test_what_a_killed_run_left_goes_after_a_day(host, project):
     """Opening removes run folders, parts and half-made workspaces older than a day, and no younger ones."""
-    old = [host.tmp / name for name in ("etl-manager-run-dead", "workspace.parts-dead", "workspace.new-dead")]
-    young = [host.tmp / name for name in ("etl-manager-run-alive", "workspace.parts-alive", "workspace.new-alive")]
+    old = [host.tmp / name for name in ("etl-manager-run-dead", "workspace.parts-dead", "workspace.new-ddeadd")]
+    young = [host.tmp / name for name in ("etl-manager-run-alive", "workspace.parts-alive", "workspace.new-aalive")]
     other = host.tmp / "somebody-elses"
     for folder in (*old, *young, other):
         folder.mkdir()
         (folder / "file").write_text("x")
+        (folder / ".etl-manager").touch()
     long_ago = time.time() - 2 * 86_400
     for folder in (*old, other):
         os.utime(folder, (long_ago, long_ago))

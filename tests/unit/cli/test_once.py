@@ -106,6 +106,8 @@ def forgetful(counted, monkeypatch):
         monkeypatch.setenv(name, value)
     monkeypatch.delenv("AWS_PROFILE", raising=False)
     loaded = config.load(counted.project / "config.json", counted.project)
+    if not (counted.tmp / "workspace").exists():  # a transfer would be the second command
+        counted.run("--bastion-command", "true")
 
     def open_(*, blind: bool) -> Any:
         target = AwsTarget(TargetOptions(region="us-east-1"))

@@ -208,7 +208,9 @@ def test_repair_is_in_the_verdict(project, first):
         cluster.execute("DELETE FROM tenant_b.users WHERE user_id = 3")
     outcome = project.run("features/", "--require-gate")
     assert outcome.status == 0, outcome.terminal
-    assert project.verdict["phases"][2]["repaired"] == ["repaired tenant_b.users: 4 → 5 rows"]
+    assert project.verdict["phases"][2]["repaired"] == [
+        "repaired tenant_b: sample rows of users: missing 3 → none missing"
+    ]
 
 
 def test_another_workspace_on_the_bastion_proves_nothing(project, first):

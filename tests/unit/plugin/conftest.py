@@ -1,4 +1,7 @@
-"""A project of its own for each test: real runs of pytest, in a process of their own, with steps that need no target."""
+"""A project of its own for each test: real runs of pytest, by `pytester`, with steps that need no target.
+
+They are runs in this process, where that is possible: a process of its own takes a second to begin.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,13 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+import hypothesis  # noqa: F401 - its plugin imports it at the end of a run: each run would do so again
 import pytest
+from pytest_bdd.feature import features
+
+# What a run imports while it goes on would be imported by each run again.
+import etl_manager.report.finalize
+import etl_manager.targets.local  # noqa: F401
 
 ROOT = Path(__file__).parents[3]
 
@@ -21,7 +30,8 @@ pytest_plugins = ["etl_manager.pytest_plugin", "sentences"]
 SENTENCES = """\
 from pytest_bdd import given, parsers, then, when
 
-from etl_manager import errors, evidence
+from etl_manager import errors
+from etl_manager.report import allure as evidence
 from etl_manager.pytest_plugin.terminal import PROGRESS
 
 
@@ -65,7 +75,9 @@ class Outcome:
     def counts(self) -> dict[str, int]:
         """The counts of the last line, as in ``2 passed, 1 failed``."""
         last = self.out.rstrip().splitlines()[-1]
-        return {word: int(count) for count, word in re.findall(r"(\d+) (\w+)", last.partition(" in ")[0])}
+        return {
+            word: int(count) for count, word in re.findall(r"(\d+) (not applicable|\w+)", last.partition(" in ")[0])
+        }
 
     def failure(self, heading: str) -> str:
         """Return what stands under *heading* among the failures."""
@@ -76,6 +88,9 @@ class Outcome:
 
 class Project:
     """A folder with features, steps and a configuration, using the plugin as it is here."""
+
+    pytester: pytest.Pytester | None = None
+    """What runs in this process; only a test has it."""
 
     def __init__(self, path: Path) -> None:
         """Lay out the least that the configuration accepts."""
@@ -114,7 +129,21 @@ class Project:
         return {**kept, "COLUMNS": "160"}
 
     def run(self, *arguments: str, **environment: str) -> Outcome:
-        """Run pytest here with *arguments*."""
+        """Run pytest here with *arguments*, in this process; what the fixtures of a module run has one of its own."""
+        if self.pytester is None:
+            return self.run_apart(*arguments, **environment)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.chdir(self.path)
+            for name in os.environ.keys() - self.environment.keys():
+                patch.delenv(name)
+            for name, value in {**self.environment, **environment}.items():
+                patch.setenv(name, value)
+            features.clear()  # pytest-bdd keeps them for a process
+            done = self.pytester.runpytest_inprocess(*self.command(*arguments)[3:])
+        return Outcome(int(done.ret), done.stdout.str() + "\n", done.stderr.str() + "\n")
+
+    def run_apart(self, *arguments: str, **environment: str) -> Outcome:
+        """Run pytest here with *arguments*, in a process of its own."""
         done = subprocess.run(
             self.command(*arguments),
             cwd=self.path,
@@ -133,6 +162,12 @@ class Project:
     def attachment(self, attachment: dict) -> str:
         """Return the text of an attachment of a result."""
         return (self.path / "reports/allure-results" / attachment["source"]).read_text()
+
+
+@pytest.fixture(autouse=True)
+def in_process(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the runs of a test be runs in this process."""
+    monkeypatch.setattr(Project, "pytester", pytester)
 
 
 @pytest.fixture

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
+from types import SimpleNamespace
+
 import pytest
+
+from etl_manager.errors import DiscoveryError
 
 FEATURE = "Feature: F\n  Scenario: S\n    Given the database exists\n    Then tenant_a.users has 5 rows\n"
 
@@ -20,16 +26,20 @@ def provisioning(project):
     return project
 
 
-def plan(statement: str) -> str:
-    """Return a hook that makes the plan by *statement*, before that of the session does."""
-    return f"""
-import pytest
-from etl_manager.errors import DiscoveryError
+@pytest.fixture
+def planned(monkeypatch):
+    """Return a function that sets what the run plans, or the error that keeps it from starting."""
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_provisioning_plan(config):
-    {statement}
-"""
+    def set_plan(lines: list[str], error: Exception | None = None) -> None:
+        @contextlib.contextmanager
+        def open_run(_: pytest.Config) -> Iterator[SimpleNamespace]:
+            if error:
+                raise error
+            yield SimpleNamespace(plan=lambda: lines)
+
+        monkeypatch.setattr("etl_manager.pytest_plugin.plan.open_run", open_run)
+
+    return set_plan
 
 
 def refused(found, message: str) -> None:
@@ -108,18 +118,18 @@ def test_a_missing_configuration_is_told(provisioning):
     refused(provisioning.run("features/", "--config-json", "missing.json"), "missing.json")
 
 
-def test_the_plan_is_shown_and_nothing_is_run(provisioning):
-    """--plan prints what the session's hook says, runs no step and leaves no report."""
-    provisioning.append("conftest.py", plan("return ['schema: 3 tenants', 'data: 15 rows']"))
+def test_the_plan_is_shown_and_nothing_is_run(provisioning, planned):
+    """--plan prints what the run says, runs no step and leaves no report."""
+    planned(["schema: 3 tenants", "data: 15 rows"])
     found = provisioning.run("features/", "--plan")
     assert (found.status, "schema: 3 tenants\ndata: 15 rows\n" in found.out) == (0, True), found.out
     assert "passed" not in found.out
     assert not (provisioning.path / "reports").exists()
 
 
-def test_a_plan_that_cannot_be_made_says_why(provisioning):
+def test_a_plan_that_cannot_be_made_says_why(provisioning, planned):
     """An error the suite knows ends --plan with exit 1 and its message."""
-    provisioning.append("conftest.py", plan("raise DiscoveryError('no stack', hint='deploy Phase 1')"))
+    planned([], DiscoveryError("no stack", hint="deploy Phase 1"))
     found = provisioning.run("features/", "--plan")
     assert (found.status, "no stack\n  next:  deploy Phase 1\n" in found.out) == (1, True), found.out
     assert "Traceback" not in found.out + found.err

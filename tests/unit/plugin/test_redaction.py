@@ -65,7 +65,7 @@ def named():
 
 @then("a phase failed by it")
 def phase_failed():
-    raise errors.PhaseNotRun("phase schema", "refused for " + SECRET)
+    raise errors.PhaseSkipped("phase schema", "refused for " + SECRET)
 
 
 @then(parsers.parse("{{password}} is the password"))

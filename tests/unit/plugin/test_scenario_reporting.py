@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import subprocess
 import time
+from xml.etree import ElementTree
 
 import pytest
 
@@ -22,12 +24,17 @@ def bastion_answers():
 
 @then("the data is there")
 def data_is_there():
-    raise errors.PhaseNotRun("phase schema", "permission denied")
+    raise errors.PhaseSkipped("phase schema", "permission denied")
 
 
 @then("the suite has a defect")
 def defect():
     return {}["missing"]
+
+
+@then("only AWS can answer")
+def only_aws_can_answer():
+    raise errors.NotApplicable("emulated: this is not AWS")
 
 
 @then("it is judged by hand")
@@ -135,6 +142,29 @@ def test_what_depends_on_a_failed_phase_is_not_run(outcomes):
         assert f"SKIPPED [1] features/1-outcomes.feature:{number}: {reason}" in lines
 
 
+@pytest.mark.parametrize(
+    ("option", "letter"),
+    [("-q", "nn."), ("-v", "Asked of AWS NOT APPLICABLE"), ("-ra", "features/1.feature nn.")],
+    ids=["-q", "-v", "-ra"],
+)
+def test_what_does_not_apply_is_one_line(project, option, letter):
+    """Scenarios that cannot be answered here are a category of their own, with each reason once; reports say skipped."""
+    project.append("sentences.py", "\nimport pytest\n" + STEPS)
+    asked = "".join(f"  Scenario: {name}\n    Then only AWS can answer\n" for name in ("Asked of AWS", "Another"))
+    own = "  Scenario: Sound\n    Given the database exists\n"
+    project.write("features/1.feature", f"Feature: F\n{asked}{own}")
+    found = project.run("features/", "--junitxml=junit.xml", option)
+    assert (found.status, found.counts) == (0, {"passed": 1, "not applicable": 2}), found.out
+    assert letter in found.out
+    assert "SKIPPED" not in found.out
+    assert "2 not applicable: emulated: this is not AWS\n" in found.out.partition(" phase 3 gate ")[2]
+    assert 'failures="0" skipped="2" tests="3"' in (project.path / "junit.xml").read_text()
+    result = project.results()["Asked of AWS"]
+    assert (result["status"], result["statusDetails"]["message"]) == ("skipped", "emulated: this is not AWS")
+    scenarios = json.loads((project.path / "reports/phase3-gate.json").read_text())["scenarios"]
+    assert (scenarios["passed"], scenarios["not_applicable"], scenarios["not_run"]) == (1, 2, 0)
+
+
 def test_a_defect_of_the_suite_keeps_its_traceback(outcomes):
     """An error nobody expected shows where it came from."""
     assert 'return {}["missing"]' in outcomes.failure("A defect")
@@ -156,21 +186,30 @@ def test_a_junit_report_says_the_same(outcomes_project):
     assert "not run because phase schema failed" in text
 
 
+def test_junit_has_the_verdict_and_the_terminal_counts_scenarios_only(project):
+    """The verdict is a property of the suite, and with --require-gate a test case too; for pytest it is no test."""
+    project.write("features/1.feature", "Feature: F\n  Scenario: S\n    Given the database exists\n")
+    found = project.run("features/", "--require-gate", "--junitxml=junit.xml", "-p", "cacheprovider")
+    assert (found.status, found.counts.get("passed"), found.counts.get("failed")) == (1, 1, None), found.out
+    suite = ElementTree.parse(project.path / "junit.xml").getroot()[0]  # noqa: S314 - our own file
+    assert [dict(each.attrib) for each in suite.iter("property")] == [{"name": "phase3-gate", "value": "not ready"}]
+    cases = {case.get("name"): [child.tag for child in case] for case in suite.iter("testcase")}
+    assert cases == {"S": [], "Phase 3 may start": ["failure"]}
+    assert not (project.path / ".pytest_cache/v/cache/lastfailed").exists()
+
+
 def test_two_hundred_failing_tenants_cost_no_traceback(project):
-    """A mass of failures makes no traceback, which takes 50 ms, and has no teardowns to search for each failure."""
+    """A mass of failures makes no traceback, which takes 50 ms."""
     project.write("features/1.feature", FEATURES.partition("  Scenario: A refused")[0].replace("has 5", "has 6"))
     project.tenants(*(f"tenant_{number}" for number in range(200)))
     project.append(
         "conftest.py",
         "\nimport pytest\n"
         "def getrepr(*args, **kwargs):\n    raise RuntimeError('a traceback was made')\n"
-        "pytest.ExceptionInfo.getrepr = getrepr\n"
-        "def pytest_terminal_summary(terminalreporter):\n"
-        "    terminalreporter.write_line(f'to search: {len(terminalreporter.stats[str()])}')\n",
+        "pytest.ExceptionInfo.getrepr = getrepr\n",
     )
-    found = project.run("features/")
+    found = project.run_apart("features/")  # it would change pytest for all tests
     assert (found.status, found.counts) == (1, {"failed": 200})
-    assert "to search: 0\n" in found.out
     assert len(project.results()) == 200
 
 

@@ -27,7 +27,7 @@ STEPS = """
 
 import pytest
 
-from etl_manager.failures import Failures
+from etl_manager.errors import Failures
 
 failures = Failures()
 tries = []

@@ -257,6 +257,20 @@ def test_schema_that_was_dropped_is_made_again(built):
     assert built.findings() == []
 
 
+def test_schema_that_was_dropped_and_is_half_made_again(built):
+    """The ledger tells what the new schema has, and no more: a change that failed there is applied by a later run."""
+    built.break_things("CREATE DOMAIN public.kind AS text")
+    add(built, "0002-things.sql", "CREATE TABLE things (n integer PRIMARY KEY, kind public.kind);\n")
+    built.succeed(built.SCHEMA)
+    built.break_things("DROP SCHEMA tenant_b CASCADE", "ALTER DOMAIN public.kind RENAME TO other")
+    assert built.engine(built.SCHEMA).returncode == 3
+    assert [change for tenant, change in built.rows(LEDGER) if tenant == "tenant_b"] == ["0001-users.sql"]
+    built.break_things("ALTER DOMAIN public.other RENAME TO kind")
+    assert facts(built.succeed(built.SCHEMA, built.SCHEMA), "repaired") == []
+    built.succeed(built.DATA)
+    assert built.findings() == []
+
+
 SHOP_DAMAGE = (
     "DROP TABLE part_01", "DROP TABLE tickets", "DROP VIEW open_orders", "ALTER TABLE orders DROP COLUMN note",
     "DROP INDEX part_02_amount", "ALTER TABLE users DROP CONSTRAINT users_email_key",

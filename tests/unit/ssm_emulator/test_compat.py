@@ -70,3 +70,26 @@ def test_names_of_buckets_are_given_back(tmp_path):
             s3.create_bucket(Bucket="one-name")
             assert s3.list_objects_v2(Bucket="one-name")["KeyCount"] == 0
             s3.put_object(Bucket="one-name", Key="key", Body=b"content")
+
+
+OTHER_THREAD = """
+import threading
+import boto3
+from ssm_emulator import compat
+plain, seen, done = boto3.Session, [], threading.Event()
+def look():
+    while not done.is_set():
+        seen.append((boto3.Session is plain, boto3.Session(region_name="eu-west-3").region_name))
+looking = threading.Thread(target=look)
+looking.start()
+compat.preload()
+done.set()
+looking.join()
+print({region for _, region in seen}, any(not same for same, _ in seen), boto3.Session is plain)
+"""
+
+
+def test_boto3_of_other_threads_is_as_ever_while_moto_is_imported():
+    """While moto is imported it finds a session of ours; another thread that makes a session meanwhile has what it asked for."""
+    done = subprocess.run([sys.executable, "-c", OTHER_THREAD], check=True, capture_output=True, text=True)
+    assert done.stdout == "{'eu-west-3'} True True\n"

@@ -16,6 +16,9 @@ from ssm_emulator.faults import CALLS, COUNTED, OFFLINE, TIMED
 
 PACKAGE = Path(ssm_emulator.__file__).parent
 README = (PACKAGE / "README.md").read_text(encoding="utf-8")
+ENTRY_POINTS = re.search(
+    r"\[project\.entry-points\.pytest11\]\n(.*)\n", (PACKAGE.parent / "pyproject.toml").read_text(encoding="utf-8")
+)
 
 
 @pytest.fixture
@@ -24,10 +27,15 @@ def project(tmp_path: Path) -> Callable[..., str]:
     (tmp_path / "packages").mkdir()
     (tmp_path / "packages/ssm_emulator").symlink_to(PACKAGE)
 
+    about = tmp_path / "packages/installed-1.dist-info"  # what an installed wheel has for pytest to find
+    about.mkdir()
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: installed\nVersion: 1\n")
+    (about / "entry_points.txt").write_text("[pytest11]\n" + ENTRY_POINTS[1].replace('"', "") + "\n")
+
     def run(content: str, *words: str, **environment: str) -> str:
         (tmp_path / "test_theirs.py").write_text(content)
         done = subprocess.run(
-            [sys.executable, "-m", "pytest", "-q", "-p", "ssm_emulator.pytest_plugin", "-p", "no:cacheprovider", *words],
+            [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *words],
             cwd=tmp_path,
             env={"PATH": os.environ["PATH"], "PYTHONPATH": str(tmp_path / "packages"), **environment},
             check=False, capture_output=True, text=True,
@@ -37,11 +45,12 @@ def project(tmp_path: Path) -> Callable[..., str]:
     return run
 
 
-def test_example_of_the_readme(project):
-    """What the README shows first is green as it stands there, and prints what it shows."""
+@pytest.mark.parametrize("words", [[], ["-p", "ssm_emulator.pytest_plugin"]], ids=["installed", "named"])
+def test_example_of_the_readme(project, words):
+    """What the README shows first is green as it stands there, and prints what it shows; named once more as well."""
     example, shown = re.search(r"```python\n(.*?)```.*?```console\n(.*?)```", README, re.S).groups()
     assert "def test_output_comes_back" in example
-    printed = project(example)
+    printed = project(example, *words)
     assert "4 passed" in printed
     assert shown.splitlines()[1] in printed
 

@@ -17,7 +17,7 @@ from etl_manager.targets.local import forget
 # The command line is wired elsewhere; this is the command itself.
 _COMMAND = """
 import argparse
-from etl_manager import local_service
+from etl_manager.cli import local as local_service
 parser = argparse.ArgumentParser()
 local_service.add_arguments(parser)
 raise SystemExit(local_service.run(parser.parse_args()))

@@ -1,4 +1,4 @@
-"""How a sentence fails: what was expected, what was found, and nothing else.
+"""Assertions of the steps: a failure says what was expected, what was found, and nothing else.
 
 ``pytest.fail`` without a traceback costs a tenth of a rewritten assert: a thousand tenants may fail at once.
 """
@@ -13,7 +13,7 @@ MOST_SHOWN = 20
 """Differences shown in one message: the rest is counted."""
 
 
-class Difference(pytest.fail.Exception):  # type: ignore[misc, name-defined] # pytest gives its type no name
+class ProofFailed(pytest.fail.Exception):  # type: ignore[misc, name-defined] # pytest gives its type no name
     """A proof that failed; reports show *expected* beside *found*."""
 
     def __init__(self, message: str, expected: object, found: object) -> None:
@@ -21,16 +21,16 @@ class Difference(pytest.fail.Exception):  # type: ignore[misc, name-defined] # p
         self.expected, self.found = expected, found
 
 
-def judge(what: str, *, expected: object, found: object) -> None:
+def assert_equal(what: str, *, expected: object, found: object) -> None:
     """Fail unless *found* is *expected*; *what* names tenant and object."""
     if found != expected:
-        raise Difference(f"{what}: expected {expected}, found {found}{_difference(expected, found)}", expected, found)
+        raise ProofFailed(f"{what}: expected {expected}, found {found}{_difference(expected, found)}", expected, found)
 
 
-def judge_met(detail: str, *, met: bool) -> None:
+def assert_met(detail: str, *, met: bool) -> None:
     """Fail unless something was *met*; *detail* says what was found instead."""
     if not met:
-        raise Difference(detail, "met", detail)
+        raise ProofFailed(detail, "met", detail)
 
 
 def _difference(expected: object, found: object) -> str:
@@ -39,20 +39,20 @@ def _difference(expected: object, found: object) -> str:
     return f" ({abs(expected - found)} too {'few' if found < expected else 'many'})"
 
 
-def judge_none(what: str, differences: Iterable[object]) -> None:
+def assert_none(what: str, differences: Iterable[object]) -> None:
     """Fail when there are *differences*: each is a line of the message."""
     lines = [str(difference) for difference in differences]
     if lines:
         shown = lines[:MOST_SHOWN] + ([f"… and {len(lines) - MOST_SHOWN} more"] if len(lines) > MOST_SHOWN else [])
         message = "\n".join([f"{what}: {len(lines)}", *(f"  - {line}" for line in shown)])
-        raise Difference(message, "none", "\n".join(shown))
+        raise ProofFailed(message, "none", "\n".join(shown))
 
 
-def judge_same_set(what: str, *, expected: set[object], found: set[object]) -> None:
+def assert_same_set(what: str, *, expected: set[object], found: set[object]) -> None:
     """Fail unless two sets are the same: one too many fails like one too few."""
     missing = [f"missing: {_name(item)}" for item in sorted(expected - found, key=str)]
     surplus = [f"not expected: {_name(item)}" for item in sorted(found - expected, key=str)]
-    judge_none(f"differences in the {what}", [*missing, *surplus])
+    assert_none(f"differences in the {what}", [*missing, *surplus])
 
 
 def _name(item: object) -> str:

@@ -1,0 +1,158 @@
+"""The private parts of pytest, pytest-bdd and allure-pytest that the plugin uses. No other module of it uses any.
+
+Each docstring says what is private and why no public way serves. The versions are bounded in pyproject.toml, and
+tests/unit/plugin/test_compat.py names the part that a new version no longer has.
+"""
+
+from __future__ import annotations
+
+import copy
+import types
+from abc import abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pytest_bdd.exceptions import GherkinParseError
+from pytest_bdd.feature import get_feature
+from pytest_bdd.parser import Examples, Feature, Scenario, ScenarioTemplate, Step
+from pytest_bdd.scenario import find_fixturedefs_for_step, scenario_wrapper_template_registry
+
+from etl_manager.redaction import redact
+
+__all__ = ["Examples", "Feature", "GherkinParseError", "Scenario", "ScenarioTemplate", "Step"]
+
+ROW_PARAMETER = "_pytest_bdd_example"
+"""The parameter by which pytest-bdd gives a test its row; fixtures may add parameters of their own."""
+
+
+class GeneratedModule(pytest.Module):
+    """A file whose test functions are made by `make_module`.
+
+    Private: `_getobj`, by which `pytest.Module` loads its module, and `funcnamefilter`. pytest has no public way to
+    collect functions, with their fixtures and parameters, from a file that is not Python.
+    """
+
+    @abstractmethod
+    def make_module(self) -> types.ModuleType:
+        """Return the module; the names of its functions become node ids."""
+
+    def _getobj(self) -> types.ModuleType:
+        return self.make_module()
+
+    def funcnamefilter(self, name: str) -> bool:  # noqa: ARG002 - pytest's signature
+        """Take every function, whatever its name."""
+        return True
+
+
+def parse_feature(path: Path) -> Feature:
+    """Return the feature in *path* as `pytest_bdd.scenario` will run it.
+
+    Private: `get_feature`, whose objects pytest-bdd keeps: what is changed in them is what runs.
+
+    Raises:
+        GherkinParseError: When it is not Gherkin.
+    """
+    return get_feature(str(path.parent), path.name)
+
+
+def set_rows(table: Examples, rows: Sequence[Sequence[str]]) -> None:
+    """Fill *table* with *rows*. Private: `Examples.examples`; pytest-bdd takes rows from the file only."""
+    table.examples = [list(row) for row in rows]
+
+
+def has_step_function(step: Step, kind: str, module: pytest.Module) -> bool:
+    """Return whether a function for *step*, taken as a *kind* (given, when, then), is visible in *module*.
+
+    Private: `find_fixturedefs_for_step` and `Session._fixturemanager`. pytest-bdd looks for a step when it runs; a
+    misspelt one is to be found before anything is built.
+    """
+    candidate = copy.copy(step)
+    candidate.type = kind
+    manager = module.session._fixturemanager  # noqa: SLF001
+    return any(True for _ in find_fixturedefs_for_step(candidate, manager, module))
+
+
+def template_of(item: pytest.Function) -> ScenarioTemplate:
+    """Return the scenario that *item* runs. Private: pytest-bdd's registry of the functions it made."""
+    return scenario_wrapper_template_registry[item.function]
+
+
+def parameters(item: pytest.Item) -> Mapping[str, Any]:
+    """Return the parameters of *item*, its row included. Undocumented: `Function.callspec`."""
+    return item.callspec.params if hasattr(item, "callspec") else {}
+
+
+def parameter_id(item: pytest.Item) -> str:
+    """Return what stands in brackets in the node id of *item*. Undocumented: `Function.callspec`."""
+    return str(item.callspec.id) if hasattr(item, "callspec") else ""
+
+
+def set_location(item: pytest.Item, line: int, title: str) -> None:
+    """Show *item* as *title* at *line* (from 1) of its file.
+
+    Private: `Item.location` is set, which pytest means to be read; it would name a line inside pytest-bdd.
+    """
+    assert item.parent is not None  # noqa: S101 - an item has a collector
+    item.location = (item.parent.nodeid, line - 1, title)
+
+
+def set_failure_text(item: pytest.Item, text: str) -> None:
+    """Let a failure of *item* be shown as *text*, without a traceback, which takes 50 ms to make.
+
+    Private: `Item.repr_failure` is replaced in one item. To replace it in a class would take an item class of our own,
+    and pytest makes the items of a module itself.
+    """
+    item.repr_failure = lambda excinfo, style=None: text  # type: ignore[method-assign] # noqa: ARG005
+
+
+def without_values(shown: Any) -> Any:
+    """Return *shown*, pytest's representation of a failure, without locals, arguments and secrets.
+
+    Private: the parts of a traceback's representation (`chain`, `reprentries`, `reprlocals` and so on). Options can
+    switch locals off; arguments and lines are shown whatever the options.
+    """
+    if isinstance(shown, str):
+        return redact(shown)
+    if isinstance(shown, tuple):  # why a test was skipped
+        return (*shown[:2], redact(shown[2]))
+    for trace, crash, _ in getattr(shown, "chain", ()) or [(shown, getattr(shown, "reprcrash", None), None)]:
+        for entry in getattr(getattr(trace, "reprtraceback", trace), "reprentries", ()):
+            ends = "" if entry.style == "native" else "\n"  # a line of a native traceback has its end
+            text = redact(ends.join(entry.lines))
+            entry.lines = text.split("\n") if ends else text.splitlines(keepends=True)
+            if hasattr(entry, "reprfuncargs"):
+                entry.reprfuncargs = entry.reprlocals = None
+        if crash is not None:
+            crash.message = redact(crash.message)
+    return shown
+
+
+@contextmanager
+def uncaptured_terminal(config: pytest.Config) -> Iterator[pytest.TerminalReporter]:
+    """Give the terminal reporter while nothing is captured.
+
+    Undocumented: the names of the two plugins and `global_and_fixture_disabled`. The public `capsys.disabled` is a
+    fixture; progress is shown outside of tests too.
+    """
+    plugins = config.pluginmanager
+    reporter: Any = plugins.get_plugin("terminalreporter")
+    capture = plugins.get_plugin("capturemanager")
+    if capture is None:
+        yield reporter
+    else:
+        with capture.global_and_fixture_disabled():
+            yield reporter
+
+
+def take_allure_directory(config: pytest.Config) -> str | None:
+    """Return what ``--alluredir`` names, and keep allure-pytest from starting by itself.
+
+    Private: allure-pytest's option ``allure_report_dir``. It starts at configuration where that is set, when it is not
+    known yet whether scenarios are run, and what it writes would not be redacted.
+    """
+    directory: str | None = config.option.allure_report_dir
+    config.option.allure_report_dir = None
+    return directory
