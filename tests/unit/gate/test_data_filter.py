@@ -20,7 +20,7 @@ def test_own_filter_that_is_exact_is_taken(environment):
     found = environment.prove(zero_etl={"data_filter": "include: multitenant_analytics.*.users"})
     assert unmet(found) == set()
     assert found["data-filter-ready"].detail == (
-        "the filter of config.json, patterns: 1. Of 3 tenants it takes users: 3 of the 4 tables in"
+        "the filter of config.json, patterns: 1. Of 3 tenants it takes users: 3 of the 5 tables in"
         f" multitenant_analytics, and names no other database\n{LATER}"
     )
 
@@ -73,7 +73,7 @@ def test_foreign_tables_do_not_change_the_compiled_filter(environment):
     )
     found = environment.prove()
     assert found["data-filter-ready"].status == "passed"
-    assert "it takes users: 3 of the 5 tables" in found["data-filter-ready"].detail
+    assert "it takes users: 3 of the 6 tables" in found["data-filter-ready"].detail
 
 
 def test_tenants_that_no_filter_can_tell_from_others_are_told(environment):

@@ -41,7 +41,7 @@ BREAKAGES = {
         ("tenant_b.users: table users: expected ordinary table, found missing",),
     ),
     "column altered": Breakage(
-        "ALTER TABLE tenant_b.users ALTER COLUMN email TYPE text", {"users-tables-exist"},
+        "ALTER TABLE tenant_b.users ALTER COLUMN email TYPE text", {"users-tables-exist", "sample-data-complete"},
         ("tenant_b.users: column users.email: expected character varying(255) NOT NULL, found text NOT NULL",),
     ),
     "row deleted": Breakage(
