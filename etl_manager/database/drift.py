@@ -215,7 +215,11 @@ def _unchanged(phase: str, before: DatabaseSnapshot, after: DatabaseSnapshot, ou
         filled = sum(table in state.tables for state in after.tenants.values() for table in after.template.data)
         return filled - len(output.inserted)
     known = {(difference.tenant, difference.object): difference.table for difference in before.differences}
-    changed = {(repair.tenant, known.get((repair.tenant, repair.object))) for repair in output.repaired}
+    changed = {
+        (repair.tenant, known.get((repair.tenant, repair.object)))
+        for repair in output.repaired
+        if not repair.part_of_table
+    }
     there = [
         (tenant, name)
         for tenant, was in before.tenants.items()

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import NamedTuple
 
 from etl_manager.database.difference import Difference
 from etl_manager.database.snapshot import DatabaseSnapshot
@@ -49,21 +50,21 @@ class Verification:
             VerificationError: When a result set is missing, cut off, not the one that is expected, or disagrees.
         """
         sets = _result_sets(text)
-        headers = tuple(header for header, _ in sets)
+        headers = tuple(each.header for each in sets)
         known = len(sets) == 4 and (headers[0], headers[1], headers[3]) == (_SCHEMAS, _TABLES, _DIFFERENCES)
         if not known or headers[2] not in {_COUNTS, _USER_COUNTS}:
             raise VerificationError(
                 f"The verification printed other result sets than expected: {[*headers]}",
                 hint="Is sql/aurora/verification/verify-setup.sql the one of this project? reports/run.log has the output.",
             )
-        schemas, tables, counts, differences = (rows for _, rows in sets)
+        schemas, tables, counts, differences = sets
         read = cls(
-            schemas=tuple(row[0] for row in schemas),
-            tables={(row[0], row[1]): row[2] for row in tables},
-            counts=dict(_count(row, facts) for row in counts),
+            schemas=tuple(row[0] for row in schemas.rows),
+            tables={(row[0], row[1]): row[2] for row in tables.rows},
+            counts=dict(_count(row, facts) for row in counts.rows),
             facts=facts,
         )
-        if problems := [*read._disagreements(live=live), *_unlisted(differences, facts)]:
+        if problems := [*read._disagreements(live=live), *_unlisted(differences.lines, facts)]:
             shown = problems[:20] + ([f"… and {len(problems) - 20} more"] if len(problems) > 20 else [])
             raise VerificationError(
                 "The verification's output and the inspection disagree:\n" + "\n".join(f"  - {line}" for line in shown),
@@ -126,7 +127,7 @@ def _name(item: tuple[object, ...]) -> str:
     return " ".join(".".join(map(str, part)) if isinstance(part, tuple) else str(part) for part in item)
 
 
-def _unlisted(rows: Sequence[tuple[str, ...]], facts: DatabaseSnapshot) -> Iterator[str]:
+def _unlisted(lines: Sequence[str], facts: DatabaseSnapshot) -> Iterator[str]:
     """Yield the differences that only one of the two has.
 
     Blanks and bars are left out of account: where psql pads letters of double width, columns are not where they seem.
@@ -136,7 +137,7 @@ def _unlisted(rows: Sequence[tuple[str, ...]], facts: DatabaseSnapshot) -> Itera
         _squeezed(each.tenant or "", each.object, each.expected, each.found, each.kind, each.remedy): str(each)
         for each in of_sql
     }
-    printed = {_squeezed(*row): " | ".join(row) for row in rows}
+    printed = {_squeezed(line): line.strip() for line in lines}
     for key in printed.keys() - found.keys():
         yield f"differences: only the verification has {printed[key]}"
     for key in found.keys() - printed.keys():
@@ -155,14 +156,22 @@ def _count(row: tuple[str, ...], facts: DatabaseSnapshot) -> tuple[tuple[str, st
     return (tenant, table), int(rows)
 
 
-def _result_sets(text: str) -> list[tuple[tuple[str, ...], list[tuple[str, ...]]]]:
+class _ResultSet(NamedTuple):
+    """One table that psql printed: the cells of each row, and the lines as they are."""
+
+    header: tuple[str, ...]
+    rows: list[tuple[str, ...]]
+    lines: list[str]
+
+
+def _result_sets(text: str) -> list[_ResultSet]:
     """Split psql's aligned output: a header, a ruler of dashes, rows, and a footer that counts them."""
     lines = text.splitlines()
     found = []
     for number, line in enumerate(lines):
         if number and line and set(line) <= {"-", "+"}:
             columns = _columns(line)
-            rows: list[tuple[str, ...]] = []
+            rows: list[str] = []
             for row in lines[number + 1 :]:
                 if footer := _FOOTER.fullmatch(row.strip()):
                     if int(footer[1]) != len(rows):
@@ -170,10 +179,10 @@ def _result_sets(text: str) -> list[tuple[tuple[str, ...], list[tuple[str, ...]]
                             f"A result set announces {number_of(int(footer[1]), 'row')} and has {len(rows)}"
                         )
                     break
-                rows.append(_cells(row, columns))
+                rows.append(row)
             else:
                 raise VerificationError("A result set of the verification is cut off: its footer is missing")
-            found.append((_cells(lines[number - 1], columns), rows))
+            found.append(_ResultSet(_cells(lines[number - 1], columns), [_cells(row, columns) for row in rows], rows))
     return found
 
 
