@@ -1,6 +1,6 @@
 @schema
 Feature: Schema
-  Each tenant has a schema of its own with a users table,
+  Each tenant has a schema of its own with the tables of the tenant template,
   so that no tenant's rows ever stand beside another's.
 
   Background:
@@ -11,12 +11,11 @@ Feature: Schema
     Then no tenant schema exists that is not configured
 
   @each-tenant
-  Scenario Outline: The schema of <tenant> holds a users table that can be replicated
+  Scenario Outline: The schema of <tenant> is made as the tenant template says
     Given the schema <tenant> exists
-    Then <tenant>.users is a table
-    And <tenant>.users has the primary key user_id
-    And <tenant>.users has the columns every tenant has
-    And the schema <tenant> and its users table belong to the master user
+    Then the schema <tenant> holds exactly the tables of the template
+    And its tables are made as the template says
+    And no change is pending in <tenant>
 
     Examples:
       | tenant |

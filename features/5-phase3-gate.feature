@@ -14,15 +14,18 @@ Feature: Gate before Phase 3
     Scenario: Every tenant has its schema, and nobody else has one
       Then the prerequisite tenant-schemas-exist is met
 
-    Scenario: Every tenant has its users table
+    Scenario: Every tenant has the tables of the template
       Then the prerequisite users-tables-exist is met
+
+    Scenario: No change of the template is pending
+      Then the prerequisite no-pending-changes is met
 
     Scenario: Every tenant has its sample rows
       Then the prerequisite sample-data-complete is met
 
   Rule: Exactly the tenants' tables are replicated, and each of them can be
 
-    Scenario: The data filter takes exactly the users tables of the tenants
+    Scenario: The data filter takes exactly the tables of the tenants
       Then the prerequisite data-filter-ready is met
 
     Scenario: Every database of the cluster is encoded in UTF8

@@ -130,9 +130,9 @@ class ConnectionSection(Section):
     port: Annotated[int, Field(ge=1, le=65535)] = 5432
 
 
-def _schema(value: str) -> str:
+def _name(value: str) -> str:
     if not 1 <= len(value.encode()) <= IDENTIFIER_BYTES:
-        msg = f"{value!r} is no name of a schema: 1 to {IDENTIFIER_BYTES} bytes"
+        msg = f"{value!r} is no name that PostgreSQL keeps: 1 to {IDENTIFIER_BYTES} bytes"
         raise ValueError(msg)
     return value
 
@@ -148,7 +148,7 @@ class AuroraSection(Section):
     sslmode: Literal["disable", "allow", "prefer", "require", "verify-ca", "verify-full"] = "prefer"
     ca_bundle: InsidePath | None = None
     stack_name: str | None = None
-    other_schemas: tuple[Annotated[str, AfterValidator(_schema)], ...] = Field(default=(), strict=False)
+    other_schemas: tuple[Annotated[str, AfterValidator(_name)], ...] = Field(default=(), strict=False)
     endpoint: Annotated[str, AfterValidator(_endpoint)] | None = None
     secret_name: Annotated[str, Field(min_length=1)] | None = None
 
@@ -205,6 +205,9 @@ class ZeroEtlSection(Section):
 
     integration_name: Annotated[str, Field(max_length=63, pattern=r"^[a-zA-Z](-?[a-zA-Z0-9]+)*$")] | None = None
     data_filter: str | None = None
+    tables: Annotated[tuple[Annotated[str, AfterValidator(_name)], ...], Field(min_length=1)] | None = Field(
+        default=None, strict=False
+    )
 
 
 class ImagesSection(Section):

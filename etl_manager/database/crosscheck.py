@@ -1,27 +1,28 @@
-"""The second witness: where the database can be reached directly, psycopg reads again what the verification claims."""
+"""A second witness: where the database can be reached directly, psycopg reads again what the verification shows."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import psycopg
 from psycopg import sql
 
+from etl_manager.database.difference import UNCOUNTED
 from etl_manager.database.verification import Verification
 from etl_manager.errors import InfrastructureError, VerificationError
 
 
-def check(conninfo: str, tenants: Sequence[str], claimed: Verification) -> None:
+def check(conninfo: str, claimed: Verification) -> None:
     """Compare *claimed* with what an independent connection reads.
 
     Raises:
         VerificationError: When the two disagree: it lists each difference.
-        EnvironmentTrouble: When the witness cannot connect.
+        InfrastructureError: When the witness cannot connect.
     """
     try:
         with psycopg.connect(conninfo, connect_timeout=10, autocommit=True) as connection:
             connection.execute("SET default_transaction_read_only = on")
-            differences = list(_differences(connection, tenants, claimed))
+            differences = list(_differences(connection, claimed))
     except psycopg.OperationalError as error:
         raise InfrastructureError(
             f"The second witness cannot read the database: {str(error).splitlines()[0]}",
@@ -36,19 +37,18 @@ def check(conninfo: str, tenants: Sequence[str], claimed: Verification) -> None:
         )
 
 
-def _differences(
-    connection: psycopg.Connection[tuple[object, ...]], tenants: Sequence[str], claimed: Verification
-) -> Iterator[str]:
+def _differences(connection: psycopg.Connection[tuple[object, ...]], claimed: Verification) -> Iterator[str]:
+    tenants, names = list(claimed.facts.tenants), list(claimed.facts.template.tables)
     schemas = {
         str(name)
-        for (name,) in connection.execute("SELECT nspname FROM pg_namespace WHERE nspname = ANY(%s)", [list(tenants)])
+        for (name,) in connection.execute("SELECT nspname FROM pg_namespace WHERE nspname = ANY(%s)", [tenants])
     }
     owners = {
-        (str(schema), "users"): str(owner)
-        for schema, owner in connection.execute(
-            "SELECT n.nspname, pg_get_userbyid(c.relowner) FROM pg_class AS c JOIN pg_namespace AS n"
-            " ON n.oid = c.relnamespace WHERE c.relname = 'users' AND c.relkind = 'r' AND n.nspname = ANY(%s)",
-            [list(tenants)],
+        (str(schema), str(table)): str(owner)
+        for schema, table, owner in connection.execute(
+            "SELECT n.nspname, c.relname, pg_get_userbyid(c.relowner) FROM pg_class AS c JOIN pg_namespace AS n"
+            " ON n.oid = c.relnamespace WHERE c.relname = ANY(%s) AND c.relkind IN ('r', 'p') AND n.nspname = ANY(%s)",
+            [names, tenants],
         )
     }
     for schema in sorted(schemas.symmetric_difference(claimed.schemas)):
@@ -59,17 +59,17 @@ def _differences(
                 f"owner of {'.'.join(table)}: the verification says {claimed.tables.get(table, 'no table')}, "
                 f"the witness {owners.get(table, 'no table')}"
             )
-    for tenant in sorted((claimed.counts.keys() | {schema for schema, _ in owners}) - claimed.uncounted):
-        counted = _count(connection, tenant) if (tenant, "users") in owners else None
-        if counted != claimed.counts.get(tenant):
-            yield f"users of {tenant}: the verification counts {claimed.counts.get(tenant)}, the witness {counted}"
+    uncounted = {(each.tenant, each.table) for each in claimed.differences if each.kind in UNCOUNTED}
+    for table in sorted((claimed.counts.keys() | owners.keys()) - uncounted):
+        counted = _count(connection, table) if table in owners else None
+        if counted != claimed.counts.get(table):
+            yield f"rows of {'.'.join(table)}: the verification counts {claimed.counts.get(table)}, the witness {counted}"
 
 
 def _lists(there: bool) -> str:
     return "lists it" if there else "does not"
 
 
-def _count(connection: psycopg.Connection[tuple[object, ...]], tenant: str) -> int:
-    query = sql.SQL("SELECT count(*) FROM {}").format(sql.Identifier(tenant, "users"))
-    row = connection.execute(query).fetchone()
+def _count(connection: psycopg.Connection[tuple[object, ...]], table: tuple[str, str]) -> int:
+    row = connection.execute(sql.SQL("SELECT count(*) FROM {}").format(sql.Identifier(*table))).fetchone()
     return int(str(row[0])) if row else 0

@@ -1,32 +1,40 @@
-"""Drift: what a phase created, repaired, left alone or lost, from a look before and one after.
+"""Drift: what a phase created, repaired, left alone or lost.
 
-*Created* is what was not there in whole; *repaired* is what had been there and was damaged or lost in part;
-*lost* is what was as it should be and is no more, whichever phase it belongs to.
+*Created* and *repaired* are what the phase's SQL says that it did; *lost* is what was as it should be and is no more,
+by a snapshot before the phase and one after it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from typing import Literal
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
 
-from etl_manager.config import Config
+from etl_manager.database.difference import UNCOUNTED, Difference
 from etl_manager.database.snapshot import DatabaseSnapshot, TenantState
+from etl_manager.errors import VerificationError
 from etl_manager.wording import number_of
 
 Kind = Literal["created", "repaired", "lost"]
 OBSERVED = ("database", "schema", "data")
-"""The phases whose work the looks show. What a phase of one's own changes is its own affair, unless it is a loss."""
+"""The phases that say what they did. What a phase of one's own changes is not looked at, unless it is a loss."""
 
 
 @dataclass(frozen=True)
 class Change:
-    """One object that a phase made, mended or lost; *before* and *after* are words or numbers a reader understands."""
+    """One object that a phase created, repaired or lost; *before* and *after* are in words of SQL."""
 
     kind: Kind
-    subject: str
+    tenant: str | None
+    object: str
     before: str
     after: str
+
+    @property
+    def subject(self) -> str:
+        """Tenant and object."""
+        return f"{self.tenant}: {self.object}" if self.tenant else self.object
 
     def __str__(self) -> str:
         """Return the line that terminal, log and report show."""
@@ -35,7 +43,7 @@ class Change:
 
 @dataclass(frozen=True)
 class PhaseDiff:
-    """What one run of one phase changed; *unchanged* counts the objects it found as they should be."""
+    """What one run of one phase changed; *unchanged* counts the schemas, tables or table contents it left alone."""
 
     phase: str
     changes: tuple[Change, ...]
@@ -47,8 +55,8 @@ class PhaseDiff:
 
     @property
     def lost(self) -> list[str]:
-        """What vanished, each as one line without its kind."""
-        return [str(change).removeprefix("lost ") for change in self.of("lost")]
+        """What was lost, each as one line without its kind."""
+        return [f"{change.subject}: {change.before} → {change.after}" for change in self.of("lost")]
 
     def lines(self, most: int = 20) -> list[str]:
         """Return the report as lines: every loss and repair, and of what was created at most *most* lines."""
@@ -67,218 +75,263 @@ class PhaseDiff:
 
 
 @dataclass(frozen=True)
-class _Part:
-    """One object that a phase is answerable for; *kind* is what it is when it changed, None where that is no news."""
+class Repair:
+    """One statement that repaired something; *part_of_table*: of a table that was itself missing."""
 
-    subject: str
-    before: str
-    after: str
-    same: bool
-    kind: Kind | None
+    tenant: str
+    object: str
+    found: str
+    statement: str
+    part_of_table: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class PhaseOutput:
+    """What the SQL of a phase says that it did.
+
+    Attributes:
+        adopted: Tenant → the last change that it was found to have, and was recorded to have, without a ledger.
+        applied: Tenant → the changes that were applied to it.
+        repaired: The repairs, in order.
+        inserted: Tenant and table → how many rows were inserted.
+    """
+
+    adopted: Mapping[str, str]
+    applied: Mapping[str, tuple[str, ...]]
+    repaired: tuple[Repair, ...]
+    inserted: Mapping[tuple[str, str], int]
+
+    @classmethod
+    def read(cls, text: str) -> PhaseOutput:
+        """Read the JSON lines in what a phase printed; other lines are for people.
+
+        Raises:
+            VerificationError: When such a line cannot be read.
+        """
+        lines: dict[str, list[dict[str, Any]]] = {"adopted": [], "applied": [], "repaired": [], "inserted": []}
+        try:
+            for line in text.splitlines():
+                if line.startswith('{"kind":'):
+                    item = json.loads(line)
+                    lines[item["kind"]].append(item)
+            return cls(
+                adopted={tenant: item["change"] for item in lines["adopted"] for tenant in item["tenants"]},
+                applied={tenant: tuple(item["changes"]) for item in lines["applied"] for tenant in item["tenants"]},
+                repaired=tuple(
+                    Repair(item["tenant"], item["object"], item["found"], item["statement"], item["with_table"])
+                    for item in lines["repaired"]
+                ),
+                inserted={(item["tenant"], item["table"]): item["rows"] for item in lines["inserted"]},
+            )
+        except (ValueError, KeyError, TypeError) as error:
+            raise VerificationError(
+                f"What the phase did cannot be read: {error}", hint="reports/run.log has its output."
+            ) from error
+
+
+NOTHING = PhaseOutput(adopted={}, applied={}, repaired=(), inserted={})
+"""What a phase says that did nothing."""
 
 
 def compare(
-    phase: str, before: DatabaseSnapshot, after: DatabaseSnapshot, first: DatabaseSnapshot, *, own_rows: bool = True
+    phase: str, before: DatabaseSnapshot, after: DatabaseSnapshot, initial: DatabaseSnapshot, output: PhaseOutput
 ) -> PhaseDiff:
-    """Return what *phase* did between two looks.
+    """Return what *phase* did, without what was lost.
 
     Args:
         phase: Its name.
-        before: The look from before it.
-        after: The look from after it.
-        first: The look from before anything was done in this run.
-        own_rows: Whether tenants may have rows beside the sample: then new ones are the tenant's own affair.
+        before: The snapshot from before it.
+        after: The snapshot from after it.
+        initial: The snapshot from before anything was done in this run.
+        output: What its SQL says.
     """
-    parts = list(_parts(phase, before, after, first, own_rows=own_rows))
-    changes = [
-        Change(part.kind, part.subject, part.before, part.after) for part in parts if part.kind and not part.same
-    ]
-    return PhaseDiff(phase, (*losses(before, after), *changes), sum(part.same for part in parts))
-
-
-def predict(phase: str, look: DatabaseSnapshot, rows: int) -> PhaseDiff:
-    """Return what a run of *phase* would do to what *look* saw, where each tenant is to have *rows* sample rows."""
     if phase == "database":
-        return compare(phase, look, replace(look, exists=True), look)
-    after = {
-        tenant: _built(state, look.user) if phase == "schema" else _filled(state, rows)
-        for tenant, state in look.tenants.items()
+        changes = tuple(_database(before, after))
+        return PhaseDiff(phase, changes, 0 if changes else 1)
+    if phase == "schema":
+        changes = (*_created(before, after, output), *_repaired(before, output))
+    elif phase == "data":
+        changes = tuple(_filled(before, after, initial, output))
+    else:
+        return PhaseDiff(phase, (), 0)
+    return PhaseDiff(phase, changes, _unchanged(phase, before, after, output))
+
+
+def _database(before: DatabaseSnapshot, after: DatabaseSnapshot) -> Iterator[Change]:
+    if not before.exists and after.exists:
+        yield Change("created", None, f"database {after.database}", "missing", "exists")
+
+
+def _created(before: DatabaseSnapshot, after: DatabaseSnapshot, output: PhaseOutput) -> Iterator[Change]:
+    for tenant, state in after.tenants.items():
+        if state.schema_exists and not before.tenants[tenant].schema_exists:
+            yield Change("created", tenant, "schema", "missing", "exists")
+        if tenant in output.adopted:
+            yield Change("created", tenant, "ledger", "missing", f"adopted at {output.adopted[tenant]}")
+        for change in output.applied.get(tenant, ()):
+            yield Change("created", tenant, f"change {change}", "pending", "applied")
+
+
+def _repaired(before: DatabaseSnapshot, output: PhaseOutput) -> Iterator[Change]:
+    """Yield the repairs; parts of a table that was itself missing are not named."""
+    known = {(difference.tenant, difference.object): difference for difference in before.differences}
+    for repair in output.repaired:
+        if not repair.part_of_table:
+            difference = known.get((repair.tenant, repair.object))
+            after = difference.expected if difference else repair.statement
+            yield Change("repaired", repair.tenant, repair.object, repair.found, after)
+
+
+def _filled(
+    before: DatabaseSnapshot, after: DatabaseSnapshot, initial: DatabaseSnapshot, output: PhaseOutput
+) -> Iterator[Change]:
+    for (tenant, table), inserted in output.inserted.items():
+        kind = _kind_of_rows(tenant, table, initial)
+        if difference := _row_difference(before.tenants[tenant], table):
+            yield Change(kind, tenant, difference.object, difference.found, difference.expected)
+        else:
+            rows = after.tenants[tenant].tables.get(table) or inserted
+            yield Change(kind, tenant, f"rows of {table}", str(rows - inserted), str(rows))
+
+
+def _row_difference(state: TenantState, table: str) -> Difference | None:
+    """Return the difference that inserting rows repairs: how many there are where there are none, else which are missing."""
+    of_rows = [each for each in state.of("rows") if each.table == table and each.repairable]
+    empty = state.tables.get(table) == 0
+    return next((each for each in of_rows if (each.kind == "rows-too-few") is empty), None)
+
+
+def _kind_of_rows(tenant: str, table: str, initial: DatabaseSnapshot) -> Kind:
+    """Rows are created in a table that is new, or where no tenant had any in it; else the tenant lost them."""
+    state = initial.tenants[tenant]
+    if table not in state.tables:
+        return "created" if state.pending or not state.schema_exists else "repaired"
+    none_had_any = not any(each.tables.get(table) for each in initial.tenants.values())
+    return "created" if none_had_any else "repaired"
+
+
+def _unchanged(phase: str, before: DatabaseSnapshot, after: DatabaseSnapshot, output: PhaseOutput) -> int:
+    if phase == "data":
+        filled = sum(table in state.tables for state in after.tenants.values() for table in after.template.data)
+        return filled - len(output.inserted)
+    known = {(difference.tenant, difference.object): difference.table for difference in before.differences}
+    changed = {
+        (repair.tenant, known.get((repair.tenant, repair.object)))
+        for repair in output.repaired
+        if not repair.part_of_table
     }
-    return compare(phase, look, replace(look, tenants=after), look)
+    there = [
+        (tenant, name)
+        for tenant, was in before.tenants.items()
+        if was.schema_exists and after.tenants[tenant].schema_exists
+        for name in (None, *(was.tables.keys() & after.tenants[tenant].tables.keys()))
+    ]
+    return sum(each not in changed for each in there)
 
 
-def _built(state: TenantState, user: str) -> TenantState:
-    """Return *state* as the schema phase makes it: as it should be, but for what it is not permitted to do."""
-    if "own-schema" not in state.denied:
-        state = replace(state, schema_exists=True, schema_owner=user)
-    if state.instead_of_table or "create-table" in state.denied or "own-table" in state.denied:
-        return state
-    return replace(state, table_exists=True, table_owner=user, primary_key=state.primary_key or ("user_id",))
+def losses(before: DatabaseSnapshot, after: DatabaseSnapshot, output: PhaseOutput = NOTHING) -> Iterator[Change]:
+    """Yield what was lost between two snapshots, also where a phase put it back meanwhile, as its *output* says.
 
-
-def _filled(state: TenantState, rows: int) -> TenantState:
-    """Return *state* as the data phase makes it: the sample rows that are missing are added, none is taken away."""
-    if _rows(state) is None or state.instead_of_table or {"create-table", "insert"} & set(state.denied):
-        return state
-    there, sample = state.rows or 0, state.sample_rows or 0
-    missing = max(rows - sample - state.altered_rows, 0)
-    return replace(state, table_exists=True, rows=there + missing, sample_rows=sample + missing)
-
-
-def losses(before: DatabaseSnapshot, after: DatabaseSnapshot) -> Iterator[Change]:
-    """Yield what was there and is no more; with a table its rows are lost too, which is not told again."""
+    With a table its rows and parts are lost too, which is not said again.
+    """
     if before.exists and not after.exists:
-        yield Change("lost", f"database {before.database}", "exists", "missing")
+        yield Change("lost", None, f"database {before.database}", "exists", "missing")
         return
+    comparable = before.template.comparable and after.template.comparable
     for tenant, was in before.tenants.items():
-        yield from _tenant_losses(tenant, was, after.tenants[tenant], before.user)
+        now = after.tenants[tenant]
+        if was.schema_exists and (not now.schema_exists or set(output.applied.get(tenant, ())) - set(was.pending)):
+            yield Change("lost", tenant, "schema", _size(was), "missing")
+        elif was.schema_exists:
+            yield from _lost_tables(was, now, output)
+            if comparable and not was.pending:
+                yield from _lost_parts(was, now, output)
 
 
-def _tenant_losses(tenant: str, was: TenantState, now: TenantState, owner: str) -> Iterator[Change]:
-    rows = "exists" if was.rows is None else number_of(was.rows, "row")
-    if was.schema_exists and not now.schema_exists:
-        yield Change(
-            "lost", f"schema {tenant}", f"exists, {tenant}.users: {rows}" if was.table_exists else "exists", "missing"
-        )
-        return
-    if was.schema_owner == owner != now.schema_owner:
-        yield Change("lost", f"schema {tenant} owner", owner, str(now.schema_owner))
-    if was.table_exists and not now.table_exists:
-        yield Change("lost", f"{tenant}.users", rows, now.instead_of_table or "missing")
-        return
-    if was.table_owner == owner != now.table_owner:
-        yield Change("lost", f"{tenant}.users owner", owner, str(now.table_owner))
-    if was.primary_key and now.primary_key not in {was.primary_key, ("user_id",)}:
-        yield Change("lost", f"{tenant}.users primary key", ", ".join(was.primary_key), _key(now) or "missing")
-    if was.rows is not None and now.rows is not None and now.rows < was.rows:
-        yield Change("lost", f"{tenant}.users", str(was.rows), number_of(now.rows, "row"))
-    elif was.sample_rows is not None and now.sample_rows is not None and now.sample_rows < was.sample_rows:
-        yield Change("lost", f"{tenant}.users sample rows", str(was.sample_rows), str(now.sample_rows))
+def _size(state: TenantState) -> str:
+    rows = sum(rows or 0 for rows in state.tables.values())
+    return f"{number_of(rows, 'row')} in {number_of(len(state.tables), 'table')}"
 
 
-def _parts(
-    phase: str, before: DatabaseSnapshot, after: DatabaseSnapshot, first: DatabaseSnapshot, *, own_rows: bool
-) -> Iterator[_Part]:
-    if phase == "database":
-        yield _there(f"database {after.database}", before.exists, after.exists, "created")
-    for tenant, now in after.tenants.items():
-        was = before.tenants[tenant]
+def _lost_tables(was: TenantState, now: TenantState, output: PhaseOutput) -> Iterator[Change]:
+    for table, before in was.tables.items():
+        if table not in now.tables:
+            instead = [each.found for each in now.of("tables") if each.table == table]
+            rows = "exists" if before is None else number_of(before, "row")
+            yield Change("lost", was.name, f"table {table}", rows, instead[0] if instead else "missing")
+            continue
+        after = now.tables[table]
+        if before is not None and after is not None:
+            after -= output.inserted.get((was.name, table), 0)
+            if after < before:
+                yield Change("lost", was.name, f"rows of {table}", str(before), str(after))
+
+
+def _lost_parts(was: TenantState, now: TenantState, output: PhaseOutput) -> Iterator[Change]:
+    """Yield what differs now and did not before, and what was repaired that had not been different before."""
+    known = {difference.object for difference in was.differences}
+    fewer = {table for table, rows in was.tables.items() if rows and (now.tables.get(table) or 0) < rows}
+    for difference in now.differences:
+        of_table_since = difference.table is not None and difference.table not in now.tables
+        if difference.object in known or of_table_since or not _is_loss(difference):
+            continue
+        if difference.aspect == "rows" and (
+            difference.table in fewer or was.tables.get(difference.table or "") is None
+        ):
+            continue
+        yield Change("lost", was.name, difference.object, difference.expected, difference.found)
+    for repair in output.repaired:
+        if repair.tenant == was.name and not repair.part_of_table and repair.object not in known:
+            yield Change("lost", was.name, repair.object, "exists", repair.found)
+
+
+def _is_loss(difference: Difference) -> bool:
+    """Return whether something is less than it was: what is too much, or hidden by a privilege, is not lost."""
+    added = difference.kind.endswith("-extra") or difference.kind in {"rows-too-many", "rows-too-few"}
+    return not added and difference.kind not in UNCOUNTED and difference.aspect != "changes"
+
+
+def predict(phase: str, snapshot: DatabaseSnapshot) -> PhaseDiff:
+    """Return what a run of *phase* would do to what *snapshot* shows, but for the changes that it would apply."""
+    changes: list[Change] = []
+    if phase == "database" and not snapshot.exists:
+        changes.append(Change("created", None, f"database {snapshot.database}", "missing", "exists"))
+    for state in snapshot.tenants.values():
         if phase == "schema":
-            yield from _structure(tenant, was, now, after.user)
+            changes += _predicted_schema(state)
         elif phase == "data":
-            yield from _data(tenant, was, now, first, own_rows=own_rows)
+            changes += _predicted_rows(state, snapshot)
+    return PhaseDiff(phase, tuple(changes), 0)
 
 
-def _structure(tenant: str, was: TenantState, now: TenantState, user: str) -> Iterator[_Part]:
-    """Yield schema, table and what belongs to them; owner and key of what was itself just made are no news."""
-    schema, table = f"schema {tenant}", f"{tenant}.users"
-    # A schema without its table is not new: somebody dropped the table.
-    yield _there(schema, was.schema_exists, now.schema_exists, "created")
-    yield _set(f"{schema} owner", was.schema_owner, now.schema_owner, user if was.schema_exists else None)
-    yield _there(table, was.table_exists, now.table_exists, "repaired" if was.schema_exists else "created")
-    yield _set(f"{table} owner", was.table_owner, now.table_owner, user if was.table_exists else None)
-    yield _set(f"{table} primary key", _key(was), _key(now), "user_id" if was.table_exists else None)
+def _predicted_schema(state: TenantState) -> Iterator[Change]:
+    if not state.schema_exists:
+        yield Change("created", state.name, "schema", "missing", "exists")
+    elif not state.pending:  # else what differs is also what the pending changes make
+        for difference in state.differences:
+            if difference.repairable and difference.aspect in {"schema", "tables", "shape"}:
+                yield Change("repaired", state.name, difference.object, difference.found, difference.expected)
 
 
-def _data(
-    tenant: str, was: TenantState, now: TenantState, first: DatabaseSnapshot, *, own_rows: bool
-) -> Iterator[_Part]:
-    """Yield the rows, where all of them could be seen before and after: rows of the tenant's own are no sample."""
-    before, after = _rows(was), _rows(now)
-    if before is None or after is None:
-        return
-    known = was.sample_rows is not None and now.sample_rows is not None
-    added = (now.sample_rows or 0) > (was.sample_rows or 0) if known else after > before
-    kind = _rows_kind(tenant, before, first) if added else None
-    if kind is None and after > before and not own_rows:
-        kind = "created"  # somebody's rows, which this run saw arrive
-    yield _Part(f"{tenant}.users", str(before), number_of(after, "row"), before == after, kind)
+def _predicted_rows(state: TenantState, snapshot: DatabaseSnapshot) -> Iterator[Change]:
+    denied = any(each.remedy and each.kind in {"table-missing", "change-pending"} for each in state.differences)
+    for table in snapshot.template.data:
+        kind = _kind_of_rows(state.name, table, snapshot)
+        if table not in state.tables:
+            if not denied:
+                yield Change(kind, state.name, f"rows of {table}", "0", f"those of data/{table}.sql")
+        elif difference := _row_difference(state, table):
+            yield Change(kind, state.name, difference.object, difference.found, difference.expected)
 
 
-def _rows_kind(tenant: str, before: int, first: DatabaseSnapshot) -> Kind:
-    """Rows are new to a tenant that is new, or when nobody had any; one tenant without rows beside others lost them."""
-    new_tenant = not first.tenants[tenant].schema_exists
-    nobody = not any(state.rows for state in first.tenants.values())
-    return "created" if before == 0 and (new_tenant or nobody) else "repaired"
+def not_repaired(snapshot: DatabaseSnapshot) -> list[Difference]:
+    """Return the differences that a run leaves as they are.
 
-
-def _there(subject: str, was: bool, now: bool, kind: Kind) -> _Part:
-    words = {True: "exists", False: "missing"}
-    return _Part(subject, words[was], words[now], was == now, kind if now else None)
-
-
-def _set(subject: str, was: str | None, now: str | None, wanted: str | None) -> _Part:
-    """Return a property; it is repaired where it is now as it is *wanted*, which None says of nothing."""
-    return _Part(subject, was or "missing", now or "missing", was == now, "repaired" if now and now == wanted else None)
-
-
-def _rows(state: TenantState) -> int | None:
-    """Return the rows of a tenant, none where it has no table; None where they cannot all be seen."""
-    return state.rows if state.table_exists else 0
-
-
-def _key(state: TenantState) -> str | None:
-    return ", ".join(state.primary_key) if state.primary_key else None
-
-
-BY_HAND = "correct it by hand: a run changes no rows or columns that are there, and drops nothing"
-
-
-@dataclass(frozen=True)
-class Difference:
-    """One thing that a run leaves as it is, what is wrong with it, and what helps."""
-
-    subject: str
-    problem: str
-    remedy: str
-
-    def __str__(self) -> str:
-        """Return the line that plan and terminal show."""
-        return f"{self.subject}: {self.problem}; {self.remedy}"
-
-
-def left_as_it_is(config: Config, look: DatabaseSnapshot) -> Iterator[Difference]:
-    """Yield what a run of *config* would leave as *look* saw it, and be red for."""
-    if look.exists and look.encoding != "UTF8":
-        yield Difference(f"database {look.database}", f"its encoding is {look.encoding}, not UTF8", BY_HAND)
-    for tenant, state in look.tenants.items():
-        table, helps = f"{tenant}.users", f"what helps: {state.remedy}"
-        if "own-schema" in state.denied:
-            yield Difference(f"schema {tenant}", f"belongs to {state.schema_owner}, not to {look.user}", helps)
-        if "create-table" in state.denied:
-            yield Difference(table, f"missing, and {look.user} may not make it", helps)
-        if state.instead_of_table:
-            yield Difference(table, f"is no ordinary table, but: {state.instead_of_table}", BY_HAND)
-        if state.table_exists:
-            yield from _of_table(config, look, tenant, state)
-    for stray in look.strays:
-        remedy = "name it under tenants or aurora.otherSchemas in config.json, or drop it"
-        yield Difference(f"schema {stray}", "not configured", remedy)
-
-
-def _of_table(config: Config, look: DatabaseSnapshot, tenant: str, state: TenantState) -> Iterator[Difference]:
-    table, helps = f"{tenant}.users", f"what helps: {state.remedy}"
-    if "own-table" in state.denied:
-        yield Difference(table, f"belongs to {state.table_owner}, not to {look.user}", helps)
-    if unreadable := look.unreadable(tenant):
-        yield Difference(table, unreadable.problem, helps)
-    if state.unlogged:
-        yield Difference(table, "is unlogged, and so is not replicated", f"ALTER TABLE {table} SET LOGGED")
-    if state.primary_key not in {None, ("user_id",)}:
-        yield Difference(table, f"its primary key is {', '.join(state.primary_key or ())}, not user_id", BY_HAND)
-    if state.primary_key is None and "own-table" in state.denied:
-        yield Difference(table, f"has no primary key, and {look.user} may not add one", helps)
-    if not state.columns_ok:
-        yield Difference(table, "its columns are not those every tenant has (the verification names them)", BY_HAND)
-    if state.altered_rows:
-        yield Difference(table, f"{_count_of(state.altered_rows, 'sample row')} altered", BY_HAND)
-    if state.other_rows and not config.sample_data.accept_other_rows:
-        remedy = f"accept them by sampleData.otherRows in config.json, or {BY_HAND}"
-        yield Difference(table, f"{_count_of(state.other_rows, 'row')} beside the sample", remedy)
-    missing = config.sample_data.users_per_tenant - (state.sample_rows or 0) - state.altered_rows
-    if state.sample_rows is not None and missing > 0 and "insert" in state.denied:
-        yield Difference(table, f"{_count_of(missing, 'sample row')} missing, and {look.user} may insert none", helps)
-
-
-def _count_of(count: int, what: str) -> str:
-    return f"{count} {what}{'' if count == 1 else 's'}"
+    A tenant with pending changes is compared once these are applied: until then it differs by what they make.
+    """
+    waiting = {state.name for state in snapshot.tenants.values() if state.pending and state.schema_exists}
+    return [
+        difference
+        for difference in snapshot.differences
+        if not difference.repairable and (difference.tenant not in waiting or difference.remedy)
+    ]

@@ -1,128 +1,188 @@
-"""What is there: the facts that ``sql/aurora/inspection/inspect-database.sql`` prints, as objects."""
+"""What is in the database at one moment: the facts that ``sql/aurora/inspection/`` prints, as objects."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
+from etl_manager.database.difference import UNCOUNTED, Aspect, Difference
 from etl_manager.errors import VerificationError
 from etl_manager.wording import number_of
 
-Denied = Literal["own-schema", "create-table", "own-table", "read", "see-all-rows", "insert"]
-"""What the master user may not do with a tenant: see ``sql/shared/privileges.sql``."""
+ENCODING = "UTF8"
+"""The encoding that zero-ETL demands (AWS: Aurora zero-ETL limitations)."""
 
 
-@dataclass(frozen=True)
-class Unreadable:
-    """Why *user* cannot count all rows of a table, and the statement that lets it."""
+@dataclass(frozen=True, kw_only=True)
+class Template:
+    """The tenant template as the bastion reads it.
 
-    denied: Denied
-    user: str
-    remedy: str
+    Attributes:
+        changes: The names of the changes' files, in order.
+        tables: The tables that the changes make; empty where the database does not exist yet.
+        data: The tables that a data file fills.
+        comparable: Whether the template could be applied to a scratch schema: else nobody's shape could be compared.
+    """
 
-    @property
-    def problem(self) -> str:
-        """What is wrong, in words."""
-        if self.denied == "read":
-            return f"not readable by {self.user}"
-        return f"row-level security may hide rows from {self.user}"
-
-    def __str__(self) -> str:
-        """Return the words that a failing scenario shows."""
-        return f"{self.problem}; what helps: {self.remedy}"
+    changes: tuple[str, ...]
+    tables: tuple[str, ...]
+    data: tuple[str, ...]
+    comparable: bool
 
 
 @dataclass(frozen=True, kw_only=True)
 class TenantState:
-    """One tenant as it was found; a row count is None where there is no table, or not all of its rows can be seen.
+    """One tenant.
 
     Attributes:
-        rows: All rows.
-        sample_rows: The sample rows that are as they should be; None also where columns differ, as for the next.
-        other_rows: Rows that are no sample rows.
-        instead_of_table: What is called ``users`` and is no ordinary table, such as ``view``.
-        denied: What the master user may not do.
-        remedy: The statement that lets it.
+        name: Its name.
+        schema_exists: Whether it has a schema.
+        tables: The tables of the template that it has, with their rows; None where not all rows can be seen.
+        reference_rows: The tables with a data file: how many of its rows are there, altered ones included.
+        pending: The changes that are not applied to it.
+        differences: What is not as the template says, pending changes included.
     """
 
+    name: str
     schema_exists: bool = False
-    schema_owner: str | None = None
-    table_exists: bool = False
-    table_owner: str | None = None
-    primary_key: tuple[str, ...] | None = None
-    columns_ok: bool = False
-    rows: int | None = None
-    sample_rows: int | None = None
-    other_rows: int | None = None
-    instead_of_table: str | None = None
-    unlogged: bool = False
-    denied: tuple[Denied, ...] = ()
-    remedy: str | None = None
+    tables: Mapping[str, int | None]
+    reference_rows: Mapping[str, int]
+    pending: tuple[str, ...]
+    differences: tuple[Difference, ...]
 
-    @property
-    def altered_rows(self) -> int:
-        """How many sample rows are there with another name or email."""
-        if self.rows is None or self.sample_rows is None or self.other_rows is None:
-            return 0
-        return self.rows - self.sample_rows - self.other_rows
+    def of(self, *aspects: Aspect) -> tuple[Difference, ...]:
+        """Return the differences about *aspects*."""
+        return tuple(difference for difference in self.differences if difference.aspect in aspects)
+
+    def rows(self, table: str, *, reference_only: bool) -> int | Difference | None:
+        """Return the rows of *table*: None where it is missing, the reason where not all of them can be seen.
+
+        With *reference_only* a table with a data file is counted without rows of the tenant's own.
+        """
+        for difference in self.differences:
+            if difference.table == table and difference.kind in UNCOUNTED:
+                return difference
+        counted = self.tables.get(table)
+        return self.reference_rows.get(table, counted) if reference_only and counted is not None else counted
 
 
 @dataclass(frozen=True, kw_only=True)
 class DatabaseSnapshot:
-    """The database and its tenants at one moment. *user* is the role the suite connects as: the expected owner."""
+    """The database, the template and the tenants. *user* is the role that the suite connects as: the expected owner.
+
+    *strays* are the tenant schemas that are not configured; *common* the differences that concern all tenants.
+    """
 
     database: str
     exists: bool
     encoding: str | None
     server_version: str
     user: str
+    template: Template
     tenants: Mapping[str, TenantState]
-    strays: tuple[str, ...]
+    strays: tuple[Difference, ...]
+    common: tuple[Difference, ...]
 
-    def unreadable(self, tenant: str) -> Unreadable | None:
-        """Return why not all rows of *tenant* could be counted, or None."""
-        state = self.tenants[tenant]
-        if state.table_exists:
-            reasons: tuple[Denied, ...] = ("read", "see-all-rows")
-            for denied in reasons:
-                if denied in state.denied:
-                    return Unreadable(denied, self.user, state.remedy or "")
-        return None
+    @property
+    def differences(self) -> tuple[Difference, ...]:
+        """All differences: the tenants' in their order, then those of schemas and of the database."""
+        of_tenants = (difference for state in self.tenants.values() for difference in state.differences)
+        return (*of_tenants, *self.strays, *self.common)
+
+    def of(self, tenant: str, *aspects: Aspect) -> tuple[Difference, ...]:
+        """Return the differences of *tenant* about *aspects*, with those that concern all tenants."""
+        every = (*self.tenants[tenant].differences, *self.common)
+        return tuple(difference for difference in every if difference.aspect in aspects)
 
     @classmethod
     def read(cls, text: str) -> DatabaseSnapshot:
-        """Read the JSON lines of the inspection.
+        """Read the JSON lines of ``inspect-database.sql``.
 
         Raises:
-            VerificationError: When a line cannot be read, or the last one is missing.
+            VerificationError: When a line cannot be read, or the last one is missing or counts otherwise.
         """
-        lines: dict[str, list[dict[str, Any]]] = {"database": [], "tenant": [], "stray_schema": [], "end": []}
+        lines: dict[str, list[dict[str, Any]]] = {
+            kind: []
+            for kind in (
+                "database", "template", "expectation", "ledger", "ledger_problem", "tenant", "pending", "finding",
+                "stray_schema", "end",
+            )
+        }  # fmt: skip
         try:
             for line in filter(None, text.splitlines()):
                 item = json.loads(line)
                 lines[item.pop("kind")].append(item)
-            [database], [end] = lines["database"], lines["end"]
-            tenants = {item.pop("tenant"): _tenant(item) for item in lines["tenant"]}
+            [database], [template], [end] = lines["database"], lines["template"], lines["end"]
+            found = [_difference(item) for item in lines["finding"]]
+            tenants = {state.name: state for state in _tenants(lines, found)}
+            snapshot = cls(
+                database=database["name"],
+                exists=database["exists"],
+                encoding=database["encoding"],
+                server_version=database["server_version"],
+                user=database["user"],
+                template=Template(
+                    changes=tuple(item["change"] for item in template["changes"]),
+                    tables=tuple(item["table"] for item in template["tables"] or ()),
+                    data=tuple(item["table"] for item in template["data"]),
+                    comparable=all(item["possible"] for item in lines["expectation"]),
+                ),
+                tenants=tenants,
+                strays=tuple(each for each in found if each.tenant is not None and each.tenant not in tenants),
+                common=(*(each for each in found if each.tenant is None), *_encoding(database)),
+            )
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise VerificationError(
                 f"The inspection of the database cannot be read: {error}", hint="reports/run.log has its output."
             ) from error
-        if end["tenants"] != len(tenants):
-            raise VerificationError(f"The inspection tells of {len(tenants)} tenants of {end['tenants']}")
-        return cls(
-            database=database["name"],
-            exists=database["exists"],
-            encoding=database["encoding"],
-            server_version=database["server_version"],
-            user=database["user"],
-            tenants=tenants,
-            strays=tuple(item["schema"] for item in lines["stray_schema"]),
+        if (end["tenants"], end["findings"]) != (len(tenants), len(found)):
+            raise VerificationError(
+                f"The inspection of the database is not whole: {number_of(len(tenants), 'tenant')} of {end['tenants']}, "
+                f"{number_of(len(found), 'difference')} of {end['findings']}"
+            )
+        return snapshot
+
+
+def _difference(item: Mapping[str, Any]) -> Difference:
+    return Difference(
+        kind=item["difference"],
+        tenant=item["tenant"],
+        object=item["object"],
+        expected=item["expected"],
+        found=item["found"],
+        remedy=item["remedy"] or "",
+        table=item["table"],
+    )
+
+
+def _encoding(database: Mapping[str, Any]) -> Iterator[Difference]:
+    if database["exists"] and database["encoding"] != ENCODING:
+        yield Difference("encoding", None, f"encoding of database {database['name']}", ENCODING, database["encoding"])
+
+
+def _tenants(lines: Mapping[str, list[dict[str, Any]]], found: Iterable[Difference]) -> Iterator[TenantState]:
+    pending: dict[str, list[str]] = {}
+    for item in lines["pending"]:
+        for tenant in item["tenants"]:
+            pending.setdefault(tenant, []).append(item["change"])
+    differences: dict[str | None, list[Difference]] = {}
+    for difference in found:
+        differences.setdefault(difference.tenant, []).append(difference)
+    for item in lines["tenant"]:
+        name = item["tenant"]
+        yield TenantState(
+            name=name,
+            schema_exists=item["schema_exists"],
+            tables=item["tables"],
+            reference_rows=item["reference_rows"],
+            pending=tuple(pending.get(name, ())),
+            differences=tuple(differences.get(name, ())),
         )
 
 
-def read_counts(text: str) -> dict[tuple[str, str], int | Unreadable]:
+def read_counts(text: str) -> dict[tuple[str, str], int | Difference]:
     """Read the JSON lines of ``count-rows.sql``: (schema, table) → rows, or why they cannot all be seen.
 
     Raises:
@@ -131,9 +191,7 @@ def read_counts(text: str) -> dict[tuple[str, str], int | Unreadable]:
     try:
         lines = [json.loads(line) for line in text.splitlines() if line]
         return {
-            (line["schema"], line["table"]): Unreadable(line["denied"], line["user"], line["remedy"])
-            if line["rows"] is None
-            else int(line["rows"])
+            (line["schema"], line["table"]): _uncounted(line) if line["rows"] is None else int(line["rows"])
             for line in lines
         }
     except (ValueError, KeyError, TypeError) as error:
@@ -142,10 +200,15 @@ def read_counts(text: str) -> dict[tuple[str, str], int | Unreadable]:
         ) from error
 
 
-def _tenant(item: dict[str, Any]) -> TenantState:
-    key = item.pop("primary_key")
-    denied = tuple(item.pop("denied"))
-    return TenantState(primary_key=tuple(key) if key is not None else None, denied=denied, **item)
+def _uncounted(line: Mapping[str, Any]) -> Difference:
+    kind, expected, found = {
+        "read": ("not-readable", "readable", "not readable by"),
+        "see-all-rows": ("row-level-security", "all rows visible", "row-level security may hide rows from"),
+    }[line["denied"]]
+    table = line["table"]
+    return Difference(
+        kind, line["schema"], f"table {table}", expected, f"{found} {line['user']}", line["remedy"], table
+    )
 
 
 Name = tuple[str, str]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass as plain_dataclass
 from datetime import datetime
 from functools import cached_property
@@ -65,9 +66,8 @@ def provision_hint(target: str) -> str:
     return f"provision it: pytest features/ --target {target}"
 
 
-def examine(config: Config, catalogue: Catalogue, target: str) -> DataFilter:
-    """Compile the filter, or take the user's own, and prove it against the *catalogue* of the cluster of *target*."""
-    wanted = [(tenant, "users") for tenant in config.tenants]
+def examine(config: Config, wanted: Sequence[Name], catalogue: Catalogue, target: str) -> DataFilter:
+    """Compile the filter of the *wanted* tables, or take the user's own, and prove it against *catalogue*, of *target*."""
     tables = catalogue.replicated(config.database)
     own = config.zero_etl.data_filter is not None
     there = {(schema, table) for _, schema, table in tables}
@@ -125,7 +125,7 @@ def matches_future_tables(text: str) -> bool:
 
 def _open(schemas: tuple[str, ...]) -> str:
     shown = ", ".join(schemas[:5]) + (f" and {len(schemas) - 5} more" if len(schemas) > 5 else "")
-    return f"it would take a users table in these schemas too, were one made there: {shown}"
+    return f"it would take tables of the same names in these schemas too, were any made there: {shown}"
 
 
 def _absent(config: Config, table: Name, target: str) -> GateFinding:
@@ -172,9 +172,19 @@ class GateInputs:
     at: datetime
 
     @cached_property
+    def tables(self) -> tuple[str, ...]:
+        """The tables of each tenant that are to be replicated: all of the template, unless the configuration names some."""
+        return self.config.zero_etl.tables or self.verification.facts.template.tables
+
+    @cached_property
+    def wanted(self) -> tuple[Name, ...]:
+        """Schema and name of each table that is to be replicated."""
+        return tuple((tenant, table) for tenant in self.config.tenants for table in self.tables)
+
+    @cached_property
     def data_filter(self) -> DataFilter:
         """The data filter, and what is wrong with it."""
-        return examine(self.config, self.catalogue, self.environment.target)
+        return examine(self.config, self.wanted, self.catalogue, self.environment.target)
 
     @cached_property
     def cluster(self) -> cluster.Cluster:
@@ -199,6 +209,5 @@ class GateInputs:
     @cached_property
     def filtered(self) -> dict[Name, Shape]:
         """The tables that are to be replicated, and those the filter takes beside them, as far as they exist."""
-        wanted = {(tenant, "users"): None for tenant in self.config.tenants}
-        names = [*wanted, *sorted(set(self.data_filter.taken) - wanted.keys())]
+        names = [*self.wanted, *sorted(set(self.data_filter.taken) - set(self.wanted))]
         return {name: self.catalogue.tables[name] for name in names if name in self.catalogue.tables}

@@ -28,7 +28,7 @@ def unexpected_tables(verdict: Verdict, read_catalogue: Callable[[], Catalogue])
     except ProvisioningError as error:
         yield f"whether its filter takes schemas that were made since cannot be seen: {error.message.splitlines()[0]}"
         return
-    wanted = [(tenant, "users") for tenant in verdict.tenants]
+    wanted = [(tenant, table) for tenant in verdict.tenants for table in verdict.tables]
     comparison = compare_filter(verdict.data_filter, verdict.database, wanted, tables)
     if comparison.excess:
         more = f" and {len(comparison.excess) - _SHOWN} more" if len(comparison.excess) > _SHOWN else ""

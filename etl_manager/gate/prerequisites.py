@@ -38,10 +38,11 @@ def _tables(how: str) -> Callable[[GateInputs], str]:
 
 
 def _sample_rows(inputs: GateInputs) -> str:
-    wanted, counts = inputs.config.sample_data.users_per_tenant, inputs.verification.counts
-    text = f"{number_of(wanted, 'user')} in each of {number_of(len(counts), 'tenant')}"
+    states = inputs.verification.facts.tenants.values()
+    wanted = sum(rows for state in states for rows in state.reference_rows.values())
+    text = f"{number_of(wanted, 'sample row')} in {number_of(len(states), 'tenant')}"
     if inputs.config.sample_data.accept_other_rows:
-        others = sum(counts.values()) - wanted * len(counts)
+        others = sum(state.tables[table] or 0 for state in states for table in state.reference_rows) - wanted
         text += f", and {number_of(others, 'other row')}, which sampleData.otherRows accepts"
     return text
 
@@ -50,8 +51,9 @@ def _filter(inputs: GateInputs) -> str:
     made, tables = inputs.data_filter, len(inputs.catalogue.tables)
     source = "the filter of config.json" if made.own else "compiled from the tenants"
     text = (
-        f"{source}, patterns: {made.patterns}. It takes the users tables of {'all ' if len(made.taken) > 1 else ''}{number_of(len(made.taken), 'tenant')}, no other of"
-        f" the {number_of(tables, 'table')} in {inputs.config.database}, and names no other database"
+        f"{source}, patterns: {made.patterns}. Of {number_of(len(inputs.config.tenants), 'tenant')} it takes "
+        f"{', '.join(inputs.tables)}: {len(made.taken)} of the {number_of(tables, 'table')} in {inputs.config.database}, "
+        "and names no other database"
     )
     return "\n".join([text, *made.notes])
 
@@ -71,9 +73,18 @@ PREREQUISITES = (
     ),
     Prerequisite(
         id="users-tables-exist",
-        title="Every tenant has its users table, made as it should be",
+        title="Every tenant has the tables of the template, made as it says",
         findings=rules.tables,
-        evidence=lambda inputs: _of(len(inputs.verification.tables), len(inputs.config.tenants), "table"),
+        evidence=lambda inputs: _of(len(inputs.verification.tables), len(inputs.verification.tables), "table"),
+    ),
+    Prerequisite(
+        id="no-pending-changes",
+        title="Every change of the template is applied to every tenant",
+        findings=rules.changes,
+        evidence=lambda inputs: (
+            f"{number_of(len(inputs.verification.facts.template.changes), 'change')} in each of"
+            f" {number_of(len(inputs.config.tenants), 'tenant')}"
+        ),
     ),
     Prerequisite(
         id="sample-data-complete",
@@ -83,7 +94,7 @@ PREREQUISITES = (
     ),
     Prerequisite(
         id="data-filter-ready",
-        title="The data filter takes exactly the tenants' users tables",
+        title="The data filter takes exactly the tenants' tables",
         findings=lambda inputs: inputs.data_filter.findings,
         evidence=_filter,
     ),

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 
+from etl_manager.database.difference import BY_HAND, Aspect, Difference
 from etl_manager.database.snapshot import Column
-from etl_manager.database.verification import Difference
 from etl_manager.gate.cluster import Cluster
 from etl_manager.gate.inputs import GateFinding, GateInputs
 
@@ -96,7 +96,7 @@ def keys(inputs: GateInputs) -> Iterator[GateFinding]:
     for (schema, table), shape in inputs.filtered.items():
         if shape.relkind == "r" and not shape.primary_key:
             name = f"{schema}.{table}"
-            remedy = f"ALTER TABLE {name} ADD PRIMARY KEY; provisioning does it for users tables"
+            remedy = f"ALTER TABLE {name} ADD PRIMARY KEY; a run adds the one that the template has"
             yield GateFinding(name, "without a primary key it is not replicated", remedy)
 
 
@@ -121,16 +121,8 @@ def partition_parents(inputs: GateInputs) -> Iterator[GateFinding]:
             )
 
 
-_SCHEMA = {"schema-missing", "schema-owner", "not-configured"}
-_ROWS = {
-    "rows-too-few", "rows-too-many", "sample-rows-missing", "sample-rows-altered", "not-readable", "row-level-security",
-}  # fmt: skip
 _ELSEWHERE = {"primary-key-missing", "unlogged"}
 """Kinds of difference that are prerequisites of their own."""
-_REPAIRABLE = {"schema-missing", "schema-owner", "table-missing", "table-owner", "rows-too-few", "sample-rows-missing"}
-"""Kinds that a run repairs, where it is permitted to."""
-
-BY_HAND = "correct it by hand: provisioning changes no rows or columns that are there, and drops nothing"
 
 
 def database(inputs: GateInputs) -> Iterator[GateFinding]:
@@ -141,61 +133,50 @@ def database(inputs: GateInputs) -> Iterator[GateFinding]:
 
 def schemas(inputs: GateInputs) -> Iterator[GateFinding]:
     """Yield the tenants' schemas that are missing or of another owner, and schemas that are not configured."""
-    differences = [difference for difference in inputs.verification.findings if difference.kind in _SCHEMA]
-    yield from (_finding(inputs, difference) for difference in differences)
-    yield from _not_listed(inputs, inputs.verification.schemas, differences, "schema")
+    yield from _differences(inputs, "schema")
+    for tenant in inputs.config.tenants:
+        if tenant not in inputs.verification.facts.tenants:
+            yield GateFinding(f"schema {tenant}", "the verification left it out", "verify all tenants in one run")
 
 
 def tables(inputs: GateInputs) -> Iterator[GateFinding]:
-    """Yield the users tables that are missing, of another owner, or of another shape."""
-    differences = [
-        difference for difference in inputs.verification.findings if difference.kind not in _SCHEMA | _ROWS | _ELSEWHERE
-    ]
-    yield from (_finding(inputs, difference) for difference in differences)
-    without_schema = [found for found in inputs.verification.findings if found.kind == "schema-missing"]
-    listed = [schema for schema, _ in inputs.verification.tables]
-    yield from _not_listed(inputs, listed, [*differences, *without_schema], "users table")
-    for difference in without_schema:
-        yield GateFinding(f"{difference.tenant}.users", "missing with its schema", inputs.provision_hint)
+    """Yield the tables that are missing, of another owner, or of another shape."""
+    yield from _differences(inputs, "tables", "shape")
+    for tenant, state in inputs.verification.facts.tenants.items():
+        if not state.schema_exists:
+            for table in inputs.verification.facts.template.tables:
+                yield GateFinding(f"{tenant}.{table}", "missing with its schema", inputs.provision_hint)
+
+
+def changes(inputs: GateInputs) -> Iterator[GateFinding]:
+    """Yield the tenants that lack changes of the template, and changes that are not those that were applied."""
+    yield from _differences(inputs, "changes")
+    for tenant, state in inputs.verification.facts.tenants.items():
+        if not state.schema_exists:
+            yield GateFinding(f"schema {tenant}", f"pending {', '.join(state.pending)}", inputs.provision_hint)
 
 
 def sample_data(inputs: GateInputs) -> Iterator[GateFinding]:
     """Yield the tenants whose sample rows are missing, altered or not the only ones."""
-    differences = [difference for difference in inputs.verification.findings if difference.kind in _ROWS]
-    yield from (_finding(inputs, difference) for difference in differences)
-    named = {difference.tenant for difference in differences}
-    for tenant in inputs.config.tenants:
-        found, wanted = inputs.verification.counts.get(tenant), inputs.config.sample_data.users_per_tenant
-        enough = found is not None and (
-            found >= wanted if inputs.config.sample_data.accept_other_rows else found == wanted
-        )
-        if not enough and tenant not in named:
-            counted = "no users were counted" if found is None else f"users counted: {found}"
-            yield GateFinding(f"{tenant}.users", f"{counted} of {wanted}", inputs.provision_hint)
+    yield from _differences(inputs, "rows")
+    for tenant, state in inputs.verification.facts.tenants.items():
+        different = {difference.table for difference in state.of("rows")}
+        for table in inputs.verification.facts.template.data:
+            if table not in state.reference_rows and table not in different:
+                yield GateFinding(f"{tenant}.{table}", "its rows cannot be compared with the sample", BY_HAND)
 
 
-def _finding(inputs: GateInputs, difference: Difference) -> GateFinding:
-    of_schema = difference.kind in _SCHEMA
-    subject = f"schema {difference.tenant}" if of_schema else f"{difference.tenant}.users"
-    return GateFinding(subject, difference.problem, _remedy(inputs, difference))
+def _differences(inputs: GateInputs, *aspects: Aspect) -> Iterator[GateFinding]:
+    for difference in inputs.verification.differences:
+        if difference.aspect in aspects and difference.kind not in _ELSEWHERE:
+            hint = inputs.provision_hint if difference.repairable else difference.hint
+            yield GateFinding(_subject(difference), difference.problem, hint)
 
 
-def _remedy(inputs: GateInputs, difference: Difference) -> str:
-    if difference.remedy:
-        return f"what helps: {difference.remedy}"
-    if difference.kind == "not-configured":
-        return "name it under tenants or aurora.otherSchemas in config.json, or drop it"
-    return inputs.provision_hint if difference.kind in _REPAIRABLE else BY_HAND
-
-
-def _not_listed(
-    inputs: GateInputs, listed: Collection[str], differences: list[Difference], what: str
-) -> Iterator[GateFinding]:
-    """Yield the tenants that the verification neither lists nor finds different: a defect of its own, and no proof."""
-    known = {*listed, *(difference.tenant for difference in differences)}
-    for tenant in inputs.config.tenants:
-        if tenant not in known:
-            yield GateFinding(tenant, f"the verification lists no {what} of it", inputs.provision_hint)
+def _subject(difference: Difference) -> str:
+    if difference.tenant is None:
+        return "tenant template"
+    return f"{difference.tenant}.{difference.table}" if difference.table else f"schema {difference.tenant}"
 
 
 FIRST_MINOR = {16: 4, 17: 4, 18: 3}

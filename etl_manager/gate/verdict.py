@@ -35,6 +35,7 @@ _READY: JsonDict = {
         "properties": {
             "reasons": {"maxItems": 0},
             "tenants": {"minItems": 1},
+            "tables": {"minItems": 1},
             "data_filter": {"type": "string"},
             "prerequisites": {"items": {"properties": {"status": {"enum": ["passed", "not-applicable"]}}}},
         }
@@ -116,6 +117,7 @@ class Verdict(StrictModel):
     endpoint: str = Field(description="host:port; empty where it was not found.")
     database: str
     tenants: tuple[str, ...] = Field(strict=False)
+    tables: tuple[str, ...] = Field(strict=False, description="The tables of each tenant that are to be replicated.")
     prerequisites: tuple[PrerequisiteResult, ...] = Field(strict=False)
     data_filter: str | None = Field(description="As --data-filter takes it; null where data-filter-ready did not pass.")
     phases: tuple[PhaseChanges, ...] = Field(strict=False)
@@ -300,6 +302,7 @@ def build_verdict(
         endpoint=f"{environment.host}:{environment.port}" if environment else "",
         database=config.database,
         tenants=config.tenants,
+        tables=inputs.tables if inputs else (),
         prerequisites=gate.results,
         data_filter=gate.data_filter,
         phases=tuple(_phases(run)) if run else (),

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from etl_manager import sql_files
 from etl_manager.config import Config, phases
-from etl_manager.database.drift import OBSERVED, left_as_it_is, predict
+from etl_manager.database.difference import Difference
+from etl_manager.database.drift import OBSERVED, not_repaired, predict
 from etl_manager.database.snapshot import DatabaseSnapshot
+from etl_manager.wording import number_of
+
+MOST_NAMED = 10
+"""Tenants named in a line: the rest is counted."""
 
 
-def plan(config: Config, look: DatabaseSnapshot) -> list[str]:
-    """Return the lines of the plan for the snapshot *look*."""
+def plan(config: Config, snapshot: DatabaseSnapshot) -> list[str]:
+    """Return the lines of the plan for *snapshot*."""
     lines = []
     for phase in config.phases:
         lines.append(f"{phase.name}: {phase.description or 'no description'}, in {phase.connection_db}")
@@ -17,11 +24,25 @@ def plan(config: Config, look: DatabaseSnapshot) -> list[str]:
             why = sql_files.destroys((config.root / file).read_text(encoding="utf-8"))
             lines.append(f"  {file}" + (f", which destroys: {why}" if why else ""))
         if phase.name in OBSERVED:
-            report = predict(phase.name, look, config.sample_data.users_per_tenant)
-            lines += [f"  would be {change}" for change in report.changes] or ["  nothing to change"]
-            if report.changes and report.unchanged:
-                lines.append(f"  {report.unchanged} would be left alone")
+            changes = [f"  would be {change}" for change in predict(phase.name, snapshot).changes]
+            changes += _pending(snapshot) if phase.name == "schema" else []
+            lines += changes or ["  nothing to change"]
         elif phase.name not in phases.BUILT_IN:
             lines.append("  would be run; what it changes is not predicted")
-    left = [str(difference) for difference in left_as_it_is(config, look)]
+    left = [with_hint(difference) for difference in not_repaired(snapshot)]
     return lines + (["a run leaves as it is, and will be red for:", *(f"  {line}" for line in left)] if left else [])
+
+
+def with_hint(difference: Difference) -> str:
+    """Return the line of a difference that a run leaves as it is: with what to do about it."""
+    return str(difference) if difference.remedy else f"{difference}; {difference.hint}"
+
+
+def _pending(snapshot: DatabaseSnapshot) -> Iterator[str]:
+    """Yield each pending change with the tenants that it would be applied to."""
+    for change in snapshot.template.changes:
+        tenants = [tenant for tenant, state in snapshot.tenants.items() if change in state.pending]
+        if tenants:
+            more = f" and {len(tenants) - MOST_NAMED} more" if len(tenants) > MOST_NAMED else ""
+            named = ", ".join(tenants[:MOST_NAMED]) + more
+            yield f"  pending change {change}: {number_of(len(tenants), 'tenant')} ({named})"

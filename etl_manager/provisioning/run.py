@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from etl_manager.config import Config, phases
 from etl_manager.database import crosscheck
-from etl_manager.database.drift import Change, Difference, PhaseDiff, compare, left_as_it_is, losses
+from etl_manager.database.difference import Difference
+from etl_manager.database.drift import PhaseDiff, PhaseOutput, compare, losses, not_repaired
 from etl_manager.database.observations import RunObservations
-from etl_manager.database.snapshot import Catalogue, DatabaseSnapshot, Unreadable, read_counts
+from etl_manager.database.snapshot import Catalogue, DatabaseSnapshot, read_counts
 from etl_manager.database.verification import Verification
 from etl_manager.errors import DatabaseMissing, DataLost, Failures, SqlError, TenantsMissing
 from etl_manager.progress import Progress
@@ -50,11 +51,11 @@ class ProvisioningRun:
     witness_conninfo: Callable[[str], str | None]
     environment: RunContext
     reports: dict[str, PhaseDiff] = field(default_factory=dict)
-    _seen: RunObservations = field(default_factory=RunObservations)
+    _observed: RunObservations = field(default_factory=RunObservations)
     _witnessed: bool = False
     _failures: Failures = field(default_factory=Failures)
     _rerun_diffs: list[PhaseDiff] | None = None
-    _rows: dict[tuple[str, str], int | Unreadable] | None = None
+    _rows: dict[tuple[str, str], int | Difference] | None = None
 
     def ensure(self, phase: str) -> DatabaseSnapshot:
         """Run *phase* and all before it, each once a run, and return the snapshot after it.
@@ -71,7 +72,7 @@ class ProvisioningRun:
             if name not in self.reports or f"phase {name}" in self._failures:
                 with self._failures.once(f"phase {name}"):
                     self._run_phase(name)
-        return self._seen.now
+        return self._observed.now
 
     def rerun_all_phases(self) -> list[PhaseDiff]:
         """Run the four phases once more, in one command and once a run, and return what that changed.
@@ -91,23 +92,27 @@ class ProvisioningRun:
     def _rerun(self) -> list[PhaseDiff]:
         if own := [phase.name for phase in self.config.phases if phase.name not in phases.BUILT_IN]:
             self.progress.say(f"run once, and not repeated: {', '.join(own)}")
-        runs = [(name, [*self._files(name), INSPECTION_SQL]) for name in phases.BUILT_IN]
+        runs = [(name, self._files(name)) for name in phases.BUILT_IN]
+        files = [file for _, phase_files in runs for file in phase_files]
+        before = self._observed.now
         try:
-            steps = self._run_final_batch(
-                "all phases again", [file for _, files in runs for file in files], self.config.database
-            )
+            results = self._run_final_batch("all phases again", [*files, INSPECTION_SQL], self.config.database)
         except SqlError as error:
             error.hint = RERUN_FAILED
             raise
-        reports, done = [], 0
-        for name, files in runs:
-            done += len(files)
-            reports.append(self._take_report(name, steps[done - 1]))
-        for report in reports:
-            if lost := report.of("lost"):
-                known = self.reports.get(report.phase, PhaseDiff(report.phase, (), 0))
-                self.reports[report.phase] = replace(known, changes=known.changes + lost)
-        self._check_losses("all phases again", reports)
+        reports, outputs, done = [], [], 0
+        for name, phase_files in runs:
+            outputs.append(_printed(results[done : done + len(phase_files)]))
+            done += len(phase_files)
+            if name != VERIFICATION:
+                reports.append(self._report_diff(self._compare(name, before, outputs[-1])))
+        # One snapshot follows all of them: of which phase a loss is, it does not show.
+        lost = tuple(losses(before, self._observed.now, PhaseOutput.read("".join(outputs))))
+        if lost:
+            report = self._report_diff(PhaseDiff(VERIFICATION, lost, 0))
+            known = self.reports.get(VERIFICATION, PhaseDiff(VERIFICATION, (), 0))
+            self.reports[VERIFICATION] = replace(known, changes=known.changes + lost)
+            raise DataLost("all phases again", report.lost)
         return reports
 
     def verification(self) -> Verification:
@@ -117,16 +122,16 @@ class ProvisioningRun:
             VerificationError: When the output cannot be read, or the second witness disagrees.
             ProvisioningError: As `ensure`.
         """
-        if self.verify_only or self._seen.verification is None:
+        if self.verify_only or self._observed.verification is None:
             self.ensure(VERIFICATION)
-        found = self._seen.verification
+        found = self._observed.verification
         if found is None:
             raise self._no_database()
         if not self._witnessed:
             conninfo = self.witness_conninfo(self.config.database)
             if conninfo is not None:
                 with self._failures.once("the reading of the second witness"):
-                    crosscheck.check(conninfo, self.config.tenants, found)
+                    crosscheck.check(conninfo, found)
                 LOG.info("the second witness agrees with the verification")
             self._witnessed = True
         return found
@@ -140,7 +145,7 @@ class ProvisioningRun:
         """
         self.verification()
         with self._failures.once("the reading of the catalogue"):
-            [step] = self.sql_runner.check("verification", self._seen.catalogue, self.config.database)
+            [step] = self.sql_runner.check("verification", self._observed.catalogue, self.config.database)
             return Catalogue.read(step.stdout)
 
     def look_at_catalogue(self) -> Catalogue:
@@ -152,38 +157,35 @@ class ProvisioningRun:
         [step] = self.sql_runner.run("gate check", [CATALOGUE], self.config.database, closing=True)
         return Catalogue.read(step.stdout)
 
-    def rows(self, schema: str, table: str) -> int | Unreadable | None:
+    def rows(self, schema: str, table: str) -> int | Difference | None:
         """Return how many rows *schema*.*table* has once everything is built.
 
-        Of a tenant's table that is without the rows of its own, where the configuration accepts those. It is None when
-        there is no such table, and the reason where not all rows can be seen.
+        Of a tenant's table that a data file fills that is without rows of the tenant's own, where the configuration
+        accepts those. It is None when there is no such table, and the reason where not all rows can be seen.
         """
-        look = self.ensure(self._before_verification()[-1])
-        if schema in look.tenants and table == "users":
-            state = look.tenants[schema]
-            if self.config.sample_data.accept_other_rows and state.rows is not None:
-                return state.rows - (state.other_rows or 0)
-            return look.unreadable(schema) or state.rows
+        snapshot = self.ensure(self._before_verification()[-1])
+        if schema in snapshot.tenants and table in snapshot.template.tables:
+            return snapshot.tenants[schema].rows(table, reference_only=self.config.sample_data.accept_other_rows)
         if self._rows is None:
             with self._failures.once("the count of rows"):
-                [step] = self.sql_runner.run("counting rows", [COUNT_ROWS], "postgres")
-                self._rows = read_counts(step.stdout)
+                [result] = self.sql_runner.run("counting rows", [COUNT_ROWS], "postgres")
+                self._rows = read_counts(result.stdout)
         return self._rows.get((schema, table))
 
     def plan(self) -> list[str]:
         """Return what a run would do, phase by phase; read-only."""
-        self._seen.take_look(self.sql_runner.run("plan", [INSPECTION_SQL], "postgres", closing=True)[0])
-        return plan(self.config, self._seen.now)
+        self._observed.take_snapshot(self.sql_runner.run("plan", [INSPECTION_SQL], "postgres", closing=True)[0])
+        return plan(self.config, self._observed.now)
 
     @property
-    def not_mended(self) -> list[Difference]:
-        """Differences from the configuration that the run does not repair, in the last snapshot."""
-        return list(left_as_it_is(self.config, self._seen.last)) if self._seen.last else []
+    def not_repaired(self) -> list[Difference]:
+        """Differences from the template and the configuration that the run does not repair, in the last snapshot."""
+        return not_repaired(self._observed.last) if self._observed.last else []
 
     @property
     def server_version(self) -> str:
         """PostgreSQL's version; empty before the first snapshot."""
-        return self._seen.last.server_version if self._seen.last else ""
+        return self._observed.last.server_version if self._observed.last else ""
 
     def close(self) -> None:
         """Delete what the run left on the bastion; warn where that fails."""
@@ -223,35 +225,37 @@ class ProvisioningRun:
 
     def _run_phase(self, name: str) -> None:
         title, database = f"phase {name}", self.config.phase(name).connection_db
-        files = [INSPECTION_SQL, *self._files(name), INSPECTION_SQL]
-        steps = (
-            self._run_final_batch(title, files, database)
-            if name == VERIFICATION
-            else self.sql_runner.run(title, files, database)
-        )
-        before, was = self._seen.last, self._seen.take_look(steps[0])
-        report = self._take_report(name, steps[len(files) - 1], tuple(losses(before, was)) if before else ())
-        self.reports[name] = report
-        self._check_losses(title, [report])
-
-    def _take_report(self, name: str, look: SqlFileResult, lost_before: tuple[Change, ...] = ()) -> PhaseDiff:
-        """Return what phase *name* changed up to the inspection *look*; *lost_before* was lost before the phase began."""
-        was = self._seen.now
-        now = self._seen.take_look(look)
-        report = compare(name, was, now, self._seen.first or was, own_rows=self.config.sample_data.accept_other_rows)
-        report = replace(report, changes=lost_before + report.changes)
-        return report if name == VERIFICATION and not report.changes else self._report_diff(report)
-
-    def _check_losses(self, during: str, reports: Sequence[PhaseDiff]) -> None:
-        lost = [line for report in reports for line in report.lost]
+        first = [] if self._observed.last else [INSPECTION_SQL]
+        files = [*first, *self._files(name), INSPECTION_SQL]
+        if name == VERIFICATION:
+            before = self._observed.now
+            results = self._run_final_batch(title, files, database)
+        else:
+            results = self.sql_runner.run(title, files, database)
+            before = self._observed.take_snapshot(results[0]) if first else self._observed.now
+            self._observed.take_snapshot(results[-1])
+        output = _printed(results[len(first) : len(files) - 1])
+        report = self._compare(name, before, output)
+        lost = tuple(losses(before, self._observed.now, PhaseOutput.read(output)))
+        report = replace(report, changes=lost + report.changes)
+        self.reports[name] = report if name == VERIFICATION and not lost else self._report_diff(report)
         if lost:
-            raise DataLost(during, lost)
+            raise DataLost(title, report.lost)
+
+    def _compare(self, name: str, before: DatabaseSnapshot, output: str) -> PhaseDiff:
+        """Return what phase *name* changed up to the last snapshot, by what its SQL printed."""
+        initial = self._observed.initial or before
+        return compare(name, before, self._observed.now, initial, PhaseOutput.read(output))
 
     def _run_final_batch(self, title: str, files: list[str], database: str) -> list[SqlFileResult]:
-        """Run *files*, which include the verification, in the run's last command; the catalogue need not succeed."""
-        steps = self.sql_runner.run(title, [*files, CATALOGUE], database, closing=True, needed=len(files))
-        self._take_verification(steps)
-        return steps
+        """Run *files*, which include verification and inspection, in the run's last command.
+
+        The catalogue is read too, which need not succeed.
+        """
+        results = self.sql_runner.run(title, [*files, CATALOGUE], database, closing=True, needed=len(files))
+        self._observed.take_snapshot(results[len(files) - 1])
+        self._take_verification(results)
+        return results
 
     def _verify_only(self, phase: str) -> DatabaseSnapshot:
         """Inspect and verify in one command, once a run, and return the snapshot; read-only.
@@ -260,37 +264,41 @@ class ProvisioningRun:
             VerificationError: When the database, or most tenants, are missing that *phase* builds on.
         """
         with self._failures.once("the proof of all phases"):
-            if self._seen.last is None:
+            if self._observed.last is None:
                 files = [INSPECTION_SQL, *self._files(VERIFICATION), CATALOGUE]
                 steps = self.sql_runner.run("verification", files, self.config.database, closing=True, needed=1)
-                self._seen.take_look(steps[0])
-                if self._seen.now.exists:
+                self._observed.take_snapshot(steps[0])
+                if self._observed.now.exists:
                     self.sql_runner.check("verification", steps[: len(files) - 1], self.config.database)
                     self._take_verification(steps)
         with self._failures.once("the proof of phase database"):
-            if not self._seen.now.exists:
+            if not self._observed.now.exists:
                 raise self._no_database()
         if "schema" in self.config.up_to(phase):
             with self._failures.once("the proof of phase schema"):
-                self._require_most_tenants(self._seen.now)
-        return self._seen.now
+                self._require_most_tenants(self._observed.now)
+        return self._observed.now
 
-    def _require_most_tenants(self, look: DatabaseSnapshot) -> None:
-        tenants = self.config.tenants
-        with_schema = {tenant for tenant, state in look.tenants.items() if state.schema_exists}
-        with_table = {tenant for tenant, state in look.tenants.items() if state.table_exists}
-        for what, there, prerequisite in (
-            ("schema", with_schema, "tenant-schemas-exist"),
-            ("users table", with_table, "users-tables-exist"),
-        ):
-            missing = [tenant for tenant in tenants if tenant not in there]
-            if 2 * len(missing) > len(tenants):
-                raise TenantsMissing(missing, len(tenants), what, prerequisite)
+    def _require_most_tenants(self, snapshot: DatabaseSnapshot) -> None:
+        states = snapshot.tenants.values()
+        missing = [("schema", "tenant-schemas-exist", [each.name for each in states if not each.schema_exists])]
+        for table in snapshot.template.tables:
+            without = [each.name for each in states if table not in each.tables]
+            missing.append((f"{table} table", "users-tables-exist", without))
+        for what, prerequisite, tenants in missing:
+            if 2 * len(tenants) > len(states):
+                raise TenantsMissing(tenants, len(states), what, prerequisite)
 
-    def _take_verification(self, steps: Sequence[SqlFileResult]) -> None:
-        verification = self._seen.take_verification(steps, self._files(VERIFICATION), CATALOGUE)
-        table = verification.table(self.config.tenants, self.config.sample_data.users_per_tenant)
-        self.sql_runner.attach("verification, a line a tenant", table, "csv")
+    def _take_verification(self, results: Sequence[SqlFileResult]) -> None:
+        """Read what the verification printed, and compare it with the last snapshot."""
+        files = self._files(VERIFICATION)
+        self._observed.verification = verification = Verification.read(
+            _printed(result for result in results if result.file in files),
+            self._observed.now,
+            live=self.config.sample_data.accept_other_rows,
+        )
+        self._observed.catalogue = [result for result in results if result.file == CATALOGUE]
+        self.sql_runner.attach("verification, a line a table", verification.csv(), "csv")
         self._witnessed = False
 
     def _report_diff(self, report: PhaseDiff) -> PhaseDiff:
@@ -303,3 +311,7 @@ class ProvisioningRun:
         return DatabaseMissing(
             self.config.database, f"{self.sql_runner.connection.host}:{self.sql_runner.connection.port}"
         )
+
+
+def _printed(results: Iterable[SqlFileResult]) -> str:
+    return "".join(f"{result.stdout}\n" for result in results)

@@ -144,7 +144,7 @@ def pytest_terminal_summary(
 ) -> None:
     """Show what the run changed, lost and left as it is."""
     run = config.stash.get(RUN, None)
-    left = run.not_mended if run else []
+    left = run.not_repaired if run else []
     if run is None or not (run.reports or left):
         return
     terminalreporter.section("provisioning")

@@ -247,7 +247,7 @@ WITH finding (ordinal, relation, position, part, tenant, object, expected, found
       FROM ledger_problem
 )
 SELECT row_number() OVER (ORDER BY ordinal NULLS LAST, relation COLLATE "C" NULLS FIRST, position, part, tenant COLLATE "C", object COLLATE "C") AS number,
-       tenant, object, expected, found, kind, remedy
+       tenant, relation, object, expected, found, kind, remedy
   FROM finding;
 COMMIT;
 \endif

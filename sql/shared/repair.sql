@@ -98,7 +98,7 @@ SELECT tenant, object, format('%s exists and is not an %s (%s)', relation, expec
 
 -- A schema's own owner is no part of its shape.
 INSERT INTO mending
-SELECT ordinal, name, 'schema-owner', NULL, 'owner of schema', (SELECT pg_get_userbyid(nspowner) FROM pg_namespace WHERE nspname = name),
+SELECT ordinal, name, 'schema-owner', NULL, 'schema owner', (SELECT pg_get_userbyid(nspowner) FROM pg_namespace WHERE nspname = name),
        false, -1, format('ALTER SCHEMA %I OWNER TO CURRENT_USER', name)
   FROM task
  WHERE own_schema;

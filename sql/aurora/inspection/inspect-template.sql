@@ -1,11 +1,12 @@
 -- Tell a program how the tenants stand to the tenant template. Changes nothing.
 -- connects to: postgres, then to the multi-tenant database where that exists
 -- prints:      JSON, one object a line: one "template" (changes with file and sha256, tables with primary key, data files);
---              and of a database that exists: one "expectation" (possible, problem, remedy), one "ledger" (exists, readable,
---              remedy), a "ledger_problem" for each change that cannot be applied as it stands, a "tenant" for each that is
---              worked on (tables: name to rows, null where they cannot be counted; missing tables are left out; applied,
---              pending, findings: how many), a "pending" for each change that some tenants lack, a "finding" for each
---              difference, a "stray_schema" for each; and one "end" that counts tenants and findings
+--              of a database that exists: one "expectation" (possible, problem, remedy), one "ledger" (exists, readable,
+--              remedy), a "ledger_problem" for each change that cannot be applied as it stands, a "finding" for each
+--              difference, a "stray_schema" for each; a "tenant" for each that is worked on (tables: name to rows, null
+--              where they cannot be counted; missing tables are left out; reference_rows: of each table with a data file,
+--              how many of its rows are there, altered ones included; applied, pending, findings: how many), a "pending"
+--              for each change that some tenants lack; and one "end" that counts tenants and findings
 \set ON_ERROR_STOP on
 \ir ../../shared/configuration.sql
 \ir ../../shared/template.sql
@@ -39,6 +40,9 @@ SELECT EXISTS (SELECT FROM pg_database WHERE datname = :'database') AS database_
                    (SELECT coalesce(json_object_agg(observed_table.name, rows ORDER BY observed_table.name COLLATE "C"), '{}')
                       FROM observed_table LEFT JOIN row_count USING (ordinal, name)
                      WHERE observed_table.ordinal = observed.ordinal AND is_table) AS tables,
+                   (SELECT coalesce(json_object_agg(name, wanted - coalesce(cardinality(missing), 0)), '{}')
+                      FROM row_count
+                     WHERE row_count.ordinal = observed.ordinal AND wanted IS NOT NULL) AS reference_rows,
                    (SELECT count(*) FROM applied WHERE applied.tenant = observed.name) AS applied,
                    (SELECT count(*) FROM pending WHERE pending.ordinal = observed.ordinal) AS pending,
                    (SELECT count(*) FROM finding WHERE finding.tenant = observed.name) AS findings
@@ -48,7 +52,7 @@ SELECT EXISTS (SELECT FROM pg_database WHERE datname = :'database') AS database_
       FROM (SELECT 'pending' AS kind, change, json_agg(tenant ORDER BY ordinal) AS tenants
               FROM pending GROUP BY position, change ORDER BY position) AS line;
     SELECT row_to_json(line)
-      FROM (SELECT 'finding' AS kind, tenant, object, expected, found, finding.kind AS difference, remedy
+      FROM (SELECT 'finding' AS kind, tenant, relation AS table, object, expected, found, finding.kind AS difference, remedy
               FROM finding ORDER BY number) AS line;
     SELECT row_to_json(line) FROM (SELECT 'stray_schema' AS kind, name AS schema FROM stray ORDER BY name COLLATE "C") AS line;
     SELECT count(*) AS findings FROM finding \gset
@@ -60,6 +64,13 @@ SELECT EXISTS (SELECT FROM pg_database WHERE datname = :'database') AS database_
                    NULL AS tables,
                    (SELECT coalesce(json_agg(json_build_object('table', name, 'file', file) ORDER BY name COLLATE "C"), '[]')
                       FROM reference) AS data) AS line;
+    SELECT row_to_json(line)
+      FROM (SELECT 'tenant' AS kind, name AS tenant, false AS schema_exists, '{}'::json AS tables, '{}'::json AS reference_rows,
+                   0 AS applied, (SELECT count(*) FROM change) AS pending, 0 AS findings
+              FROM tenant ORDER BY ordinal) AS line;
+    SELECT row_to_json(line)
+      FROM (SELECT 'pending' AS kind, change.name AS change, (SELECT json_agg(tenant.name ORDER BY tenant.ordinal) FROM tenant) AS tenants
+              FROM change ORDER BY change.ordinal) AS line;
 \endif
 
 SELECT row_to_json(line)

@@ -37,7 +37,7 @@ SELECT row_to_json(line)
                   FROM pg_temp.done GROUP BY ordinal, tenant) AS tenant
          GROUP BY changes ORDER BY min(ordinal)) AS line;
 SELECT row_to_json(line)
-  FROM (SELECT 'repaired' AS kind, tenant, object, found, statement FROM pg_temp.repaired ORDER BY number) AS line;
+  FROM (SELECT 'repaired' AS kind, tenant, object, found, statement, with_table FROM pg_temp.repaired ORDER BY number) AS line;
 SELECT row_to_json(fact)
   FROM (SELECT 'failed' AS kind, tenant, file, line, object, message, detail, hint FROM pg_temp.failure ORDER BY number) AS fact;
 \pset format aligned

@@ -16,7 +16,7 @@ import pytest
 from botocore.stub import Stubber
 
 from etl_manager import config as configuration
-from etl_manager.database.snapshot import Catalogue
+from etl_manager.database.snapshot import Catalogue, DatabaseSnapshot
 from etl_manager.database.verification import Verification
 from etl_manager.errors import NotApplicable, ProvisioningError
 from etl_manager.gate.inputs import GateInputs
@@ -24,7 +24,7 @@ from etl_manager.gate.prerequisites import PREREQUISITES
 from etl_manager.gate.verdict import PrerequisiteResult, ProofLog
 from etl_manager.progress import NullProgress
 from etl_manager.provisioning.context import RunContext
-from etl_manager.provisioning.run import CATALOGUE, ProvisioningRun
+from etl_manager.provisioning.run import CATALOGUE, INSPECTION_SQL, ProvisioningRun
 from etl_manager.provisioning.startup import start_run
 from etl_manager.targets.base import TargetOptions
 from etl_manager.targets.local import LocalTarget
@@ -68,7 +68,7 @@ class Environment:
 
     cloud: Cloud
     run: ProvisioningRun
-    verification: tuple[str, ...] = ("sql/aurora/verification/verify-setup.sql", CATALOGUE)
+    verification: tuple[str, ...] = ("sql/aurora/verification/verify-setup.sql", INSPECTION_SQL, CATALOGUE)
 
     def prove(self, target: FakeAws | None = None, **changes: Any) -> dict[str, PrerequisiteResult]:
         """Return what becomes of each prerequisite, on *target*, with *changes* of the configuration.
@@ -81,9 +81,10 @@ class Environment:
 
         @cache
         def facts() -> GateInputs:
-            printed, seen = self.run.sql_runner.run("verification", self.verification, config.database)
-            verification, catalogue = Verification.read(printed.stdout), Catalogue.read(seen.stdout)
-            return GateInputs(config, place, verification, catalogue, datetime.now(timezone.utc))
+            printed, inspected, seen = self.run.sql_runner.run("verification", self.verification, config.database)
+            snapshot = DatabaseSnapshot.read(inspected.stdout)
+            verification = Verification.read(printed.stdout, snapshot, live=False)
+            return GateInputs(config, place, verification, Catalogue.read(seen.stdout), datetime.now(timezone.utc))
 
         return results(place, facts)
 

@@ -16,11 +16,11 @@ PLAIN = ", ".join(f"include: multitenant_analytics.tenant_{name}.users" for name
 
 def test_own_filter_that_is_exact_is_taken(environment):
     """A filter of the user's own that takes the same tables is as good as the compiled one, and is told as theirs."""
-    environment.cloud.execute("CREATE TABLE tenant_a.orders (order_id integer PRIMARY KEY)")
+    environment.cloud.execute("CREATE TABLE public.orders (order_id integer PRIMARY KEY)")
     found = environment.prove(zero_etl={"data_filter": "include: multitenant_analytics.*.users"})
     assert unmet(found) == set()
     assert found["data-filter-ready"].detail == (
-        "the filter of config.json, patterns: 1. It takes the users tables of all 3 tenants, no other of the 4 tables in"
+        "the filter of config.json, patterns: 1. Of 3 tenants it takes users: 3 of the 5 tables in"
         f" multitenant_analytics, and names no other database\n{LATER}"
     )
 
@@ -30,7 +30,8 @@ def test_a_compiled_filter_says_that_it_takes_later_schemas_too(environment):
     many = tuple(f"tenant_{number:03}" for number in range(100))
     for tenants, told in ((many, [LATER]), (many[:99], [])):
         tables = SimpleNamespace(replicated=lambda database, each=tenants: [(database, name, "users") for name in each])
-        made = examine(environment.run.config.changed(tenants=tenants), cast(Catalogue, tables), "local")
+        wanted = [(name, "users") for name in tenants]
+        made = examine(environment.run.config, wanted, cast(Catalogue, tables), "local")
         assert made.findings == ()
         assert [note for note in made.notes if note == LATER] == told
 
@@ -59,20 +60,20 @@ def test_own_filter_that_is_not_is_told_with_the_difference(environment: Environ
 
 def test_tables_the_filter_takes_too_much_are_held_to_the_rules_too(environment):
     """A keyless table that a broad filter takes is told for what it would do to the integration."""
-    environment.cloud.execute("CREATE TABLE tenant_a.notes (note text)")
+    environment.cloud.execute("CREATE TABLE public.notes (note text)")
     found = environment.prove(zero_etl={"data_filter": "include: multitenant_analytics.*.*"})
     assert unmet(found) == {"data-filter-ready", "primary-keys"}
-    assert "tenant_a.notes: without a primary key" in found["primary-keys"].detail
+    assert "public.notes: without a primary key" in found["primary-keys"].detail
 
 
 def test_foreign_tables_do_not_change_the_compiled_filter(environment):
     """Tables in other schemas, of the tenants or not, are left out, and counted as such."""
     environment.cloud.execute(
-        "CREATE TABLE public.users (id integer PRIMARY KEY)", "CREATE TABLE tenant_a.users_archive (id integer)"
+        "CREATE TABLE public.users (id integer PRIMARY KEY)", "CREATE TABLE public.users_archive (id integer)"
     )
     found = environment.prove()
     assert found["data-filter-ready"].status == "passed"
-    assert "no other of the 5 tables" in found["data-filter-ready"].detail
+    assert "it takes users: 3 of the 6 tables" in found["data-filter-ready"].detail
 
 
 def test_tenants_that_no_filter_can_tell_from_others_are_told(environment):
@@ -82,7 +83,7 @@ def test_tenants_that_no_filter_can_tell_from_others_are_told(environment):
     table = Shape(relkind="r", persistence="p", primary_key=("user_id",), columns=())
     tables = {(name, "users"): table for name in names}
     catalogue = Catalogue(server_version="16", settings={}, encodings={}, tables=tables, partitions={})
-    found = examine(environment.run.config.changed(tenants=tenants), catalogue, "local")
+    found = examine(environment.run.config, [(name, "users") for name in tenants], catalogue, "local")
     assert found.text is None
     assert {schema for schema, _ in found.taken} == set(tenants)
     [finding] = found.findings

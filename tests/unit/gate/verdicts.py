@@ -26,6 +26,7 @@ def made_verdict(**changes: Any) -> Verdict:
         "endpoint": "analytics.example:5432",
         "database": "multitenant_analytics",
         "tenants": ["tenant_a"],
+        "tables": ["users"],
         "prerequisites": [
             PrerequisiteResult(id=item.id, title=item.title, status="passed", detail="found") for item in PREREQUISITES
         ],

@@ -1,102 +1,73 @@
-"""What no run mends is told with what helps; what a run mends by itself is not among it."""
+"""What no run repairs is named with what helps; what a run repairs by itself is not among it."""
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
-from pathlib import Path
-from typing import Any
 
 import pytest
 
-from etl_manager import config as configuration
-from etl_manager.database.drift import left_as_it_is
-from tests.unit.model.test_drift import NOTHING, SOUND, look
+from etl_manager.database.difference import Difference
+from etl_manager.database.drift import not_repaired
+from etl_manager.provisioning.plan import with_hint
+from tests.unit.model.snapshots import TEMPLATE, few_rows, snapshot, state
 
-ROOT = Path(__file__).parents[3]
-TENANT = replace(SOUND, other_rows=0)
 GRANT = "GRANT eve TO chief"
-
-LEFT: dict[str, tuple[dict[str, Any], str]] = {
+LEFT = {
     "another's schema": (
-        {"schema_owner": "eve", "denied": ("own-schema",), "remedy": GRANT},
-        f"schema a: belongs to eve, not to chief; what helps: {GRANT}",
+        Difference("schema-owner", "a", "schema owner", "chief", "eve", GRANT),
+        f"a: schema owner: expected chief, found eve; what helps: {GRANT}",
     ),
-    "another's table": (
-        {"table_owner": "eve", "denied": ("own-table",), "remedy": GRANT},
-        f"a.users: belongs to eve, not to chief; what helps: {GRANT}",
+    "no table, and none may be created": (
+        Difference("table-missing", "a", "table users", "ordinary table", "missing", GRANT, "users"),
+        f"a: table users: expected ordinary table, found missing; what helps: {GRANT}",
     ),
-    "no table, and none may be made": (
-        {"table_exists": False, "rows": None, "denied": ("create-table",), "remedy": GRANT},
-        f"a.users: missing, and chief may not make it; what helps: {GRANT}",
+    "another type": (
+        Difference("column-differs", "a", "column users.name", "text", "integer", table="users"),
+        "a: column users.name: expected text, found integer; correct it by hand",
     ),
-    "not readable": (
-        {"rows": None, "sample_rows": None, "denied": ("read",), "remedy": GRANT},
-        f"a.users: not readable by chief; what helps: {GRANT}",
+    "an index too much": (
+        Difference("index-extra", "a", "index users.x", "absent", "CREATE INDEX x", table="users"),
+        "a: index users.x: expected absent, found CREATE INDEX x; correct it by hand",
     ),
-    "row-level security": (
-        {"rows": None, "sample_rows": None, "denied": ("see-all-rows",), "remedy": "ALTER …"},
-        "a.users: row-level security may hide rows from chief; what helps: ALTER …",
-    ),
-    "a view": (
-        {"table_exists": False, "rows": None, "instead_of_table": "view"},
-        "a.users: is no ordinary table, but: view; correct it by hand",
-    ),
-    "unlogged": ({"unlogged": True}, "a.users: is unlogged, and so is not replicated; ALTER TABLE a.users SET LOGGED"),
-    "another key": ({"primary_key": ("email",)}, "a.users: its primary key is email, not user_id; correct it by hand"),
-    "columns": (
-        {"columns_ok": False, "sample_rows": None, "other_rows": None},
-        "a.users: its columns are not those every tenant has",
-    ),
-    "altered rows": ({"sample_rows": 3}, "a.users: 2 sample rows altered; correct it by hand"),
     "other rows": (
-        {"rows": 6, "other_rows": 1},
-        "a.users: 1 row beside the sample; accept them by sampleData.otherRows",
+        Difference("rows-too-many", "a", "rows of users", "5", "6", table="users"),
+        "a: rows of users: expected 5, found 6; accept them by sampleData.otherRows in config.json",
     ),
-    "rows that may not be inserted": (
-        {"rows": 4, "sample_rows": 4, "denied": ("insert",), "remedy": GRANT},
-        f"a.users: 1 sample row missing, and chief may insert none; what helps: {GRANT}",
+    "a schema that is not configured": (
+        Difference("not-configured", "z", "schema", "not configured: absent", "exists"),
+        "z: schema: expected not configured: absent, found exists; name it under tenants or aurora.otherSchemas",
+    ),
+    "an edited change": (
+        Difference("change-edited", None, "change 0001-shop.sql", "aa", "bb in 2 tenants"),
+        "change 0001-shop.sql: expected aa, found bb in 2 tenants; correct it by hand",
     ),
 }
-MENDED: dict[str, Any] = {
-    "sound": TENANT,
-    "nothing there": NOTHING,
-    "a row missing": replace(TENANT, rows=4, sample_rows=4),
-    "no key": replace(TENANT, primary_key=None),
-    "an owner that may be set": replace(TENANT, table_owner="eve", schema_owner="eve"),
+REPAIRED = {
+    "an index": Difference("index-missing", "a", "index users.x", "CREATE INDEX x", "missing", table="users"),
+    "an owner": Difference("table-owner", "a", "owner of table users", "chief", "eve", table="users"),
+    "rows": few_rows("a", 4),
+    "a change": Difference("change-pending", "a", "changes", "all applied", "pending 0002-orders.sql"),
 }
-
-
-def config_of(folder: Path, **settings: Any) -> configuration.Config:
-    """Return a configuration with *settings*."""
-    (folder / "config.json").write_text(json.dumps(settings))
-    return configuration.load(folder / "config.json", ROOT)
 
 
 @pytest.mark.parametrize("case", LEFT)
-def test_what_is_left_is_told_with_what_helps(tmp_path, case):
+def test_what_is_left_is_named_with_what_helps(case):
     """One line, of that thing alone."""
-    change, line = LEFT[case]
-    [told] = map(str, left_as_it_is(config_of(tmp_path), look(a=replace(TENANT, **change), b=TENANT)))
-    assert told.startswith(line)
+    difference, line = LEFT[case]
+    [left] = not_repaired(snapshot(state("a", differences=(difference,)), state("b")))
+    assert with_hint(left).startswith(line)
 
 
-@pytest.mark.parametrize("case", MENDED)
-def test_what_a_run_mends_is_not_told(tmp_path, case):
-    """The plan foretells it as created or repaired instead."""
-    assert list(left_as_it_is(config_of(tmp_path), look(a=MENDED[case]))) == []
+@pytest.mark.parametrize("case", REPAIRED)
+def test_what_a_run_repairs_is_not_named(case):
+    """The plan predicts it as created or repaired instead."""
+    assert not_repaired(snapshot(state("a", differences=(REPAIRED[case],)))) == []
 
 
-def test_database_and_strays(tmp_path):
-    """A database of another encoding, and schemas nobody configured."""
-    found = replace(look(a=TENANT), encoding="LATIN1", strays=("tenant_z",))
-    assert [str(difference).partition(";")[0] for difference in left_as_it_is(config_of(tmp_path), found)] == [
-        "database analytics: its encoding is LATIN1, not UTF8",
-        "schema tenant_z: not configured",
-    ]
-
-
-def test_other_rows_that_are_accepted(tmp_path):
-    """A live tenant's own rows are nothing to mend."""
-    config = config_of(tmp_path, sampleData={"otherRows": "accept"})
-    assert list(left_as_it_is(config, look(a=replace(TENANT, rows=9, other_rows=4)))) == []
+def test_tenant_with_pending_changes_is_compared_once_they_are_applied():
+    """Until then it differs by what the changes make; what may not be done is named at once."""
+    column = Difference("column-differs", "a", "column users.name", "text", "integer", table="users")
+    denied = Difference("schema-owner", "a", "schema owner", "chief", "eve", GRANT)
+    waiting = state("a", pending=TEMPLATE.changes[1:], differences=(column, denied))
+    assert not_repaired(snapshot(waiting)) == [denied]
+    assert not_repaired(snapshot(replace(waiting, pending=()))) == [column, denied]

@@ -1,0 +1,88 @@
+"""One difference between what should be in the database and what is; SQL finds it, and everything that shows it uses it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Aspect = Literal["schema", "tables", "shape", "changes", "rows", "database"]
+"""What a difference is about: a tenant's schema, which tables it has, how they are made, changes, rows; or the database."""
+
+UNCOUNTED = frozenset({"not-readable", "row-level-security"})
+"""Kinds that say why the rows of a table cannot all be seen, and so are not counted."""
+
+_ASPECTS: dict[Aspect, frozenset[str]] = {
+    "schema": frozenset({"schema-missing", "schema-owner", "not-configured"}),
+    "tables": frozenset({"table-missing", "table-extra", "table-kind"}),
+    "changes": frozenset({"change-pending", "change-edited", "change-gone", "out-of-order", "ledger-not-readable"}),
+    "rows": UNCOUNTED | {"rows-too-few", "rows-too-many", "sample-rows-missing", "sample-rows-altered"},
+    "database": frozenset({"encoding"}),
+}
+
+_ADDED = frozenset({
+    "schema-missing", "change-pending", "table-missing", "view-missing", "sequence-missing", "column-missing",
+    "primary-key-missing", "constraint-missing", "index-missing", "trigger-missing", "policy-missing", "grant-missing",
+    "rows-too-few", "sample-rows-missing",
+})  # fmt: skip
+"""Kinds that a run repairs: it only adds, and sets owners."""
+
+BY_HAND = "correct it by hand: a run changes no rows or columns that are there, and drops nothing"
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One difference, in words of SQL.
+
+    Attributes:
+        kind: For programs; the list is in ``sql/shared/observation.sql`` and ``compare.sql``.
+        tenant: Whose it is; of a schema that is not configured its name, None where it concerns all tenants.
+        object: What differs, such as ``column users.email``.
+        expected: What the template says.
+        found: What is there.
+        remedy: A statement for somebody who may do more than the master user; often empty.
+        table: The table it belongs to, where it belongs to one.
+    """
+
+    kind: str
+    tenant: str | None
+    object: str
+    expected: str
+    found: str
+    remedy: str = ""
+    table: str | None = None
+
+    @property
+    def aspect(self) -> Aspect:
+        """What it is about."""
+        return next((aspect for aspect, kinds in _ASPECTS.items() if self.kind in kinds), "shape")
+
+    @property
+    def repairable(self) -> bool:
+        """Whether a run repairs it: with a remedy it is not permitted to."""
+        return not self.remedy and (self.kind in _ADDED or self.kind.endswith("-owner"))
+
+    @property
+    def problem(self) -> str:
+        """What is wrong, without whose."""
+        return f"{self.object}: expected {self.expected}, found {self.found}"
+
+    @property
+    def found_and_remedy(self) -> str:
+        """What is there, and the statement that helps."""
+        return f"{self.found}; what helps: {self.remedy}" if self.remedy else self.found
+
+    @property
+    def hint(self) -> str:
+        """What to do about it, where a run does not repair it."""
+        if self.remedy:
+            return f"what helps: {self.remedy}"
+        if self.kind == "not-configured":
+            return "name it under tenants or aurora.otherSchemas in config.json, or drop it"
+        if self.kind == "rows-too-many":
+            return f"accept them by sampleData.otherRows in config.json, or {BY_HAND}"
+        return BY_HAND
+
+    def __str__(self) -> str:
+        """Return the line that a failing scenario shows."""
+        line = f"{self.tenant}: {self.problem}" if self.tenant else self.problem
+        return f"{line}; what helps: {self.remedy}" if self.remedy else line
