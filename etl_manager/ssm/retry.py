@@ -24,7 +24,7 @@ class Timeouts:
 
     Attributes:
         delivery_timeout: For SSM to hand a command to the agent (``TimeoutSeconds``; AWS: SendCommand, 30 or more).
-        execution_timeout: For a command to run (``executionTimeout``; the document's own default).
+        execution_timeout: For each phase of a command to run (``executionTimeout``; the document's own default).
         retry_timeout: While a call is throttled or its connection breaks, and for SSM to show a command it accepted.
         poll_pauses: The first pause between two polls, its growth, and the longest pause.
         lookup_delays: Pauses before each lookup of a command whose response was lost: ListCommands lags behind (AWS:
@@ -43,6 +43,8 @@ class Timeouts:
     cancel_timeout: float = 10.0
 
 
+LONGEST_EXECUTION = 172_800
+"""Seconds that a command may run at most (AWS: AWS-RunShellScript, ``executionTimeout``)."""
 DEFAULT_TIMEOUTS = Timeouts()
 """How long a run waits for AWS."""
 
@@ -60,6 +62,7 @@ class PendingCommand:
         command_id: Empty until SSM has accepted it.
         status: The last one that SSM reported.
         response_lost: Whether it was sent and no response came: SSM may have it twice.
+        execution_timeout: Seconds it may run.
     """
 
     purpose: str
@@ -70,6 +73,7 @@ class PendingCommand:
     command_id: str = ""
     status: str = ""
     response_lost: bool = False
+    execution_timeout: int = 3_600
 
     def error(self, what: str, remedy: str) -> CommandError:
         """Return the error *what*, with all that is known of the command and where to look for more."""
