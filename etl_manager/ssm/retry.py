@@ -26,7 +26,8 @@ class Timeouts:
         delivery_timeout: For SSM to hand a command to the agent (``TimeoutSeconds``; AWS: SendCommand, 30 or more).
         execution_timeout: For each phase of a command to run (``executionTimeout``; the document's own default).
         retry_timeout: While a call is throttled or its connection breaks, and for SSM to show a command it accepted.
-        poll_pauses: The first pause between two polls, its growth, and the longest pause.
+        poll_pauses: The first pause between two polls, its growth, and the longest pause: a tenth of the time since the
+            command was sent, so that no more than that is lost.
         lookup_delays: Pauses before each lookup of a command whose response was lost: ListCommands lags behind (AWS:
             Run Command is eventually consistent).
         agent_timeout: How long the agent of a running command may be offline; SSM reports it offline only minutes
@@ -37,7 +38,7 @@ class Timeouts:
     delivery_timeout: int = 120
     execution_timeout: int = 3_600
     retry_timeout: float = 60.0
-    poll_pauses: tuple[float, float, float] = (0.1, 1.5, 2.0)
+    poll_pauses: tuple[float, float, float] = (0.1, 1.1, 2.0)
     lookup_delays: tuple[float, ...] = (0.5, 1.0, 2.0, 4.0)
     agent_timeout: float = 20.0
     cancel_timeout: float = 10.0
