@@ -26,6 +26,8 @@ from etl_manager.errors import CommandError, ConfigError
 from etl_manager.ssm.run_command import RunCommand
 from etl_manager.ssm.script import CommandResult, Script, SqlFileResult, quote
 
+SQL_FAILED = 3
+"""Exit status of the engine, and psql's own (PostgreSQL manual, psql, "Exit Status")."""
 COMMAND_BYTES = 6_000
 """What a command takes beside an uploaded script: its shell functions and the sealed credentials."""
 
@@ -110,7 +112,14 @@ class BastionSession:
         return self._state is not None and self._state.matches(self.archive)
 
     def run_sql(
-        self, files: Sequence[str], connection: Connection, purpose: str, *, phases: int = 1, closing: bool = False
+        self,
+        files: Sequence[str],
+        connection: Connection,
+        purpose: str,
+        *,
+        phases: int = 1,
+        inspection: str = "",
+        closing: bool = False,
     ) -> tuple[CommandResult, list[SqlFileResult]]:
         """Run SQL *files* one after another, after the transfer when one is due; the first failure ends the batch.
 
@@ -119,13 +128,16 @@ class BastionSession:
             connection: Where and as whom the engine connects.
             purpose: What the command is for, as SSM's history shows it.
             phases: How many phases the files are of.
+            inspection: A file that is run as the last one after an SQL error in another: what the error left is known then.
             closing: Close the run in the same command, as the last one is expected to do. A later batch opens it anew.
 
         Raises:
             WorkspaceError: When the transfer failed.
             CommandError: When the command did not run to its end.
         """
-        body = [f"run_sql_file {quote(file)} || return 0" for file in files]
+        look = f"[[ $? != {SQL_FAILED} ]] || run_sql_file {quote(inspection)}; " if inspection else ""
+        ends = {file: "" if file == inspection else look for file in files}
+        body = [f"run_sql_file {quote(file)} || {{ {ends[file]}return 0; }}" for file in files]
         script = Script(("batch.sh",), body, self._connection_values(connection), closing, phases=phases)
         with self._after_transfer(script) as whole:
             return self._read(self.run_command.run(whole, purpose), closing=closing)

@@ -108,7 +108,8 @@ class PhaseOutput:
         Raises:
             VerificationError: When such a line cannot be read.
         """
-        lines: dict[str, list[dict[str, Any]]] = {"adopted": [], "applied": [], "repaired": [], "inserted": []}
+        kinds = ("adopted", "applied", "repaired", "inserted", "failed")
+        lines: dict[str, list[dict[str, Any]]] = {kind: [] for kind in kinds}
         try:
             for line in text.splitlines():
                 if line.startswith('{"kind":'):

@@ -261,7 +261,7 @@ class ProvisioningRun:
         final = names[-1] in (VERIFICATION, AGAIN)
         if final:
             parts.append(Part(CATALOGUE, (CATALOGUE,)))
-        self._results |= self.sql_runner.send(title, parts, closing=final)
+        self._results |= self.sql_runner.send(title, parts, inspection=INSPECTION_SQL, closing=final)
         return self._results[name]
 
     def _part_files(self, name: str) -> tuple[str, ...]:
@@ -273,21 +273,30 @@ class ProvisioningRun:
     def _run_phase(self, name: str) -> None:
         title = f"phase {name}"
         part = self._sent(name)
-        results = self.sql_runner.read(title, part, self.config.phase(name).connection_db)
+        try:
+            self.sql_runner.read(title, part, self.config.phase(name).connection_db)
+        except SqlError:
+            if part.files[-1].file == INSPECTION_SQL and not part.files[-1].exit_code:
+                self._report_phase(name, part)
+            raise
+        if lost := self._report_phase(name, part):
+            self._report_following(name)
+            raise DataLost(title, lost)
+
+    def _report_phase(self, name: str, part: PartResult) -> list[str]:
+        """Report what phase *name* did, also where it failed; return what was lost."""
+        results = list(part.files)
         if part.part.files[0] == INSPECTION_SQL:
             self._observed.take_snapshot(results.pop(0))
-        before = self._observed.now
-        self._observed.take_snapshot(results.pop())
-        if name == VERIFICATION:
+        before, output = self._observed.now, _printed(results[:-1])
+        self._observed.take_snapshot(results[-1])
+        if name == VERIFICATION and not any(result.exit_code for result in results):
             self._take_verification(results)
-        output = _printed(results)
         report = self._compare(name, before, output)
         lost = tuple(losses(before, self._observed.now, PhaseOutput.read(output)))
         report = replace(report, changes=lost + report.changes)
         self.reports[name] = report if name == VERIFICATION and not lost else self._report_diff(report)
-        if lost:
-            self._report_following(name)
-            raise DataLost(title, report.lost)
+        return report.lost
 
     def _report_following(self, name: str) -> None:
         """Report what the phases after *name* changed where the same command has run them already."""
@@ -333,6 +342,9 @@ class ProvisioningRun:
     def _require_most_tenants(self, snapshot: DatabaseSnapshot) -> None:
         states = snapshot.tenants.values()
         missing = [("schema", "tenant-schemas-exist", [each.name for each in states if not each.schema_exists])]
+        for change in dict.fromkeys(change for each in states for change in each.pending):
+            without = [each.name for each in states if change in each.pending]
+            missing.append((f"applied change {change}", "no-pending-changes", without))
         for table in snapshot.template.tables:
             without = [each.name for each in states if table not in each.tables]
             missing.append((f"{table} table", "users-tables-exist", without))

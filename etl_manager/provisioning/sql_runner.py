@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple
 
 from etl_manager import sql_files
 from etl_manager.aws.connection import Connection
-from etl_manager.bastion.session import BastionSession
+from etl_manager.bastion.session import SQL_FAILED, BastionSession
 from etl_manager.config import Config, phases
 from etl_manager.errors import InfrastructureError, ProvisioningError, SqlError, WorkspaceError
 from etl_manager.progress import Progress
@@ -25,8 +25,8 @@ LOG = logging.getLogger("etl_manager")
 ENGINE_WARNING = "[WARNING] "
 """How a line of the engine's log begins that users should see."""
 INSPECTIONS = str(phases.INSPECTION.parent)
-NO_CONNECTION, SQL_FAILED = 2, 3
-"""Exit statuses of the engine, which are psql's own (PostgreSQL manual, psql, "Exit Status")."""
+NO_CONNECTION = 2
+"""Exit status of the engine, and psql's own (PostgreSQL manual, psql, "Exit Status")."""
 
 _MESSAGE_WITH_LINE = re.compile(
     r"^psql:(?P<file>.+?):(?P<line>\d+): (?:(?P<severity>[^\s:]+) ?: +)?(?P<message>.*)$", re.MULTILINE
@@ -76,8 +76,12 @@ class SqlRunner:
         """
         return self.read(title, self.send(title, [Part(title, tuple(files))], closing=closing)[title], database)
 
-    def send(self, title: str, parts: Sequence[Part], *, closing: bool = False) -> dict[str, PartResult]:
+    def send(
+        self, title: str, parts: Sequence[Part], *, inspection: str = "", closing: bool = False
+    ) -> dict[str, PartResult]:
         """Run the files of *parts* in one command, which ends at the first that fails; return each part's results.
+
+        After an SQL error *inspection* is the last file that is run, and belongs to the part that failed.
 
         Raises:
             InfrastructureError: When the command did not run to its end.
@@ -89,7 +93,9 @@ class SqlRunner:
                 LOG.warning("%s destroys: %s", file, why)
                 self.attach(f"what {file} destroys", why, "text")
         files = [file for part in parts for file in part.files]
-        result, done = self.bastion.run_sql(files, self.connection, title, phases=len(parts), closing=closing)
+        result, done = self.bastion.run_sql(
+            files, self.connection, title, phases=len(parts), inspection=inspection, closing=closing
+        )
         LOG.info(
             "%s: SSM command %s on %s: %s in %.1f s",
             title,
@@ -117,8 +123,9 @@ class SqlRunner:
             ProvisioningError: As `run`.
         """
         self._record(title, part.command, part.files)
-        if len(part.files) < len(part.part.files) or part.files[-1].exit_code:
-            raise self._failure(title, part.files[-1], database)
+        failed = [file for file in part.files if file.exit_code]
+        if failed or len(part.files) < len(part.part.files):
+            raise self._failure(title, (failed or part.files)[0 if failed else -1], database)
         return list(part.files)
 
     def attach_sql(self, part: Part) -> None:
@@ -223,6 +230,6 @@ def cause(stderr: str) -> Cause:
         return Cause("", found["message"] if found else stderr.strip()[-300:] or "no message", "", by_psql=False)
     last = placed[-1]
     # The labels are in the server's language, too, and two blanks follow each.
-    details = re.findall(r"^(?!CONTEXT)[^\W\d]\w* ?:  (.*)$", stderr[last.end() :], re.MULTILINE)
+    details = re.findall(r"^(?!CONTEXT)[^\W\d]\w* ?:  (.+)$", stderr[last.end() :], re.MULTILINE)
     by_psql = last["severity"] == _PSQL_SEVERITY
     return Cause(f"{last['file']}:{last['line']}", last["message"], "; ".join(details[:2]), by_psql)

@@ -105,7 +105,7 @@ class Scripted:
         self.commands: list[tuple[str, int, bool]] = []
 
     def run_sql(
-        self, files: list[str], _connection: object, title: str, *, phases: int, closing: bool
+        self, files: list[str], _connection: object, title: str, *, phases: int, inspection: str, closing: bool
     ) -> tuple[CommandResult, list[SqlFileResult]]:
         """Return a result for each of *files*, up to the first that fails."""
         self.commands.append((title, phases, closing))
@@ -118,6 +118,8 @@ class Scripted:
                 SqlFileResult(file=file, exit_code=3 * failed, seconds=0.0, stdout=printed_here, stderr=message)
             )
             if failed:
+                seen = self._printed(inspection)
+                results.append(SqlFileResult(file=inspection, exit_code=0, seconds=0.0, stdout=seen, stderr=""))
                 break
         whole = CommandResult(
             command_id="c-1", instance_id="i-1", status="Success", exit_status=0, stdout=b"", stderr="", seconds=0.0
@@ -175,14 +177,15 @@ def test_with_iam_each_phase_is_a_command(tmp_path):
 
 
 def test_phases_before_one_that_fails_are_done(tmp_path):
-    """Of one command, what ran before the failure stands, the failing phase fails by its own name, the others are not run."""
-    run = run_of(tmp_path, HERE, HERE, failing="/schema/", wanted=("data",))
+    """Of one command, what ran before the failure stands, the failing phase fails by its own name and tells what it did, the others are not run."""
+    run = run_of(tmp_path, HERE, HERE, LESS, failing="/schema/", wanted=("data",))
     run.ensure("database")
     with pytest.raises(SqlError, match=r"during phase schema, .*SQL sql/aurora/schema/create-tenant-schemas.sql:1"):
         run.ensure("schema")
     with pytest.raises(PhaseSkipped, match="not run because phase schema failed"):
         run.ensure("data")
-    assert (list(run.reports), len(commands(run))) == (["database"], 1)
+    assert len(commands(run)) == 1
+    assert run.reports["schema"].lost == ["a: rows of users: 5 → 4"]
 
 
 def test_what_ran_after_a_loss_is_reported_too(tmp_path):
