@@ -5,6 +5,7 @@ Feature: Verification
 
   Rule: Building is safe to repeat
 
+    @idempotence
     Scenario: Provisioning again changes nothing
       Given the sample data is there
       When everything is provisioned again

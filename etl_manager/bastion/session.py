@@ -1,6 +1,6 @@
 """The bastion of one run: opened, used for SQL files or one command, and closed without leaving anything behind.
 
-A run is few SendCommands: one opens it, one runs each phase (with the transfer where both fit), one closes it.
+A run is two SendCommands: one opens it, one runs everything (with the transfer where both fit) and closes it.
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ class BastionSession:
         return self._state is not None and self._state.matches(self.archive)
 
     def run_sql(
-        self, files: Sequence[str], connection: Connection, purpose: str, *, closing: bool = False
+        self, files: Sequence[str], connection: Connection, purpose: str, *, phases: int = 1, closing: bool = False
     ) -> tuple[CommandResult, list[SqlFileResult]]:
         """Run SQL *files* one after another, after the transfer when one is due; the first failure ends the batch.
 
@@ -118,6 +118,7 @@ class BastionSession:
             files: Relative to the workspace.
             connection: Where and as whom the engine connects.
             purpose: What the command is for, as SSM's history shows it.
+            phases: How many phases the files are of.
             closing: Close the run in the same command, as the last one is expected to do. A later batch opens it anew.
 
         Raises:
@@ -125,7 +126,7 @@ class BastionSession:
             CommandError: When the command did not run to its end.
         """
         body = [f"run_sql_file {quote(file)} || return 0" for file in files]
-        script = Script(("batch.sh",), body, self._connection_values(connection), closing)
+        script = Script(("batch.sh",), body, self._connection_values(connection), closing, phases=phases)
         with self._after_transfer(script) as whole:
             return self._read(self.run_command.run(whole, purpose), closing=closing)
 

@@ -1,8 +1,8 @@
-"""What a run has read so far: the snapshots, the verification, and the catalogue that came with it."""
+"""What a run has read so far: the snapshots and the verification."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from etl_manager.database.snapshot import DatabaseSnapshot
 from etl_manager.database.verification import Verification
@@ -16,7 +16,6 @@ class RunObservations:
     initial: DatabaseSnapshot | None = None
     last: DatabaseSnapshot | None = None
     verification: Verification | None = None
-    catalogue: list[SqlFileResult] = field(default_factory=list)
 
     @property
     def now(self) -> DatabaseSnapshot:

@@ -1,9 +1,13 @@
-"""One run against one target: each phase is run once and in order, with a snapshot of the database before and after."""
+"""One run against one target: each phase is run once and in order, with a snapshot of the database before and after.
+
+All parts that the selected scenarios want go to the bastion in one command; each is read, reported and fails by itself.
+"""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from etl_manager.config import Config, phases
@@ -13,16 +17,19 @@ from etl_manager.database.drift import PhaseDiff, PhaseOutput, compare, losses, 
 from etl_manager.database.observations import RunObservations
 from etl_manager.database.snapshot import Catalogue, DatabaseSnapshot, read_counts
 from etl_manager.database.verification import Verification
-from etl_manager.errors import DatabaseMissing, DataLost, Failures, SqlError, TenantsMissing
+from etl_manager.errors import DatabaseMissing, DataLost, Failures, ProvisioningError, SqlError, TenantsMissing
 from etl_manager.progress import Progress
 from etl_manager.provisioning.context import RunContext
 from etl_manager.provisioning.plan import plan
-from etl_manager.provisioning.sql_runner import SqlRunner
+from etl_manager.provisioning.sql_runner import Part, PartResult, SqlRunner
 from etl_manager.ssm.script import SqlFileResult
 
 VERIFICATION = "verification"
+AGAIN = "all phases again"
+"""The part of a run after the verification that runs the four phases a second time."""
 INSPECTION_SQL = phases.INSPECTION.as_posix()
 COUNT_ROWS = phases.INSPECTION.with_name("count-rows.sql").as_posix()
+CATALOGUE_READ = "the catalogue"
 CATALOGUE = phases.INSPECTION.with_name("inspect-catalogue.sql").as_posix()
 LOG = logging.getLogger("etl_manager")
 RERUN_FAILED = (
@@ -42,6 +49,8 @@ class ProvisioningRun:
         progress: Shows what was created, repaired and left alone.
         witness_conninfo: Gives the conninfo of a database for the second witness, or None where it cannot be reached.
         environment: Where the run takes place.
+        wanted: Phases, and `AGAIN`, that will be asked for: they go with the first command. Without any, each is sent
+            when it is asked for.
     """
 
     config: Config
@@ -50,10 +59,12 @@ class ProvisioningRun:
     progress: Progress
     witness_conninfo: Callable[[str], str | None]
     environment: RunContext
+    wanted: Collection[str] = ()
     reports: dict[str, PhaseDiff] = field(default_factory=dict)
     _observed: RunObservations = field(default_factory=RunObservations)
     _witnessed: bool = False
     _failures: Failures = field(default_factory=Failures)
+    _results: dict[str, PartResult] = field(default_factory=dict)
     _rerun_diffs: list[PhaseDiff] | None = None
     _rows: dict[tuple[str, str], int | Difference] | None = None
 
@@ -93,13 +104,15 @@ class ProvisioningRun:
         if own := [phase.name for phase in self.config.phases if phase.name not in phases.BUILT_IN]:
             self.progress.say(f"run once, and not repeated: {', '.join(own)}")
         runs = [(name, self._files(name)) for name in phases.BUILT_IN]
-        files = [file for _, phase_files in runs for file in phase_files]
+        part = self._sent(AGAIN)
         before = self._observed.now
         try:
-            results = self._run_final_batch("all phases again", [*files, INSPECTION_SQL], self.config.database)
+            results = self.sql_runner.read(AGAIN, part, self.config.database)
         except SqlError as error:
             error.hint = RERUN_FAILED
             raise
+        self._observed.take_snapshot(results[-1])
+        self._take_verification(results)
         reports, outputs, done = [], [], 0
         for name, phase_files in runs:
             outputs.append(_printed(results[done : done + len(phase_files)]))
@@ -112,7 +125,7 @@ class ProvisioningRun:
             report = self._report_diff(PhaseDiff(VERIFICATION, lost, 0))
             known = self.reports.get(VERIFICATION, PhaseDiff(VERIFICATION, (), 0))
             self.reports[VERIFICATION] = replace(known, changes=known.changes + lost)
-            raise DataLost("all phases again", report.lost)
+            raise DataLost(AGAIN, report.lost)
         return reports
 
     def verification(self) -> Verification:
@@ -145,8 +158,11 @@ class ProvisioningRun:
         """
         self.verification()
         with self._failures.once("the reading of the catalogue"):
-            [step] = self.sql_runner.check("verification", self._observed.catalogue, self.config.database)
-            return Catalogue.read(step.stdout)
+            part = self._results.get(CATALOGUE)
+            if part is None or not part.files:  # what stands before it failed
+                return self.look_at_catalogue()
+            [result] = self.sql_runner.read(CATALOGUE_READ, part, self.config.database)
+            return Catalogue.read(result.stdout)
 
     def look_at_catalogue(self) -> Catalogue:
         """Return the cluster's databases and tables as they are now; read-only, and no proof.
@@ -154,7 +170,7 @@ class ProvisioningRun:
         Raises:
             ProvisioningError: When they cannot be read.
         """
-        [step] = self.sql_runner.run("gate check", [CATALOGUE], self.config.database, closing=True)
+        [step] = self.sql_runner.run(CATALOGUE_READ, [CATALOGUE], self.config.database, closing=True)
         return Catalogue.read(step.stdout)
 
     def rows(self, schema: str, table: str) -> int | Difference | None:
@@ -223,39 +239,68 @@ class ProvisioningRun:
     def _files(self, phase: str) -> list[str]:
         return [file.as_posix() for file in phases.sql_files(self.config.root, phase)]
 
+    def _sent(self, name: str) -> PartResult:
+        """Return what part *name* did; when that was not sent yet it is, with all after it that will be asked for.
+
+        An IAM token may be too old for the last of many phases (AWS: Aurora user guide, "IAM database authentication":
+        15 minutes): with those credentials each phase is a command, with a token of its own.
+        """
+        if name in self._results:
+            self.sql_runner.attach_sql(self._results[name].part)
+            return self._results[name]
+        order = [*(phase.name for phase in self.config.phases), AGAIN]
+        names = order[order.index(name) :]
+        if self.config.aurora.credentials == "iam":
+            names = names[:1]
+        while names[-1] not in self.wanted and len(names) > 1:
+            names.pop()
+        parts = [Part(each, self._part_files(each)) for each in names]
+        title = f"phase {name}" if name != AGAIN else name
+        if len(names) > 1:
+            title = f"phases {name} to {VERIFICATION}, and again" if AGAIN in names else f"phases {name} to {names[-1]}"
+        final = names[-1] in (VERIFICATION, AGAIN)
+        if final:
+            parts.append(Part(CATALOGUE, (CATALOGUE,)))
+        self._results |= self.sql_runner.send(title, parts, closing=final)
+        return self._results[name]
+
+    def _part_files(self, name: str) -> tuple[str, ...]:
+        """Return the files of a phase, or of `AGAIN`, with the inspection after them; the first time before them too."""
+        first = [INSPECTION_SQL] if self._observed.last is None and name == self.config.phases[0].name else []
+        files = [file for phase in (phases.BUILT_IN if name == AGAIN else [name]) for file in self._files(phase)]
+        return (*first, *files, INSPECTION_SQL)
+
     def _run_phase(self, name: str) -> None:
-        title, database = f"phase {name}", self.config.phase(name).connection_db
-        first = [] if self._observed.last else [INSPECTION_SQL]
-        files = [*first, *self._files(name), INSPECTION_SQL]
+        title = f"phase {name}"
+        part = self._sent(name)
+        results = self.sql_runner.read(title, part, self.config.phase(name).connection_db)
+        if part.part.files[0] == INSPECTION_SQL:
+            self._observed.take_snapshot(results.pop(0))
+        before = self._observed.now
+        self._observed.take_snapshot(results.pop())
         if name == VERIFICATION:
-            before = self._observed.now
-            results = self._run_final_batch(title, files, database)
-        else:
-            results = self.sql_runner.run(title, files, database)
-            before = self._observed.take_snapshot(results[0]) if first else self._observed.now
-            self._observed.take_snapshot(results[-1])
-        output = _printed(results[len(first) : len(files) - 1])
+            self._take_verification(results)
+        output = _printed(results)
         report = self._compare(name, before, output)
         lost = tuple(losses(before, self._observed.now, PhaseOutput.read(output)))
         report = replace(report, changes=lost + report.changes)
         self.reports[name] = report if name == VERIFICATION and not lost else self._report_diff(report)
         if lost:
+            self._report_following(name)
             raise DataLost(title, report.lost)
+
+    def _report_following(self, name: str) -> None:
+        """Report what the phases after *name* changed where the same command has run them already."""
+        order = [phase.name for phase in self.config.phases]
+        for following in order[order.index(name) + 1 :]:
+            if following in self._results and following not in self.reports:
+                with suppress(ProvisioningError):
+                    self._run_phase(following)
 
     def _compare(self, name: str, before: DatabaseSnapshot, output: str) -> PhaseDiff:
         """Return what phase *name* changed up to the last snapshot, by what its SQL printed."""
         initial = self._observed.initial or before
         return compare(name, before, self._observed.now, initial, PhaseOutput.read(output))
-
-    def _run_final_batch(self, title: str, files: list[str], database: str) -> list[SqlFileResult]:
-        """Run *files*, which include verification and inspection, in the run's last command.
-
-        The catalogue is read too, which need not succeed.
-        """
-        results = self.sql_runner.run(title, [*files, CATALOGUE], database, closing=True, needed=len(files))
-        self._observed.take_snapshot(results[len(files) - 1])
-        self._take_verification(results)
-        return results
 
     def _verify_only(self, phase: str) -> DatabaseSnapshot:
         """Inspect and verify in one command, once a run, and return the snapshot; read-only.
@@ -265,12 +310,18 @@ class ProvisioningRun:
         """
         with self._failures.once("the proof of all phases"):
             if self._observed.last is None:
-                files = [INSPECTION_SQL, *self._files(VERIFICATION), CATALOGUE]
-                steps = self.sql_runner.run("verification", files, self.config.database, closing=True, needed=1)
-                self._observed.take_snapshot(steps[0])
+                parts = [
+                    Part("inspection", (INSPECTION_SQL,)),
+                    Part(VERIFICATION, tuple(self._files(VERIFICATION))),
+                    Part(CATALOGUE, (CATALOGUE,)),
+                ]
+                self._results = self.sql_runner.send(VERIFICATION, parts, closing=True)
+                inspected = self.sql_runner.read("inspection", self._results["inspection"], self.config.database)
+                self._observed.take_snapshot(inspected[0])
                 if self._observed.now.exists:
-                    self.sql_runner.check("verification", steps[: len(files) - 1], self.config.database)
-                    self._take_verification(steps)
+                    part = self._results[VERIFICATION]
+                    self.sql_runner.attach_sql(part.part)
+                    self._take_verification(self.sql_runner.read(VERIFICATION, part, self.config.database))
         with self._failures.once("the proof of phase database"):
             if not self._observed.now.exists:
                 raise self._no_database()
@@ -297,7 +348,6 @@ class ProvisioningRun:
             self._observed.now,
             live=self.config.sample_data.accept_other_rows,
         )
-        self._observed.catalogue = [result for result in results if result.file == CATALOGUE]
         self.sql_runner.attach("verification, a line a table", verification.csv(), "csv")
         self._witnessed = False
 

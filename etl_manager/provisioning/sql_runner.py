@@ -36,6 +36,21 @@ _PSQL_SEVERITY = "error"
 _ANY_ERROR = re.compile(r"^(?:psql: error: |\[ERROR\] |.*?(?:ERROR|FATAL): +)(?P<message>.*)$", re.MULTILINE)
 
 
+class Part(NamedTuple):
+    """A part of a command: its name, and the SQL files it runs, relative to the workspace."""
+
+    name: str
+    files: tuple[str, ...]
+
+
+class PartResult(NamedTuple):
+    """What a part of a command did: the command that carried it, and the results of the files that were run."""
+
+    part: Part
+    command: CommandResult
+    files: list[SqlFileResult]
+
+
 @dataclass
 class SqlRunner:
     """Runs SQL files on *bastion* over *connection*; *attach* adds what ran and what it printed to the report."""
@@ -46,9 +61,7 @@ class SqlRunner:
     progress: Progress
     attach: Attach
 
-    def run(
-        self, title: str, files: Sequence[str], database: str, *, closing: bool = False, needed: int | None = None
-    ) -> list[SqlFileResult]:
+    def run(self, title: str, files: Sequence[str], database: str, *, closing: bool = False) -> list[SqlFileResult]:
         """Run *files* in one command and return a result for each.
 
         Args:
@@ -56,37 +69,27 @@ class SqlRunner:
             files: SQL files, relative to the workspace.
             database: The database most of them connect to, for messages.
             closing: Close the run on the bastion in the same command.
-            needed: How many of the files must succeed; all by default.
 
         Raises:
             SqlError: When PostgreSQL refused a statement.
             InfrastructureError: When the bastion could not connect, or the command did not run to its end.
         """
-        for file in dict.fromkeys(files):
-            text = path_of(self.config.root, file).read_text(encoding="utf-8")
-            self.attach(file, text, "sql")
-            if why := sql_files.destroys(text):
+        return self.read(title, self.send(title, [Part(title, tuple(files))], closing=closing)[title], database)
+
+    def send(self, title: str, parts: Sequence[Part], *, closing: bool = False) -> dict[str, PartResult]:
+        """Run the files of *parts* in one command, which ends at the first that fails; return each part's results.
+
+        Raises:
+            InfrastructureError: When the command did not run to its end.
+        """
+        self.attach_sql(parts[0])
+        for file in dict.fromkeys(file for part in parts for file in part.files):
+            if why := sql_files.destroys(self._text(file)):
                 self.progress.say(f"{file} destroys: {why}")
                 LOG.warning("%s destroys: %s", file, why)
                 self.attach(f"what {file} destroys", why, "text")
-        result, parts = self.bastion.run_sql(files, self.connection, title, closing=closing)
-        self._record(title, result, parts)
-        required = len(files) if needed is None else needed
-        if len(parts) < required or any(part.exit_code for part in parts[:required]):
-            raise self._failure(title, parts[-1], database)
-        return parts
-
-    def check(self, title: str, parts: list[SqlFileResult], database: str) -> list[SqlFileResult]:
-        """Return *parts* when all of them succeeded.
-
-        Raises:
-            ProvisioningError: As `run`.
-        """
-        if any(part.exit_code for part in parts):
-            raise self._failure(title, parts[-1], database)
-        return parts
-
-    def _record(self, title: str, result: CommandResult, parts: list[SqlFileResult]) -> None:
+        files = [file for part in parts for file in part.files]
+        result, done = self.bastion.run_sql(files, self.connection, title, phases=len(parts), closing=closing)
         LOG.info(
             "%s: SSM command %s on %s: %s in %.1f s",
             title,
@@ -95,6 +98,38 @@ class SqlRunner:
             result.status,
             result.seconds,
         )
+        found, start = {}, 0
+        for part in parts:
+            end = start + len(part.files)
+            found[part.name] = PartResult(part, result, done[start:end])
+            start = end
+        return found
+
+    def read(self, title: str, part: PartResult, database: str) -> list[SqlFileResult]:
+        """Add what *part* did to the report, and return the results of its files.
+
+        Args:
+            title: As in `run`.
+            part: What `send` returned for it.
+            database: As in `run`.
+
+        Raises:
+            ProvisioningError: As `run`.
+        """
+        self._record(title, part.command, part.files)
+        if len(part.files) < len(part.part.files) or part.files[-1].exit_code:
+            raise self._failure(title, part.files[-1], database)
+        return list(part.files)
+
+    def attach_sql(self, part: Part) -> None:
+        """Add the files of *part* to the report."""
+        for file in dict.fromkeys(part.files):
+            self.attach(file, self._text(file), "sql")
+
+    def _text(self, file: str) -> str:
+        return path_of(self.config.root, file).read_text(encoding="utf-8")
+
+    def _record(self, title: str, result: CommandResult, parts: list[SqlFileResult]) -> None:
         facts = {
             "command id": result.command_id,
             "instance": result.instance_id,

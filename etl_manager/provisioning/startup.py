@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 from etl_manager.aws.discovery import DiscoveredCluster, discover
@@ -47,9 +47,10 @@ def start_run(
     progress: Progress,
     attach: Attach,
     warn: Callable[[str], None],
+    wanted: Collection[str] = (),
     timeouts: Timeouts = DEFAULT_TIMEOUTS,
 ) -> ProvisioningRun:
-    """Discover what is behind *target* and return a run on it, which the caller closes.
+    """Discover what is behind *target* and return a run on it, which the caller closes; *wanted* as there.
 
     On ``aws`` the run's first command is sent here: what it finds on the bastion belongs to the preflight. Elsewhere
     it is sent when a phase needs it.
@@ -88,7 +89,7 @@ def start_run(
         port=found.connection.port,
         client=target.client,
     )
-    return ProvisioningRun(config, sql_runner, verify_only, progress, target.witness_conninfo, environment)
+    return ProvisioningRun(config, sql_runner, verify_only, progress, target.witness_conninfo, environment, wanted)
 
 
 def _show(preflight: Preflight, target: Target, progress: Progress, attach: Attach) -> None:

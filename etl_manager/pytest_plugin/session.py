@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import traceback
-from collections.abc import Generator, Iterator
+from collections.abc import Collection, Generator, Iterable, Iterator
 
 import pytest
 
 from etl_manager.config import Config, phases
 from etl_manager.errors import ProvisioningError, SetupFailed, reason
-from etl_manager.provisioning.run import LOG, ProvisioningRun
+from etl_manager.provisioning.run import AGAIN, LOG, VERIFICATION, ProvisioningRun
 from etl_manager.provisioning.startup import start_run, target_options
-from etl_manager.pytest_plugin.collection import project_config
+from etl_manager.pytest_plugin.collection import SCENARIO, project_config
 from etl_manager.pytest_plugin.options import SETTINGS, Mode
 from etl_manager.pytest_plugin.staging import STAGING
 from etl_manager.pytest_plugin.terminal import PROGRESS
@@ -29,6 +29,10 @@ EMULATED = pytest.StashKey[bool]()
 NOT_STARTED = "The run could not start"
 """The title of the failure that is no scenario's own."""
 
+TAGGED = {"gate": VERIFICATION, "idempotence": AGAIN}
+"""Tags of scenarios that name no phase, and the part of a run that those need."""
+
+_WANTED = pytest.StashKey[Collection[str]]()
 _EXIT_STACK = pytest.StashKey[contextlib.ExitStack]()
 _SETUP_ERROR = pytest.StashKey[BaseException]()
 _FAILURE_REPORTED = pytest.StashKey[bool]()
@@ -73,6 +77,7 @@ def open_run(config: pytest.Config) -> Iterator[ProvisioningRun]:
             progress=progress,
             attach=allure.attach,
             warn=warn,
+            wanted=() if config.getvalue("maxfail") else config.stash.get(_WANTED, ()),
         )
         config.stash[RUN] = run
         try:
@@ -91,9 +96,17 @@ def project(pytestconfig: pytest.Config) -> Config:
 @pytest.hookimpl(wrapper=True)
 def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, object]:
     """Close the run after the last scenario, and not with its fixtures: a scenario that is tried again has the same run."""
+    session.config.stash[_WANTED] = _wanted(session.items)
     with contextlib.ExitStack() as closing:
         session.config.stash[_EXIT_STACK] = closing
         return (yield)
+
+
+def _wanted(items: Iterable[pytest.Item]) -> set[str]:
+    """Return the parts of a run that the scenarios *items* need, by their tags."""
+    tags = {mark.name for item in items if SCENARIO in item.stash for mark in item.iter_markers()}
+    parts = {TAGGED.get(tag, tag) for tag in tags}
+    return {VERIFICATION, *parts} if AGAIN in parts else parts
 
 
 @pytest.fixture

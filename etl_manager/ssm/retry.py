@@ -24,9 +24,10 @@ class Timeouts:
 
     Attributes:
         delivery_timeout: For SSM to hand a command to the agent (``TimeoutSeconds``; AWS: SendCommand, 30 or more).
-        execution_timeout: For a command to run (``executionTimeout``; the document's own default).
+        execution_timeout: For each phase of a command to run (``executionTimeout``; the document's own default).
         retry_timeout: While a call is throttled or its connection breaks, and for SSM to show a command it accepted.
-        poll_pauses: The first pause between two polls, its growth, and the longest pause.
+        poll_pauses: The first pause between two polls, its growth, and the longest pause: a tenth of the time since the
+            command was sent, so that no more than that is lost.
         lookup_delays: Pauses before each lookup of a command whose response was lost: ListCommands lags behind (AWS:
             Run Command is eventually consistent).
         agent_timeout: How long the agent of a running command may be offline; SSM reports it offline only minutes
@@ -37,12 +38,14 @@ class Timeouts:
     delivery_timeout: int = 120
     execution_timeout: int = 3_600
     retry_timeout: float = 60.0
-    poll_pauses: tuple[float, float, float] = (0.1, 1.5, 2.0)
+    poll_pauses: tuple[float, float, float] = (0.1, 1.1, 2.0)
     lookup_delays: tuple[float, ...] = (0.5, 1.0, 2.0, 4.0)
     agent_timeout: float = 20.0
     cancel_timeout: float = 10.0
 
 
+LONGEST_EXECUTION = 172_800
+"""Seconds that a command may run at most (AWS: AWS-RunShellScript, ``executionTimeout``)."""
 DEFAULT_TIMEOUTS = Timeouts()
 """How long a run waits for AWS."""
 
@@ -60,6 +63,7 @@ class PendingCommand:
         command_id: Empty until SSM has accepted it.
         status: The last one that SSM reported.
         response_lost: Whether it was sent and no response came: SSM may have it twice.
+        execution_timeout: Seconds it may run.
     """
 
     purpose: str
@@ -70,6 +74,7 @@ class PendingCommand:
     command_id: str = ""
     status: str = ""
     response_lost: bool = False
+    execution_timeout: int = 3_600
 
     def error(self, what: str, remedy: str) -> CommandError:
         """Return the error *what*, with all that is known of the command and where to look for more."""

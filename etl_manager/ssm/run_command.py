@@ -11,7 +11,7 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from etl_manager.errors import CommandError
-from etl_manager.ssm.retry import PendingCommand, Retry, Timeouts
+from etl_manager.ssm.retry import LONGEST_EXECUTION, PendingCommand, Retry, Timeouts
 from etl_manager.ssm.script import LIMIT, MARK, RUNTIME_PREFIX, CommandResult, EndMarker, Script, read_end_marker
 
 DOCUMENT = "AWS-RunShellScript"
@@ -100,7 +100,8 @@ class RunCommand:
         """
         token = secrets.token_hex(TOKEN_BYTES)
         comment = f"{f'etl-manager {purpose}'[:MAX_PURPOSE]} [{token}]"
-        command = PendingCommand(purpose, token, comment, self.instance_id, self.retry_hint)
+        seconds = min(self.retry.timeouts.execution_timeout * script.phases, LONGEST_EXECUTION)
+        command = PendingCommand(purpose, token, comment, self.instance_id, self.retry_hint, execution_timeout=seconds)
         self.on_status(f"{purpose} · sending")
         try:
             for attempt in self.retry.attempts("SendCommand", command):
@@ -112,7 +113,7 @@ class RunCommand:
                         TimeoutSeconds=self.retry.timeouts.delivery_timeout,
                         Parameters={
                             "commands": [self.text(script, token)],
-                            "executionTimeout": [str(self.retry.timeouts.execution_timeout)],
+                            "executionTimeout": [str(command.execution_timeout)],
                         },
                     )
                     self.commands_sent += 1
@@ -210,7 +211,7 @@ class RunCommand:
             if invocation is None and not command.status and polled > timeouts.retry_timeout:
                 self.retry.reachable = False
                 raise command.error(f"SSM took the command and did not show it for {timeouts.retry_timeout:.0f} s", "")
-            if waited > timeouts.delivery_timeout + timeouts.execution_timeout + timeouts.retry_timeout:
+            if waited > timeouts.delivery_timeout + command.execution_timeout + timeouts.retry_timeout:
                 raise incomplete_error(
                     command, command.status, "no end after the longest time it may take", may_have_run=True
                 )
@@ -317,7 +318,7 @@ def parse_invocation(
         )
     reasons = {
         "DeliveryTimedOut": f"the agent did not fetch it within {timeouts.delivery_timeout} s",
-        "ExecutionTimedOut": f"it ran longer than {timeouts.execution_timeout} s, or was killed (exit status 137)",
+        "ExecutionTimedOut": f"it ran longer than {command.execution_timeout} s, or was killed (exit status 137)",
         "Undeliverable": "SSM says that it could not deliver it",
         "Cancelled": "it was cancelled",
         "Terminated": "its parent command was stopped",

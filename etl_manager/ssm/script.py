@@ -59,6 +59,7 @@ class Script:
         values: The variables they need.
         closing: Whether the script closes the run on the bastion when its body has ended.
         repeatable: Whether it may run twice; what opens or closes a run may, anything else runs at most once.
+        phases: How many phases it runs: each has the whole execution timeout.
     """
 
     templates: tuple[str, ...]
@@ -66,6 +67,7 @@ class Script:
     values: dict[str, str] = field(default_factory=dict)
     closing: bool = False
     repeatable: bool = False
+    phases: int = 1
 
     def before(self, other: Script) -> Script:
         """Return one script of both, which closes the run where *other* does."""
@@ -74,6 +76,7 @@ class Script:
             [*self.body, *other.body],
             self.values | other.values,
             other.closing,
+            phases=other.phases,
         )
 
     def text(self, values: dict[str, str]) -> str:

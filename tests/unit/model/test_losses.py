@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -13,10 +12,11 @@ from etl_manager import config as configuration
 from etl_manager.database.difference import Difference
 from etl_manager.database.drift import losses
 from etl_manager.database.snapshot import DatabaseSnapshot, TenantState
-from etl_manager.errors import DataLost, PhaseSkipped
+from etl_manager.errors import DataLost, PhaseSkipped, SqlError
 from etl_manager.progress import NullProgress
 from etl_manager.provisioning.run import INSPECTION_SQL, ProvisioningRun
-from etl_manager.ssm.script import SqlFileResult
+from etl_manager.provisioning.sql_runner import SqlRunner
+from etl_manager.ssm.script import CommandResult, SqlFileResult
 from tests.unit.model.snapshots import absent, few_rows, missing_rows, printed, snapshot, state
 from tests.unit.model.test_drift import applied, inserted, output, repaired, shown
 
@@ -98,34 +98,101 @@ def test_what_a_phase_put_back_had_been_lost(what):
 class Scripted:
     """Stands for the bastion: each inspection prints what the test has next, and the data phase its line."""
 
-    def __init__(self, snapshots: tuple[DatabaseSnapshot, ...], data: str = "") -> None:
-        self.snapshots, self.data = list(snapshots), data
+    instance_id = "i-1"
 
-    def run(self, _title: str, files: list[str], _database: str) -> list[SqlFileResult]:
-        """Return a result for each of *files*."""
-        return [
-            SqlFileResult(file=file, exit_code=0, seconds=0.0, stdout=self._printed(file), stderr="") for file in files
-        ]
+    def __init__(self, snapshots: tuple[DatabaseSnapshot, ...], data: str = "", failing: str = "") -> None:
+        self.snapshots, self.data, self.failing = list(snapshots), data, failing
+        self.commands: list[tuple[str, int, bool]] = []
+
+    def run_sql(
+        self, files: list[str], _connection: object, title: str, *, phases: int, closing: bool
+    ) -> tuple[CommandResult, list[SqlFileResult]]:
+        """Return a result for each of *files*, up to the first that fails."""
+        self.commands.append((title, phases, closing))
+        results = []
+        for file in files:
+            failed = bool(self.failing) and self.failing in file
+            message = f"psql:{file}:1: ERROR:  refused" if failed else ""
+            printed_here = "" if failed else self._printed(file)
+            results.append(
+                SqlFileResult(file=file, exit_code=3 * failed, seconds=0.0, stdout=printed_here, stderr=message)
+            )
+            if failed:
+                break
+        whole = CommandResult(
+            command_id="c-1", instance_id="i-1", status="Success", exit_status=0, stdout=b"", stderr="", seconds=0.0
+        )
+        return whole, results
 
     def _printed(self, file: str) -> str:
         if file == INSPECTION_SQL:
             return printed(self.snapshots.pop(0))
         return self.data if "/data/" in file else ""
 
-    def attach(self, *_: Any) -> None:
-        """Keep no evidence."""
-
 
 HERE = snapshot(state("a"))
 LESS = snapshot(state("a", tables={"orders": 0, "users": 4}, differences=(few_rows("a", 4), missing_rows("a", "3"))))
+IAM = {"credentials": "iam", "sslmode": "require"}
 ONE_ROW = json.dumps(inserted("a", 1))
 
 
-def run_of(tmp_path: Path, *snapshots: DatabaseSnapshot, data: str = "") -> ProvisioningRun:
+def run_of(
+    tmp_path: Path,
+    *snapshots: DatabaseSnapshot,
+    data: str = "",
+    failing: str = "",
+    wanted: tuple[str, ...] = (),
+    iam: bool = False,
+) -> ProvisioningRun:
     """Return a run of one tenant whose inspections see *snapshots*: one at its begin, one after each phase."""
-    (tmp_path / "config.json").write_text(json.dumps({"tenants": ["a"]}))
+    (tmp_path / "config.json").write_text(json.dumps({"tenants": ["a"], "aurora": IAM if iam else {}}))
     config = configuration.load(tmp_path / "config.json", ROOT)
-    return ProvisioningRun(config, Scripted(snapshots, data), False, NullProgress(), lambda _: None, None)  # type: ignore[arg-type]
+    bastion = Scripted(snapshots, data, failing)
+    sql_runner = SqlRunner(config, bastion, None, NullProgress(), lambda *_: None)  # type: ignore[arg-type]
+    return ProvisioningRun(config, sql_runner, False, NullProgress(), lambda _: None, None, wanted)  # type: ignore[arg-type]
+
+
+def commands(run: ProvisioningRun) -> list[tuple[str, int, bool]]:
+    """Return title, phases and whether it closes the run of each command that was sent."""
+    return run.sql_runner.bastion.commands  # type: ignore[attr-defined, no-any-return]
+
+
+def test_phases_that_are_wanted_go_in_one_command(tmp_path):
+    """The first that is asked for takes the others along; each has its own report."""
+    run = run_of(tmp_path, HERE, HERE, HERE, HERE, wanted=("database", "data"))
+    for phase in ("database", "schema", "data"):
+        assert phase not in run.reports
+        run.ensure(phase)
+        assert phase in run.reports
+    assert commands(run) == [("phases database to data", 3, False)]
+
+
+def test_with_iam_each_phase_is_a_command(tmp_path):
+    """A token is valid for 15 minutes: one of an earlier phase may be too old."""
+    run = run_of(tmp_path, HERE, HERE, HERE, HERE, wanted=("database", "data"), iam=True)
+    run.ensure("data")
+    assert [title for title, _, _ in commands(run)] == ["phase database", "phase schema", "phase data"]
+
+
+def test_phases_before_one_that_fails_are_done(tmp_path):
+    """Of one command, what ran before the failure stands, the failing phase fails by its own name, the others are not run."""
+    run = run_of(tmp_path, HERE, HERE, failing="/schema/", wanted=("data",))
+    run.ensure("database")
+    with pytest.raises(SqlError, match=r"during phase schema, .*SQL sql/aurora/schema/create-tenant-schemas.sql:1"):
+        run.ensure("schema")
+    with pytest.raises(PhaseSkipped, match="not run because phase schema failed"):
+        run.ensure("data")
+    assert (list(run.reports), len(commands(run))) == (["database"], 1)
+
+
+def test_what_ran_after_a_loss_is_reported_too(tmp_path):
+    """The command went on: what the data phase changed is no secret."""
+    run = run_of(tmp_path, HERE, HERE, LESS, HERE, data=ONE_ROW, wanted=("data",))
+    with pytest.raises(DataLost, match="during phase schema"):
+        run.ensure("data")
+    assert [change.kind for change in run.reports["data"].changes] == ["repaired"]
+    with pytest.raises(PhaseSkipped, match="not run because phase schema failed"):
+        run.ensure("data")
 
 
 def test_loss_by_a_phase_fails_it(tmp_path):
