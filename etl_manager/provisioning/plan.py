@@ -9,10 +9,7 @@ from etl_manager.config import Config, phases
 from etl_manager.database.difference import Difference
 from etl_manager.database.drift import OBSERVED, not_repaired, predict
 from etl_manager.database.snapshot import DatabaseSnapshot
-from etl_manager.wording import number_of
-
-MOST_NAMED = 10
-"""Tenants named in a line: the rest is counted."""
+from etl_manager.wording import enumeration, number_of
 
 
 def plan(config: Config, snapshot: DatabaseSnapshot) -> list[str]:
@@ -43,6 +40,4 @@ def _pending(snapshot: DatabaseSnapshot) -> Iterator[str]:
     for change in snapshot.template.changes:
         tenants = [tenant for tenant, state in snapshot.tenants.items() if change in state.pending]
         if tenants:
-            more = f" and {len(tenants) - MOST_NAMED} more" if len(tenants) > MOST_NAMED else ""
-            named = ", ".join(tenants[:MOST_NAMED]) + more
-            yield f"  pending change {change}: {number_of(len(tenants), 'tenant')} ({named})"
+            yield f"  pending change {change}: {number_of(len(tenants), 'tenant')} ({enumeration(tenants)})"
