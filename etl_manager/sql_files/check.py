@@ -33,7 +33,7 @@ def check(config: Config) -> None:
         raise ConfigError(
             f"There is no tenant template: no SQL file in {phases.TENANT}/changes",
             context={"project": config.root},
-            hint="Its first change makes what every tenant has, such as 0001-users.sql; docs/tenant-template.md tells more.",
+            hint="Its first change makes what every tenant has; docs/tenant-template.md tells more.",
         )
     files = [
         _File(config.root, phase.name, file.as_posix())

@@ -21,7 +21,9 @@ def change(built) -> Iterator[str]:
 def test_change_is_tried_on_one_tenant_first(built, cloud, change):
     """It alone is changed and proven, by green scenarios; the ledger names the run; the others follow with the next run."""
     plan = built.run("features/", "--plan", "--tenant", "tenant_b")
-    assert (plan.status, "pending change 0002-phone.sql: 1 tenant (tenant_b)\n" in plan.terminal) == (0, True), plan.terminal
+    assert (plan.status, "pending change 0002-phone.sql: 1 tenant (tenant_b)\n" in plan.terminal) == (0, True), (
+        plan.terminal
+    )
     assert cloud.rows(HAVE_PHONE) == []
 
     canary = built.run("features/", "--tenant", "tenant_b")
