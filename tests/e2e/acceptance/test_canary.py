@@ -57,3 +57,16 @@ def test_unknown_tenant_is_wrong_use(built):
     assert outcome.terminal.count("--tenant tenant_x: the configuration has no such tenant") == 1
     assert "It has tenant_a, tenant_b, tenant_c." in outcome.terminal
     assert "Traceback" not in outcome.terminal
+
+
+def test_what_cannot_be_replicated_is_told_as_the_change_is_applied(built, cloud):
+    """The schema phase says so, once, and is green: a table may be left out of zeroEtl.tables."""
+    change = built.write("sql/aurora/tenant/changes/0002-log.sql", "CREATE TABLE log (line text);\n")
+    try:
+        outcome = built.run("features/2-schema.feature")
+    finally:
+        (built.path / change).unlink()
+    assert outcome.status == 0, outcome.terminal
+    assert (
+        outcome.terminal.count("for zero-ETL: table log: without a primary key it is not replicated; give it one") == 1
+    )
