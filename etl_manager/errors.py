@@ -37,7 +37,7 @@ class ProvisioningError(Exception):
     """A failure the suite understands.
 
     Args:
-        message: What failed, in one sentence. It may start with a word its users know, such as ``[ERROR]``.
+        message: What failed, in one sentence. It may start with a word people know, such as ``[ERROR]``.
         context: Where: phase, tenant, SSM command id, SQL file and line and the like, name → value.
         hint: What to do next; one line or several.
     """
@@ -154,7 +154,7 @@ class TenantsMissing(VerificationError):
     Args:
         missing: Their names.
         tenants: How many are configured.
-        what: What they lack: ``schema`` or ``users table``.
+        what: What they lack: ``schema`` or ``orders table``.
         prerequisite: The prerequisite of Phase 3 that is disproven.
     """
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import gzip
+import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -42,6 +43,7 @@ class BastionSession:
         skip_copy: Use the workspace as it is.
         warn: Shows a warning.
         bucket: Where an archive that does not fit into one command is uploaded, if there is such a bucket.
+        only_tenants: The tenants that SQL files are to work on; all of the configuration where there are none.
     """
 
     run_command: RunCommand
@@ -49,6 +51,7 @@ class BastionSession:
     skip_copy: bool
     warn: Callable[[str], None]
     bucket: Bucket | None = None
+    only_tenants: Sequence[str] = ()
     _transfer: Transfer = field(init=False)
     _state: BastionState | None = None
     _sealed: tuple[Credentials, Sealed] | None = None
@@ -223,7 +226,10 @@ class BastionSession:
             "AURORA_SEALED_KEY": sealed.key,
             "AURORA_SEALED": sealed.body,
             "AURORA_HANDOVER_KEY": f"{runtime}/key.pem",
+            "RUN_ID": self.run_id,
         }
+        if self.only_tenants:
+            values["ONLY_TENANTS"] = json.dumps(self.only_tenants)
         return values | ({"AURORA_SSLROOTCERT": connection.ca_bundle} if connection.ca_bundle else {})
 
     def _upload(self, name: str, content: bytes) -> str:

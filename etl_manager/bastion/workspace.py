@@ -134,7 +134,7 @@ def check_skipped_copy(found: BastionState, archive: Archive, path: str) -> list
     """Return the warnings of a run that uses the workspace as it is.
 
     Raises:
-        WorkspaceError: When there is no workspace; its message begins with two warnings that users know.
+        WorkspaceError: When there is no workspace; its message begins with two warnings that people know.
     """
     if found.state in {"absent", "empty"}:
         raise WorkspaceError(

@@ -331,12 +331,13 @@ def needed(root: Path, names: Iterable[str]) -> list[str]:
     """Return the files that a run of the phases *names* needs on the bastion, relative to *root*.
 
     Raises:
-        ConfigError: When a phase has no SQL files.
+        ConfigError: When a phase has no SQL files, or a file could not be run.
     """
     own = [path.relative_to(root).as_posix() for folder in project.ENGINE_SQL for path in (root / folder).glob("*.sql")]
     return [
         *project.engine_files(),
         *own,
+        *map(str, (*phases.changes(root), *phases.data_files(root))),
         *(str(file) for name in names for file in phases.sql_files(root, name)),
     ]
 

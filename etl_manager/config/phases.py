@@ -22,6 +22,8 @@ TENANT_PHASES = ("schema", "data", "verification")
 SQL_ROOT = PurePosixPath("sql/aurora")
 INSPECTION = SQL_ROOT / "inspection/inspect-database.sql"
 """The look: what is there before anything is changed. It is no phase: it changes nothing."""
+TENANT = SQL_ROOT / "tenant"
+"""The tenant template: ``changes/*.sql``, in order, and ``data/<table>.sql``."""
 NO_PHASES = {
     "inspection": "it is the suite's own look at the database",
     "tenant": "it is the template of a tenant, which the phases schema and data apply",
@@ -80,16 +82,48 @@ def sql_files(root: Path, phase: str) -> tuple[PurePosixPath, ...]:
     """
     if phase in NO_PHASES:
         raise ConfigError(f"{phase} is no phase: {NO_PHASES[phase]}")
-    folder = root / SQL_ROOT / phase
-    if problems := list(_unusable(root, folder)):
-        raise ConfigError("; ".join(problems))
-    found = sorted((path for path in folder.glob("*.sql") if not _is_litter(path)), key=_natural_order)
+    found = _files_in(root, root / SQL_ROOT / phase)
     if not found:
         known = sorted(path.name for path in (root / SQL_ROOT).glob("*/") if path.name not in NO_PHASES)
         raise ConfigError(
             f"unknown phase {phase!r}: there are no SQL files in {SQL_ROOT}/{phase}/ (phases with files: "
             f"{', '.join(known) or 'none'})"
         )
+    return found
+
+
+def changes(root: Path) -> tuple[PurePosixPath, ...]:
+    """Return the changes of the tenant template in the order they are applied, relative to *root*.
+
+    Raises:
+        ConfigError: When one of them could not be applied.
+    """
+    return _files_in(root, root / TENANT / "changes")
+
+
+def data_files(root: Path) -> tuple[PurePosixPath, ...]:
+    """Return the data files of the tenant template, each named as its table, relative to *root*.
+
+    Raises:
+        ConfigError: When one of them could not be used.
+    """
+    return _files_in(root, root / TENANT / "data")
+
+
+def template_problems(root: Path) -> list[str]:
+    """Return what is wrong with the names of the tenant template's files."""
+    return [problem for part in ("changes", "data") for problem in _unusable(root, root / TENANT / part)]
+
+
+def _files_in(root: Path, folder: Path) -> tuple[PurePosixPath, ...]:
+    """Return the SQL files of *folder* in order, relative to *root*.
+
+    Raises:
+        ConfigError: When one of them could not be run.
+    """
+    if problems := list(_unusable(root, folder)):
+        raise ConfigError("; ".join(problems))
+    found = sorted((path for path in folder.glob("*.sql") if not _is_litter(path)), key=_natural_order)
     return tuple(PurePosixPath(path.relative_to(root).as_posix()) for path in found)
 
 

@@ -120,6 +120,7 @@ def _prevalidate(document: Mapping[str, Any], root: Path) -> Iterator[str]:
     for name in phases.execution_order(named):
         if problem := phases.missing_files(root, name):
             yield f"aurora.phases.{name}: {problem}"
+    yield from phases.template_problems(root)
 
 
 def _contradictions(parsed: Config) -> Iterator[str]:
@@ -176,8 +177,14 @@ def _transfer_problems(config: Config) -> Iterator[str]:
     for index, name in enumerate(transfer.files):
         if name != "config.json" and not project.path_of(root, name).is_file():
             yield f"{key}.files[{index}]: no such file: {name}"
-    for phase in config.phases:
-        files = [] if phases.missing_files(root, phase.name) else phases.sql_files(root, phase.name)
+    used = {
+        f"which phase {phase.name} runs": phases.sql_files(root, phase.name)
+        for phase in config.phases
+        if not phases.missing_files(root, phase.name)
+    }
+    if not phases.template_problems(root):
+        used["a file of the tenant template"] = (*phases.changes(root), *phases.data_files(root))
+    for what, files in used.items():
         for index, pattern in enumerate(transfer.exclude_patterns):
             if taken := [str(file) for file in files if model.excluded(str(file), [pattern])]:
-                yield f"{key}.excludePatterns[{index}]: {pattern!r} takes {taken[0]}, which phase {phase.name} runs"
+                yield f"{key}.excludePatterns[{index}]: {pattern!r} takes {taken[0]}, {what}"

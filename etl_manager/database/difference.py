@@ -36,7 +36,7 @@ class Difference:
     Attributes:
         kind: For programs; the list is in ``sql/shared/observation.sql`` and ``compare.sql``.
         tenant: Whose it is; of a schema that is not configured its name, None where it concerns all tenants.
-        object: What differs, such as ``column users.email``.
+        object: What differs, such as ``column orders.total``.
         expected: What the template says.
         found: What is there.
         remedy: A statement for somebody who may do more than the master user; often empty.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from etl_manager.database.difference import UNCOUNTED, Aspect, Difference
@@ -23,6 +23,7 @@ class Template:
         changes: The names of the changes' files, in order.
         tables: The tables that the changes make; empty where the database does not exist yet.
         data: The tables that a data file fills.
+        shapes: Table → how the changes make it; empty where they could not be tried.
         comparable: Whether the template could be applied to a scratch schema: else nobody's shape could be compared.
     """
 
@@ -30,6 +31,7 @@ class Template:
     tables: tuple[str, ...]
     data: tuple[str, ...]
     comparable: bool
+    shapes: Mapping[str, Shape] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,6 +130,9 @@ class DatabaseSnapshot:
                     tables=tuple(item["table"] for item in template["tables"] or ()),
                     data=tuple(item["table"] for item in template["data"]),
                     comparable=all(item["possible"] for item in lines["expectation"]),
+                    shapes={
+                        item["table"]: _shape(item["shape"]) for item in template["tables"] or () if item.get("shape")
+                    },
                 ),
                 tenants=tenants,
                 strays=tuple(each for each in found if each.tenant is not None and each.tenant not in tenants),

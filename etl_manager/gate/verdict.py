@@ -22,7 +22,7 @@ from etl_manager.gate.prerequisites import PREREQUISITES, Prerequisite
 from etl_manager.provisioning.context import RunContext
 from etl_manager.provisioning.run import ProvisioningRun
 from etl_manager.redaction import redact_all
-from etl_manager.wording import number_of
+from etl_manager.wording import enumeration, number_of
 
 Status = Literal["passed", "failed", "not-run", "not-applicable"]
 TargetName = Literal["local", "container", "aws"]
@@ -259,7 +259,8 @@ def _evaluate(item: Prerequisite, inputs: GateInputs) -> PrerequisiteResult:
 class SessionInfo:
     """What the verdict says of the session it is of.
 
-    *emulated* is what the target is, whether or not anything answered; *at* is when the inputs were read.
+    *emulated* is what the target is, whether or not anything answered; *at* is when the inputs were read. Where the
+    session worked on some tenants only, *only_tenants* are these.
     """
 
     target: TargetName
@@ -270,6 +271,7 @@ class SessionInfo:
     source_afterwards: Source
     scenarios: Scenarios
     at: datetime
+    only_tenants: tuple[str, ...] = ()
 
 
 def build_verdict(
@@ -315,6 +317,8 @@ def build_verdict(
 
 def _uncertainties(session: SessionInfo, run: ProvisioningRun | None) -> Iterator[str]:
     """Yield why the results are not certain, though each of them passed."""
+    if session.only_tenants:
+        yield f"only {enumeration(session.only_tenants)} was worked on (--tenant): only a whole run is a proof"
     if session.source != session.source_afterwards:
         yield "the project changed while it was proven: run again"
     if run is not None:

@@ -8,11 +8,9 @@ from etl_manager import sql_files
 from etl_manager.config import Config, phases
 from etl_manager.database.difference import Difference
 from etl_manager.database.drift import OBSERVED, not_repaired, predict
+from etl_manager.database.replication import problems_of_table
 from etl_manager.database.snapshot import DatabaseSnapshot
-from etl_manager.wording import number_of
-
-MOST_NAMED = 10
-"""Tenants named in a line: the rest is counted."""
+from etl_manager.wording import enumeration, number_of
 
 
 def plan(config: Config, snapshot: DatabaseSnapshot) -> list[str]:
@@ -25,8 +23,9 @@ def plan(config: Config, snapshot: DatabaseSnapshot) -> list[str]:
             lines.append(f"  {file}" + (f", which destroys: {why}" if why else ""))
         if phase.name in OBSERVED:
             changes = [f"  would be {change}" for change in predict(phase.name, snapshot).changes]
-            changes += _pending(snapshot) if phase.name == "schema" else []
+            changes += _pending(config, snapshot) if phase.name == "schema" else []
             lines += changes or ["  nothing to change"]
+            lines += [f"  {line}" for line in unreplicated(config, snapshot)] if phase.name == "schema" else []
         elif phase.name not in phases.BUILT_IN:
             lines.append("  would be run; what it changes is not predicted")
     left = [with_hint(difference) for difference in not_repaired(snapshot)]
@@ -38,11 +37,20 @@ def with_hint(difference: Difference) -> str:
     return str(difference) if difference.remedy else f"{difference}; {difference.hint}"
 
 
-def _pending(snapshot: DatabaseSnapshot) -> Iterator[str]:
+def unreplicated(config: Config, snapshot: DatabaseSnapshot) -> Iterator[str]:
+    """Yield a notice for all that zero-ETL could not replicate, of the template's tables that it is to replicate."""
+    for table, shape in snapshot.template.shapes.items():
+        if config.zero_etl.tables is None or table in config.zero_etl.tables:
+            for what, remedy in problems_of_table(shape):
+                yield f"for zero-ETL: table {table}: {what}; {remedy}, or leave the table out of zeroEtl.tables"
+
+
+def _pending(config: Config, snapshot: DatabaseSnapshot) -> Iterator[str]:
     """Yield each pending change with the tenants that it would be applied to."""
     for change in snapshot.template.changes:
         tenants = [tenant for tenant, state in snapshot.tenants.items() if change in state.pending]
         if tenants:
-            more = f" and {len(tenants) - MOST_NAMED} more" if len(tenants) > MOST_NAMED else ""
-            named = ", ".join(tenants[:MOST_NAMED]) + more
-            yield f"  pending change {change}: {number_of(len(tenants), 'tenant')} ({named})"
+            file = config.root / phases.TENANT / "changes" / change
+            why = sql_files.destroys(file.read_text(encoding="utf-8"))
+            destroys = f", which destroys: {why}" if why else ""
+            yield f"  pending change {change}: {number_of(len(tenants), 'tenant')} ({enumeration(tenants)}){destroys}"

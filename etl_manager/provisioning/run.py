@@ -20,7 +20,7 @@ from etl_manager.database.verification import Verification
 from etl_manager.errors import DatabaseMissing, DataLost, Failures, ProvisioningError, SqlError, TenantsMissing
 from etl_manager.progress import Progress
 from etl_manager.provisioning.context import RunContext
-from etl_manager.provisioning.plan import plan
+from etl_manager.provisioning.plan import plan, unreplicated
 from etl_manager.provisioning.sql_runner import Part, PartResult, SqlRunner
 from etl_manager.ssm.script import SqlFileResult
 
@@ -296,6 +296,9 @@ class ProvisioningRun:
         lost = tuple(losses(before, self._observed.now, PhaseOutput.read(output)))
         report = replace(report, changes=lost + report.changes)
         self.reports[name] = report if name == VERIFICATION and not lost else self._report_diff(report)
+        if name == "schema":
+            for line in unreplicated(self.config, self._observed.now):
+                self.progress.say(line)
         return report.lost
 
     def _report_following(self, name: str) -> None:

@@ -23,7 +23,7 @@ Attach = Callable[[str, str, Literal["text", "sql", "csv", "json", "command"]], 
 
 LOG = logging.getLogger("etl_manager")
 ENGINE_WARNING = "[WARNING] "
-"""How a line of the engine's log begins that users should see."""
+"""How a line of the engine's log begins that people should see."""
 INSPECTIONS = str(phases.INSPECTION.parent)
 NO_CONNECTION = 2
 """Exit status of the engine, and psql's own (PostgreSQL manual, psql, "Exit Status")."""

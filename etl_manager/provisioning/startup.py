@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from etl_manager.aws.discovery import DiscoveredCluster, discover
@@ -48,9 +48,12 @@ def start_run(
     attach: Attach,
     warn: Callable[[str], None],
     wanted: Collection[str] = (),
+    only_tenants: Sequence[str] = (),
     timeouts: Timeouts = DEFAULT_TIMEOUTS,
 ) -> ProvisioningRun:
     """Discover what is behind *target* and return a run on it, which the caller closes; *wanted* as there.
+
+    With *only_tenants* SQL works on these alone, of those in the configuration.
 
     On ``aws`` the run's first command is sent here: what it finds on the bastion belongs to the preflight. Elsewhere
     it is sent when a phase needs it.
@@ -71,6 +74,7 @@ def start_run(
             progress=progress,
             warn=warn,
             preflight=preflight,
+            only_tenants=only_tenants,
             timeouts=timeouts,
         )
         if target.name == ON_AWS:
@@ -119,6 +123,7 @@ def open_bastion(
     progress: Progress,
     warn: Callable[[str], None],
     preflight: Preflight | None = None,
+    only_tenants: Sequence[str] = (),
     timeouts: Timeouts = DEFAULT_TIMEOUTS,
     retry_hint: str = RETRY_HINT,
 ) -> tuple[DiscoveredCluster, BastionSession]:
@@ -161,4 +166,5 @@ def open_bastion(
     )
     name = config.transfer.bucket
     bucket = Bucket(client=target.client("s3"), name=name, warn=warn) if name else None
-    return found, BastionSession(run_command, archive, skip_copy or not config.transfer.enabled, warn, bucket)
+    skip_copy = skip_copy or not config.transfer.enabled
+    return found, BastionSession(run_command, archive, skip_copy, warn, bucket, only_tenants)

@@ -23,9 +23,10 @@ from etl_manager.pytest_plugin.options import SETTINGS
 from etl_manager.report import allure
 from etl_manager.report.feature_files import EACH_TENANT, tenant_rows
 from etl_manager.sql_files.check import check as check_sql_files
+from etl_manager.wording import enumeration
 
 CONFIG = pytest.StashKey[configuration.Config]()
-"""Where ``pytestconfig.stash`` keeps the `Config`; use `project_config`, which loads it."""
+"""Where ``pytestconfig.stash`` keeps the `Config`; use `project_config` or `whole_config`, which load it."""
 _CONFIG_ERROR = pytest.StashKey[ConfigError]()
 _KNOWN_TAGS = pytest.StashKey[frozenset[str]]()
 SCENARIO = pytest.StashKey[Scenario]()
@@ -63,6 +64,23 @@ def _has_feature_files(argument: str) -> bool:
 
 
 def project_config(config: pytest.Config) -> configuration.Config:
+    """Return the project's configuration with the tenants that are worked on: all of them, unless ``--tenant`` names some.
+
+    Raises:
+        ConfigError: When it cannot be used, as `whole_config`, or ``--tenant`` names none of its tenants.
+    """
+    whole, chosen = whole_config(config), config.stash[SETTINGS].tenants
+    for name in chosen:
+        if name not in whole.tenants:
+            raise ConfigError(
+                f"--tenant {name}: the configuration has no such tenant",
+                context={"file": config.stash[SETTINGS].config_path},
+                hint=f"It has {enumeration(whole.tenants)}.",
+            )
+    return whole.changed(tenants=tuple(name for name in whole.tenants if name in chosen)) if chosen else whole
+
+
+def whole_config(config: pytest.Config) -> configuration.Config:
     """Return the project's configuration, which is read once a run and only when it is needed, and the SQL with it.
 
     Raises:

@@ -25,7 +25,7 @@ from etl_manager.gate.verdict import (
     write_files,
 )
 from etl_manager.provisioning.run import ProvisioningRun
-from etl_manager.pytest_plugin.collection import ROW, FeatureFile, project_config
+from etl_manager.pytest_plugin.collection import ROW, FeatureFile, project_config, whole_config
 from etl_manager.pytest_plugin.options import SETTINGS
 from etl_manager.pytest_plugin.session import EMULATED, RUN
 from etl_manager.pytest_plugin.staging import STAGING, runs_nothing
@@ -49,7 +49,7 @@ def scenario_id(item: pytest.Item) -> ScenarioId:
 def promised(config: pytest.Config) -> list[ScenarioId]:
     """Return what the project's feature files promise; they are read once a run."""
     if _PROMISED not in config.stash:
-        config.stash[_PROMISED] = expected_scenarios(config.rootpath, project_config(config))
+        config.stash[_PROMISED] = expected_scenarios(config.rootpath, whole_config(config))
     return config.stash[_PROMISED]
 
 
@@ -177,6 +177,7 @@ def _verdict(config: pytest.Config) -> Verdict | None:
             source_afterwards=check.source_of(settings.root, settings.config_path),
             scenarios=config.stash[_COUNTER].against(promised(config)),
             at=facts.at if facts else datetime.now(timezone.utc),
+            only_tenants=settings.tenants,
         ),
         run,
         facts,

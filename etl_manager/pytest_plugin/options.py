@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,6 +37,7 @@ class Settings:
     keep: bool
     aws_profile: str | None
     aws_region: str | None
+    tenants: tuple[str, ...]
 
 
 SETTINGS = pytest.StashKey[Settings]()
@@ -67,6 +69,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     group.addoption("--aws-profile", metavar="NAME", help="the profile of the AWS CLI to use (default: boto3's chain)")
     group.addoption("--aws-region", metavar="NAME", help="the AWS region (default: the configuration's, else boto3's)")
+    group.addoption(
+        "--tenant",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="work on this tenant only, to try a change on it; repeatable. Such a run is never ready for Phase 3",
+    )
     group.addoption("--reset-local", action="store_true", help="forget the local target's state first")
     group.addoption(
         "--keep",
@@ -94,6 +103,7 @@ def pytest_configure(config: pytest.Config) -> None:
         keep=option.keep,
         require_gate=option.require_gate,
         profile=option.aws_profile,
+        tenants=option.tenant,
     ):
         raise pytest.UsageError(problem)
     here = config.invocation_params.dir
@@ -109,6 +119,7 @@ def pytest_configure(config: pytest.Config) -> None:
         keep=option.keep,
         aws_profile=option.aws_profile,
         aws_region=option.aws_region,
+        tenants=tuple(dict.fromkeys(option.tenant)),
     )
 
 
@@ -121,12 +132,14 @@ def _contradictions(
     keep: bool,
     require_gate: bool,
     profile: str | None,
+    tenants: Sequence[str],
 ) -> list[str]:
     """Return what is wrong with the options taken together, the gravest first."""
     rules = {
         "--plan changes nothing and --verify-only proves: choose one of them": plan and verify_only,
         "--plan changes nothing: it cannot go with --reset-local": plan and reset_local,
         "--plan proves nothing: it cannot go with --require-gate": plan and require_gate,
+        "--tenant proves some tenants only: it cannot go with --require-gate": bool(tenants) and require_gate,
         "--verify-only proves what is there; with --reset-local nothing would be": verify_only and reset_local,
         f"--reset-local forgets the local target's state; the target is {target}": reset_local and target != "local",
         f"--keep leaves the container target's containers; the target is {target}": keep and target != "container",

@@ -12,13 +12,14 @@ from etl_manager.config import Config, phases
 from etl_manager.errors import ProvisioningError, SetupFailed, reason
 from etl_manager.provisioning.run import AGAIN, LOG, VERIFICATION, ProvisioningRun
 from etl_manager.provisioning.startup import start_run, target_options
-from etl_manager.pytest_plugin.collection import SCENARIO, project_config
+from etl_manager.pytest_plugin.collection import SCENARIO, project_config, whole_config
 from etl_manager.pytest_plugin.options import SETTINGS, Mode
 from etl_manager.pytest_plugin.staging import STAGING
 from etl_manager.pytest_plugin.terminal import PROGRESS
 from etl_manager.redaction import redact
 from etl_manager.report import allure
 from etl_manager.targets import open_target
+from etl_manager.wording import enumeration, number_of
 
 RUN = pytest.StashKey[ProvisioningRun]()
 """Where ``pytestconfig.stash`` keeps the run once it was started."""
@@ -49,8 +50,11 @@ def open_run(config: pytest.Config) -> Iterator[ProvisioningRun]:
     staging = config.stash.get(STAGING, None)
     if staging is not None and staging.refused is not None:
         raise staging.refused
-    settings, project = config.stash[SETTINGS], project_config(config)
+    settings, project = config.stash[SETTINGS], whole_config(config)
     progress = config.stash[PROGRESS]
+    if settings.tenants:
+        chosen = f"{enumeration(settings.tenants)} of {number_of(len(project.tenants), 'tenant')}"
+        progress.say(f"--tenant: only {chosen} is worked on")
 
     def warn(line: str) -> None:
         progress.say(line)
@@ -78,6 +82,7 @@ def open_run(config: pytest.Config) -> Iterator[ProvisioningRun]:
             attach=allure.attach,
             warn=warn,
             wanted=() if config.getvalue("maxfail") else config.stash.get(_WANTED, ()),
+            only_tenants=settings.tenants,
         )
         config.stash[RUN] = run
         try:

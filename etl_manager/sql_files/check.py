@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from etl_manager.config import Config, phases
 from etl_manager.errors import ConfigError
 from etl_manager.project import engine_files, path_of
-from etl_manager.sql_files import destroys, rules
+from etl_manager.sql_files import destroys, rules, template
 from etl_manager.sql_files.lexer import Command, Statement, UnreadableError, decode, read, takes_data, words
 
 _DESTROYS = (
@@ -21,12 +21,20 @@ _DESTROYS = (
 
 
 def check(config: Config) -> None:
-    """Read every SQL file that a run of *config* will execute.
+    """Read every SQL file that a run of *config* will execute, the tenant template's among them.
 
     Raises:
         ConfigError: When one of them destroys, cannot be read to its end, or could change something where it must not;
-            each with file, line and statement.
+            each with file, line and statement. Also when there is no tenant template.
     """
+    changes = [_File(config.root, "tenant", file.as_posix()) for file in phases.changes(config.root)]
+    data = {file: _File(config.root, "tenant", file.as_posix()) for file in phases.data_files(config.root)}
+    if not changes:
+        raise ConfigError(
+            f"There is no tenant template: no SQL file in {phases.TENANT}/changes",
+            context={"project": config.root},
+            hint="Its first change makes what every tenant has; docs/tenant-template.md tells more.",
+        )
     files = [
         _File(config.root, phase.name, file.as_posix())
         for phase in config.phases
@@ -34,9 +42,11 @@ def check(config: Config) -> None:
     ]
     inspections = (name for name in engine_files() if PurePosixPath(name).parent == phases.INSPECTION.parent)
     files += [_File(config.root, "inspection", name) for name in inspections]
+    files += [*changes, *data.values()]
     defined = dict(found for file in files for found in file.defined())
     problems = [problem for file in files for problem in file.problems(defined)]
     problems += _left_out(config, files)
+    problems += _template(config, changes, data)
     if problems:
         destroyed = any(file.destroying for file in files)
         raise ConfigError(
@@ -45,6 +55,22 @@ def check(config: Config) -> None:
             if destroyed
             else "Nothing was started. Correct the files; docs/manual.md says what they may hold.",
         )
+
+
+def _template(config: Config, changes: Sequence[_File], data: Mapping[PurePosixPath, _File]) -> Iterator[str]:
+    """Yield what the template's files may not hold, and what names a table that no change speaks of."""
+    known = {name for change in changes for name in template.names(change.own)}
+    for change in changes:
+        yield from change.at_lines(template.problems_of_change(change.text, change.own))
+        yield from change.at_lines(template.problems_of_schemas(change.own, config.tenants))
+    for name, file in data.items():
+        yield from file.at_lines(template.problems_of_data(file.own))
+        yield from file.at_lines(template.problems_of_schemas(file.own, config.tenants))
+        if (table := template.table_of(name)) not in known:
+            yield f"{name}: no change makes a table {table}; a data file is called as its table is"
+    for index, table in enumerate(config.zero_etl.tables or ()):
+        if table not in known:
+            yield f"zeroEtl.tables[{index}]: no change of the tenant template makes a table {table!r}"
 
 
 def _left_out(config: Config, files: Sequence[_File]) -> Iterator[str]:
@@ -74,6 +100,20 @@ class _File:
     def __post_init__(self) -> None:
         """Read it."""
         self._include(self.name)
+
+    @property
+    def text(self) -> str:
+        """What is in the file itself."""
+        return "\n".join(self.sources.get(self.name, ()))
+
+    @property
+    def own(self) -> list[Statement | Command]:
+        """What the file itself holds, without what it includes."""
+        return [part for file, part in self.parts if file == self.name]
+
+    def at_lines(self, problems: Iterable[template.Problem]) -> Iterator[str]:
+        """Yield *problems* of the file itself, each with its place."""
+        return (self._at(self.name, line, what) for line, what in problems)
 
     def defined(self) -> Iterator[tuple[str, str]]:
         """Yield the functions it defines that destroy, each with how."""

@@ -168,7 +168,7 @@ OWN_CONNECTION = '-reuse-previous=on :"database_conninfo"'
 OWN_BACKQUOTE = "`cat :'config_file'`"
 """By this ``sql/shared`` reads the configuration."""
 
-_CONTROL = {"BEGIN", "START", "COMMIT", "END", "ROLLBACK", "ABORT", "SAVEPOINT", "RELEASE"}
+TRANSACTION_CONTROL = {"BEGIN", "START", "COMMIT", "END", "ROLLBACK", "ABORT", "SAVEPOINT", "RELEASE"}
 _CLOSES = ["SET", "DEFAULT_TRANSACTION_READ_ONLY", "ON"]
 _OPENS = re.compile(
     r"transaction_read_only|session\s+characteristics|read\s+write|reset\s+all|discard\s+all", re.IGNORECASE
@@ -196,7 +196,7 @@ def may_write(part: Statement | Command, phase: str) -> str:
         return "a setting of psql's own" if part.name == "set" and _OPENS.search(part.arguments) else ""
     for piece in _cut(part.tokens, {";"}):  # of a statement, psql leaves only those that a backslash before it made
         named = [token.text for token in piece if token.kind == "word"]
-        if (named[:1] and named[0] in _CONTROL) or named[:2] == ["PREPARE", "TRANSACTION"]:
+        if (named[:1] and named[0] in TRANSACTION_CONTROL) or named[:2] == ["PREPARE", "TRANSACTION"]:
             return f"{named[0]} in a file that runs in one read-only transaction"
         if named != _CLOSES and any(map(_OPENS.search, [" ".join(named), *_run_strings(part, named)])):
             return "a setting that would let the session write"

@@ -223,10 +223,13 @@ BEGIN
      ORDER BY tenant, differences, upto;
     PERFORM pg_temp.record(pending, true)
        FROM pg_temp.adopted
-       JOIN pg_temp.pending ON pending.tenant = adopted.tenant AND pending.change COLLATE "C" <= adopted.change COLLATE "C";
+       JOIN pg_temp.change ON change.name = adopted.change
+       JOIN pg_temp.pending ON pending.tenant = adopted.tenant AND pending.position <= change.ordinal;
     INSERT INTO pg_temp.applied
-    SELECT tenant, name, sha256
-      FROM pg_temp.adopted JOIN pg_temp.change ON name COLLATE "C" <= change COLLATE "C";
+    SELECT tenant, earlier.name, earlier.sha256
+      FROM pg_temp.adopted
+      JOIN pg_temp.change ON change.name = adopted.change
+      JOIN pg_temp.change AS earlier ON earlier.ordinal <= change.ordinal;
 END $$;
 
 -- What is to be run, in order: changes that run in transactions together, each other one tenant by tenant.

@@ -7,42 +7,19 @@ SET statement_timeout = 0;
 
 BEGIN READ WRITE;
 
+\ir table-shape.sql
+
 CREATE TEMPORARY TABLE described AS
-WITH named_type AS (
-    -- An array is replicated as its elements are.
-    SELECT type.oid, base.typname AS base, base.typtype,
-           base.typnamespace = 'pg_catalog'::regnamespace AS built_in,
-           (SELECT extname
-              FROM pg_depend AS member
-              JOIN pg_extension ON pg_extension.oid = member.refobjid
-             WHERE member.classid = 'pg_type'::regclass AND member.objid = base.oid AND member.deptype = 'e'
-               AND member.refclassid = 'pg_extension'::regclass) AS extension
-      FROM pg_type AS type
-      JOIN pg_type AS base ON base.oid = CASE WHEN type.typtype = 'b' AND type.typcategory = 'A' AND type.typelem <> 0
-                                              THEN type.typelem ELSE type.oid END
-), column_list AS (
-    SELECT attrelid, json_agg(json_build_object('name', attname, 'type', format_type(atttypid, atttypmod),
-                                                'base', base, 'typtype', typtype, 'built_in', built_in,
-                                                'extension', extension) ORDER BY attnum) AS columns
-      FROM pg_attribute
-      JOIN named_type ON named_type.oid = atttypid
-     WHERE attnum > 0 AND NOT attisdropped
-     GROUP BY attrelid
-), key AS (
-    SELECT conrelid, json_agg(attname ORDER BY position) AS columns
-      FROM pg_constraint, unnest(conkey) WITH ORDINALITY AS part (attnum, position), pg_attribute AS attribute
-     WHERE contype = 'p' AND attribute.attrelid = conrelid AND attribute.attnum = part.attnum
-     GROUP BY conrelid
+WITH relation AS (
+    SELECT class.oid AS id, nspname AS schema, relname AS name
+      FROM pg_class AS class
+      JOIN pg_namespace AS space ON space.oid = relnamespace
+     WHERE relkind IN ('r', 'p', 'f', 'v', 'm')
+       AND nspname <> 'information_schema' AND NOT starts_with(nspname, 'pg_')
 )
-SELECT space.nspname AS schema, relation.relname AS name,
-       json_build_object('relkind', relkind, 'persistence', relpersistence, 'primary_key', key.columns,
-                         'columns', coalesce(column_list.columns, '[]'))::text AS shape
-  FROM pg_class AS relation
-  JOIN pg_namespace AS space ON space.oid = relnamespace
-  LEFT JOIN key         ON key.conrelid = relation.oid
-  LEFT JOIN column_list ON column_list.attrelid = relation.oid
- WHERE relkind IN ('r', 'p', 'f', 'v', 'm')
-   AND nspname <> 'information_schema' AND NOT starts_with(nspname, 'pg_');
+SELECT schema, name, shape::text AS shape
+  FROM relation
+  JOIN pg_temp.table_shapes(ARRAY(SELECT id FROM relation)) USING (id);
 
 CREATE TEMPORARY TABLE shape AS
 SELECT row_number() OVER (ORDER BY shape COLLATE "C") AS number, shape

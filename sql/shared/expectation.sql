@@ -2,7 +2,8 @@
 -- included by: whatever compares or builds tenants (\ir), after configuration.sql, in the multi-tenant database
 -- leaves:      pg_temp.expected: the rows of pg_temp.described for the scratch schema; upto is the number of changes that were
 --              applied; shown is the value in words;
---              pg_temp.template_table (name, key, after): the tables, their primary keys and the tables they refer to;
+--              pg_temp.template_table (name, key, after, shape): the tables, their primary keys, the tables they refer to, and how they
+--              are made (table-shape.sql);
 --              pg_temp.expectation (possible, problem, remedy): one row, whether and why not;
 --              pg_temp.expect(every): adds to pg_temp.expected what there is after the last change, or after every one;
 --              pg_temp.failing_line(schema, sql, message): at which line the statement of a change begins that fails so.
@@ -11,6 +12,7 @@ SELECT to_regclass('pg_temp.expectation') IS NULL AS to_expect \gset
 \ir template.sql
 \ir shape.sql
 BEGIN READ WRITE;
+\ir table-shape.sql
 
 CREATE TEMPORARY TABLE expected (
     upto     bigint NOT NULL,
@@ -23,7 +25,7 @@ CREATE TEMPORARY TABLE expected (
     whole    text,
     shown    text   NOT NULL
 );
-CREATE TEMPORARY TABLE template_table (name text NOT NULL, key text[], after text[]);
+CREATE TEMPORARY TABLE template_table (name text NOT NULL, key text[], after text[], shape json);
 CREATE TEMPORARY TABLE expectation (possible boolean NOT NULL, problem text, remedy text);
 
 -- PostgreSQL does not say at which statement of several EXECUTE failed. They are executed once more, one after another, to
@@ -106,6 +108,7 @@ BEGIN
                    'key', (SELECT jsonb_agg(attname ORDER BY position)
                              FROM pg_constraint, unnest(conkey) WITH ORDINALITY AS part (number, position), pg_attribute
                             WHERE conrelid = class.oid AND contype = 'p' AND attrelid = conrelid AND attnum = number),
+                   'shape', (SELECT replace(shape::text, scratch || '.', '')::json FROM pg_temp.table_shapes(ARRAY[class.oid])),
                    'after', (SELECT jsonb_agg(DISTINCT other.relname)
                                FROM pg_constraint JOIN pg_class AS other ON other.oid = confrelid
                               WHERE conrelid = class.oid AND contype = 'f' AND confrelid <> conrelid)))

@@ -51,9 +51,11 @@ SELECT 'change-gone', change, NULL, min(sha256), NULL, count(*)
  WHERE change NOT IN (SELECT name FROM change)
  GROUP BY change
  UNION ALL
-SELECT 'out-of-order', pending.change, NULL, NULL, max(applied.change COLLATE "C"), count(DISTINCT pending.tenant)
+SELECT 'out-of-order', pending.change, NULL, NULL, (array_agg(change.name ORDER BY change.ordinal DESC))[1],
+       count(DISTINCT pending.tenant)
   FROM pending
-  JOIN applied ON applied.tenant = pending.tenant AND applied.change COLLATE "C" > pending.change COLLATE "C"
+  JOIN applied ON applied.tenant = pending.tenant
+  JOIN change  ON change.name = applied.change AND change.ordinal > pending.position
  GROUP BY pending.change;
 
 COMMIT;

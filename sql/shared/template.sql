@@ -1,6 +1,7 @@
 -- Read the tenant template: plain SQL that says once what every tenant has.
 -- included by: whatever applies, fills or compares tenants (\ir), after configuration.sql, from the workspace root
--- leaves:      pg_temp.change (ordinal, file, name, sha256, sql, transactional): sql/aurora/tenant/changes/*.sql, by name;
+-- leaves:      pg_temp.change (ordinal, file, name, sha256, sql, transactional): sql/aurora/tenant/changes/*.sql; numbers in
+--              their names count as numbers, so that 10-x.sql comes after 9-y.sql;
 --              pg_temp.reference (file, name, sql): sql/aurora/tenant/data/*.sql; the name is a table's;
 --              pg_temp.enter(schema): resolve names in *schema* only, as the template's files are run.
 -- A change without a transaction is one whose first comment has a line "-- no-transaction".
@@ -45,8 +46,15 @@ BEGIN
     END LOOP;
 END $$;
 
+-- The order of the phases' files too: what stands before a number, the number, and so on; V1__x (Flyway) before V1.1__x.
+CREATE FUNCTION pg_temp.natural(file text) RETURNS text[] LANGUAGE sql IMMUTABLE
+RETURN ARRAY(SELECT unnest(ARRAY[part[1], lpad(ltrim(part[2], '0'), 100, '0')])
+               FROM regexp_matches(replace(regexp_replace(file, '\.sql$', ''), '__', chr(1)), '([^0-9]*)([0-9]*)', 'g')
+                    WITH ORDINALITY AS found (part, number)
+              ORDER BY number);
+
 CREATE TEMPORARY TABLE change AS
-SELECT row_number() OVER (ORDER BY name COLLATE "C")             AS ordinal,
+SELECT row_number() OVER (ORDER BY pg_temp.natural(substr(name, 9)) COLLATE "C", name COLLATE "C") AS ordinal,
        'sql/aurora/tenant/' || name                              AS file,
        substr(name, 9)                                           AS name,
        encode(sha256(content), 'hex')                            AS sha256,

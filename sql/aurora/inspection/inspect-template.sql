@@ -1,6 +1,6 @@
 -- Tell a program how the tenants stand to the tenant template. Changes nothing.
 -- connects to: postgres, then to the multi-tenant database where that exists
--- prints:      JSON, one object a line: one "template" (changes with file and sha256, tables with primary key, data files);
+-- prints:      JSON, one object a line: one "template" (changes with file and sha256, tables with primary key and shape, data files);
 --              of a database that exists: one "expectation" (possible, problem, remedy), one "ledger" (exists, readable,
 --              remedy), a "ledger_problem" for each change that cannot be applied as it stands, a "finding" for each
 --              difference, a "stray_schema" for each; a "tenant" for each that is worked on (tables: name to rows, null
@@ -25,7 +25,7 @@ SELECT EXISTS (SELECT FROM pg_database WHERE datname = :'database') AS database_
       FROM (SELECT 'template' AS kind,
                    (SELECT json_agg(json_build_object('change', name, 'file', file, 'sha256', sha256, 'transactional', transactional)
                                     ORDER BY ordinal) FROM change) AS changes,
-                   (SELECT json_agg(json_build_object('table', name, 'primary_key', key) ORDER BY name COLLATE "C")
+                   (SELECT json_agg(json_build_object('table', name, 'primary_key', key, 'shape', shape) ORDER BY name COLLATE "C")
                       FROM template_table) AS tables,
                    (SELECT coalesce(json_agg(json_build_object('table', name, 'file', file) ORDER BY name COLLATE "C"), '[]')
                       FROM reference) AS data) AS line;

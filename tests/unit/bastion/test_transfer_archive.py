@@ -120,6 +120,8 @@ NEEDED = {
     "scripts/2-sql-execute.sh",
     "sql/shared/shared.sql",
     "sql/aurora/inspection/look.sql",
+    "sql/aurora/tenant/changes/0001-x.sql",
+    "sql/aurora/tenant/data/x.sql",
     *(f"sql/aurora/{phase}/{phase}.sql" for phase in ("database", "schema", "data", "verification")),
 }
 
@@ -133,11 +135,22 @@ NEEDED = {
     ],
 )
 def test_what_the_engine_needs_travels_whatever_is_listed(project, transfer: dict[str, Any], further):
-    """Engine, shared SQL, the look and the phases' files are there; the lists add to them, and no pattern takes them."""
-    for name in ("sql/shared/shared.sql", "sql/aurora/inspection/look.sql", "sql/aurora/data/note.txt", "scripts/x.sh"):
+    """Engine, shared SQL, the look, template and phases' files are there; lists add to them, and no pattern takes them."""
+    for name in (*(NEEDED - {"config.json", "scripts/2-sql-execute.sh"}), "sql/aurora/data/note.txt", "scripts/x.sh"):
         project.write(name, "x")
     project.transfer = transfer
     assert set(project.archive().names) == NEEDED | further
+
+
+@pytest.mark.parametrize("name", ["changes/0001-x.sql", "data/x.sql"])
+def test_no_pattern_takes_a_file_of_the_template(project, name):
+    """Such a pattern is a contradiction, told with its place; of bastion.phase2 as well."""
+    project.write(f"sql/aurora/tenant/{name}", "x")
+    project.transfer = {"excludePatterns": ["*.log", "tenant/"]}
+    with pytest.raises(
+        ConfigError, match=rf"excludePatterns\[1\]: 'tenant/' takes sql/aurora/tenant/{name}, a file of"
+    ):
+        project.archive()
 
 
 def test_lists_that_overlap_name_a_file_once(project):

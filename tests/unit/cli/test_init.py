@@ -68,6 +68,9 @@ def test_project_of_the_wheel_is_built_and_proven(installed):
     shop = installed / "shop"
     assert {each.name for each in shop.iterdir()} == OWNED | {".github", ".gitignore"}
     assert {each.name for each in (shop / "sql/aurora").iterdir()}.isdisjoint({"shared", "inspection"})
+    assert [(shop / "sql/aurora/tenant" / name).is_file() for name in ("changes/0001-users.sql", "data/users.sql")] == [
+        True
+    ] * 2
     assert (shop / ".github/workflows/acceptance.yml").is_file()
     proven = run(installed, "python", "-m", "pytest", "features/", "--require-gate", cwd=shop)
     assert proven.returncode == 0, proven.stdout + proven.stderr

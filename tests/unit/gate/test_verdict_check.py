@@ -128,6 +128,8 @@ def test_verdict_of_uncommitted_changes_is_refused(checkout, name):
     ("name", "told"),
     [
         ("sql/aurora/schema/a.sql", "sql/ is not what it was then"),
+        ("sql/aurora/tenant/changes/0002-more.sql", "sql/ is not what it was then"),
+        ("sql/aurora/tenant/data/users.sql", "sql/ is not what it was then"),
         ("sql/redshift/new.sql", "sql/ is not what it was then"),
         ("config.json", "config.json is not what it was then"),
     ],

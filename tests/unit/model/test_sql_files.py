@@ -139,7 +139,7 @@ def test_included_files_are_read_too(project):
     assert "cannot be read beforehand" in refused(project, {OWN: "\\i :file"})
 
 
-@pytest.mark.parametrize("name", ["teardown", "inspection"])
+@pytest.mark.parametrize("name", ["teardown", "inspection", "tenant"])
 def test_teardown_is_no_phase(project, name):
     """A configuration that names it as a phase is refused, whatever is in the folder."""
     assert f"aurora.phases.{name}: {name} is no phase: " in refused(

@@ -97,6 +97,7 @@ class Project:
         self.path = path
         for phase in ("database", "schema", "data", "verification"):
             self.write(f"sql/aurora/{phase}/{phase}.sql", "select 1;\n")
+        self.write("sql/aurora/tenant/changes/0001-x.sql", "create table x (x integer primary key);\n")
         self.write("conftest.py", CONFTEST)
         self.write("sentences.py", SENTENCES)
         self.write("pytest.ini", (ROOT / "pytest.ini").read_text().replace("pythonpath = .", f"pythonpath = . {ROOT}"))

@@ -56,6 +56,7 @@ def refused(found, message: str) -> None:
         (["--plan", "--verify-only"], "choose one of them"),
         (["--plan", "--reset-local"], "--plan changes nothing"),
         (["--plan", "--require-gate"], "--plan proves nothing"),
+        (["--tenant", "tenant_a", "--require-gate"], "--tenant proves some tenants only"),
         (["--reset-local", "--target", "aws"], "the target is aws"),
         (["--aws-profile", "audit"], "--aws-profile audit names an account on AWS; the target is local"),
         (["--target", "azure"], "invalid choice: 'azure'"),
