@@ -42,7 +42,7 @@ BREAKAGES = {
     ),
     "column altered": Breakage(
         "ALTER TABLE tenant_b.users ALTER COLUMN email TYPE text", {"users-tables-exist", "sample-data-complete"},
-        ("tenant_b.users: column users.email: expected character varying(255) NOT NULL, found text NOT NULL",),
+        ("tenant_b.users: column users.email: expected character varying(255) not null, found text not null",),
     ),
     "row deleted": Breakage(
         "DELETE FROM tenant_b.users WHERE user_id = 3", {"sample-data-complete"},
