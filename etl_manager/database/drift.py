@@ -1,7 +1,7 @@
 """Drift: what a phase created, repaired, left alone or lost.
 
-*Created* and *repaired* are what the phase's SQL says that it did; *lost* is what was as it should be and is no more,
-by a snapshot before the phase and one after it.
+*Created* and *repaired* are what the phase's SQL says that it did, and what SQL of one's own made that the template has
+not; *lost* is what was as it should be and is no more, by a snapshot before the phase and one after it.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from etl_manager.database.difference import UNCOUNTED, Difference
+from etl_manager.database.difference import UNCOUNTED, Aspect, Difference
 from etl_manager.database.snapshot import DatabaseSnapshot, TenantState
 from etl_manager.errors import VerificationError
 from etl_manager.wording import number_of
@@ -150,9 +150,10 @@ def compare(
         changes = tuple(_database(before, after))
         return PhaseDiff(phase, changes, 0 if changes else 1)
     if phase == "schema":
-        changes = (*_created(before, after, output), *_repaired(before, output))
+        added = _added(before, after, "tables", "shape")
+        changes = (*_created(before, after, output), *_repaired(before, output), *added)
     elif phase == "data":
-        changes = tuple(_filled(before, after, initial, output))
+        changes = (*_filled(before, after, initial, output), *_added(before, after, "rows"))
     else:
         return PhaseDiff(phase, (), 0)
     return PhaseDiff(phase, changes, _unchanged(phase, before, after, output))
@@ -181,6 +182,19 @@ def _repaired(before: DatabaseSnapshot, output: PhaseOutput) -> Iterator[Change]
             difference = known.get((repair.tenant, repair.object))
             after = difference.expected if difference else repair.statement
             yield Change("repaired", repair.tenant, repair.object, repair.found, after)
+
+
+def _added(before: DatabaseSnapshot, after: DatabaseSnapshot, *aspects: Aspect) -> Iterator[Change]:
+    """Yield what is too much now and was not before: the project's own files never make it."""
+    known = {(difference.tenant, difference.object): difference.found for difference in before.differences}
+    for difference in after.differences:
+        was = known.get((difference.tenant, difference.object), difference.expected)
+        if difference.aspect in aspects and _is_surplus(difference) and was != difference.found:
+            yield Change("created", difference.tenant, difference.object, was, difference.found)
+
+
+def _is_surplus(difference: Difference) -> bool:
+    return difference.kind.endswith("-extra") or difference.kind == "rows-too-many"
 
 
 def _filled(
@@ -288,8 +302,8 @@ def _lost_parts(was: TenantState, now: TenantState, output: PhaseOutput) -> Iter
 
 def _is_loss(difference: Difference) -> bool:
     """Return whether something is less than it was: what is too much, or hidden by a privilege, is not lost."""
-    added = difference.kind.endswith("-extra") or difference.kind in {"rows-too-many", "rows-too-few"}
-    return not added and difference.kind not in UNCOUNTED and difference.aspect != "changes"
+    counted = difference.kind in UNCOUNTED | {"rows-too-few"}
+    return not counted and not _is_surplus(difference) and difference.aspect != "changes"
 
 
 def predict(phase: str, snapshot: DatabaseSnapshot) -> PhaseDiff:

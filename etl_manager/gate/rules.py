@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 
-from etl_manager.database.difference import BY_HAND, Aspect, Difference
+from etl_manager.database.difference import Aspect, Difference
 from etl_manager.database.replication import problem
 from etl_manager.gate.cluster import Cluster
 from etl_manager.gate.inputs import GateFinding, GateInputs
@@ -109,7 +109,9 @@ def sample_data(inputs: GateInputs) -> Iterator[GateFinding]:
         different = {difference.table for difference in state.of("rows")}
         for table in inputs.verification.facts.template.data:
             if table not in state.reference_rows and table not in different:
-                yield GateFinding(f"{tenant}.{table}", "its rows cannot be compared with the sample", BY_HAND)
+                in_the_way = (each.hint for each in state.differences if each.table == table and not each.repairable)
+                hint = next(in_the_way, inputs.provision_hint)
+                yield GateFinding(f"{tenant}.{table}", "its rows cannot be compared with the sample", hint)
 
 
 def _differences(inputs: GateInputs, *aspects: Aspect) -> Iterator[GateFinding]:

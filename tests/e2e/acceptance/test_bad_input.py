@@ -198,7 +198,7 @@ def test_a_place_that_cannot_be_written_is_one_message(new_project, obstacle):
     assert told in shown
     assert str(path) in shown
     if status == 1:
-        assert "1 failed, 28 skipped" in shown
+        assert "1 failed, 29 skipped" in shown
         assert f"not run because the environment could not be opened: {path}" in shown
 
 
@@ -241,7 +241,7 @@ def test_broken_credentials_are_told_once(new_project, tmp_path):
     )  # fmt: skip
     assert outcome.status == 1
     assert outcome.counts["failed"] == 1
-    assert outcome.counts["skipped"] == 28
+    assert outcome.counts["skipped"] == 29
     assert "not run because the environment could not be opened: no AWS credentials" in outcome.terminal
     files = [path.read_text(errors="replace") for path in project.path.glob("reports/**/*") if path.is_file()]
     assert len(files) > 20

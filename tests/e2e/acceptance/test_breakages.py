@@ -12,21 +12,21 @@ BREAKAGES = {
     "row deleted": (
         "DELETE FROM tenant_b.users WHERE user_id = 3",
         "rows of tenant_b.users: expected 5, found 4",
-        "tenant_b: sample rows: expected none missing, found missing 3",
+        "tenant_b: sample rows of users: expected none missing, found missing 3",
     ),
     "row altered": (
         "UPDATE tenant_c.users SET email = 'x' WHERE user_id = 2",
-        "unaltered sample rows of tenant_c.users: expected 5, found 4",
-        "tenant_c: sample rows: expected none altered, found altered 2",
+        "differences in the rows of tenant_c: 1",
+        "tenant_c: sample rows of users: expected none altered, found altered 2",
     ),
     "row too many": (
         "INSERT INTO tenant_a.users VALUES (6, 'x', 'x')",
         "rows of tenant_a.users: expected 5, found 6",
-        "tenant_a: rows: expected 5, found 6",
+        "tenant_a: rows of users: expected 5, found 6",
     ),
     "table dropped": (
         "DROP TABLE tenant_c.users",
-        "table tenant_c.users: expected exists, found missing",
+        "tenant_c: table users: expected ordinary table, found missing",
         "missing: tenant_c users",
     ),
     "schema dropped": (
@@ -36,27 +36,32 @@ BREAKAGES = {
     ),
     "owner changed": (
         "ALTER TABLE tenant_a.users OWNER TO pg_monitor",
-        "owner of tenant_a.users: expected postgres, found pg_monitor",
-        "tenant_a: table owner: expected postgres, found pg_monitor",
+        "differences in what is in tenant_a: 1",
+        "tenant_a: owner of table users: expected postgres, found pg_monitor",
     ),
     "owner of the schema changed": (
         "ALTER SCHEMA tenant_a OWNER TO pg_monitor",
-        "owner of schema tenant_a: expected postgres, found pg_monitor",
+        "differences in what is in tenant_a: 1",
         "tenant_a: schema owner: expected postgres, found pg_monitor",
     ),
     "primary key dropped": (
         "ALTER TABLE tenant_c.users DROP CONSTRAINT users_pkey",
-        "primary key of tenant_c.users: expected user_id, found none",
-        "tenant_c: primary key: expected user_id, found missing",
+        "tenant_c: primary key of users: expected constraint users_pkey PRIMARY KEY (user_id), found missing",
+        "primary-keys failed: tenant_c.users: without a primary key it is not replicated",
     ),
     "column of another type": (
         "ALTER TABLE tenant_b.users ALTER email TYPE text",
-        "columns of tenant_b.users: expected as configured, found different",
-        "tenant_b: column email: expected",
+        "tenant_b: column users.email: expected character varying(255) not null, found text not null",
+        "users-tables-exist failed: tenant_b.users: column users.email: expected",
     ),
     "table unlogged": (
         "ALTER TABLE tenant_b.users SET UNLOGGED",
         "tenant_b: table users: expected logged, found unlogged",
+    ),
+    "column and table too many": (
+        "ALTER TABLE tenant_b.users ADD note text; CREATE TABLE tenant_c.notes (note text)",
+        "tenant_b: column users.note: expected absent, found text null",
+        "tenant_c: table notes: expected absent, found ordinary table",
     ),
     "tenant schema that nobody configured": (
         "CREATE SCHEMA tenant_z",
@@ -134,10 +139,15 @@ def test_wrong_database_fails_every_proof(built, cloud):
 
 
 REPAIRS = {
-    "DROP TABLE tenant_c.users": ("repaired tenant_c.users: missing → exists", "repaired tenant_c.users: 0 → 5 rows"),
-    "ALTER TABLE tenant_a.users OWNER TO pg_monitor": ("repaired tenant_a.users owner: pg_monitor → postgres",),
+    "DROP TABLE tenant_c.users": (
+        "repaired tenant_c: table users: missing → ordinary table",
+        "repaired tenant_c: rows of users: 0 → 5",
+    ),
+    "ALTER TABLE tenant_a.users OWNER TO pg_monitor": (
+        "repaired tenant_a: owner of table users: pg_monitor → postgres",
+    ),
     "ALTER TABLE tenant_b.users DROP CONSTRAINT users_pkey": (
-        "repaired tenant_b.users primary key: missing → user_id",
+        "repaired tenant_b: primary key of users: missing → constraint users_pkey PRIMARY KEY (user_id)",
     ),
 }
 
@@ -158,6 +168,6 @@ def test_what_provisioning_cannot_mend_stays_red(built, cloud):
     cloud.execute("UPDATE tenant_c.users SET email = 'x' WHERE user_id = 2", "CREATE SCHEMA tenant_z")
     outcome = built.run()
     assert outcome.status == 1
-    assert "tenant_c: sample rows: expected none altered, found altered 2" in outcome.terminal
+    assert "tenant_c: sample rows of users: expected none altered, found altered 2" in outcome.terminal
     assert "tenant_z" in outcome.terminal
     assert cloud.rows("SELECT email FROM tenant_c.users WHERE user_id = 2") == [("x",)]

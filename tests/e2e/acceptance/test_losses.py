@@ -24,8 +24,8 @@ def run_with_tidy(project: Project) -> tuple[object, dict]:
 @pytest.mark.parametrize(
     ("statement", "lost"),
     [
-        ("DELETE FROM tenant_b.users WHERE user_id = 3", "tenant_b.users: 5 → 4 rows"),
-        ("DROP SCHEMA tenant_c CASCADE", "schema tenant_c: exists, tenant_c.users: 5 rows → missing"),
+        ("DELETE FROM tenant_b.users WHERE user_id = 3", "tenant_b: rows of users: 5 → 4"),
+        ("DROP SCHEMA tenant_c CASCADE", "tenant_c: schema: 5 rows in 1 table → missing"),
     ],
 )
 def test_loss_by_a_phase_is_named_everywhere(built, cloud, statement, lost):
@@ -55,6 +55,6 @@ def test_loss_in_the_repeat_is_named_too(built, cloud):
     outcome = built.run()
     verdict = json.loads((built.path / "reports/phase3-gate.json").read_text())
     assert outcome.status == 1
-    assert "lost tenant_b.users: 5 → 4 rows" in outcome.failures()["Provisioning again changes nothing"]
-    assert "lost tenant_b.users: 5 → 4 rows" in outcome.terminal.partition("= provisioning =")[2]
-    assert "lost tenant_b.users: 5 → 4 rows" in verdict["reasons"]
+    assert "lost tenant_b: rows of users: 5 → 4" in outcome.failures()["Provisioning again changes nothing"]
+    assert "lost tenant_b: rows of users: 5 → 4" in outcome.terminal.partition("= provisioning =")[2]
+    assert "lost tenant_b: rows of users: 5 → 4" in verdict["reasons"]

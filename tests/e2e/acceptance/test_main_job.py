@@ -84,7 +84,7 @@ def test_a_deleted_row_is_proven_missing_and_then_repaired_aloud(first, project)
     assert "rows of tenant_b.users: expected 5, found 4" in proof.terminal
     assert sends(proof) <= 3
     assert repair.status == 0, repair.terminal
-    line = "repaired tenant_b.users: 4 → 5 rows"
+    line = "repaired tenant_b: sample rows of users: missing 3 → none missing"
     assert line in repair.terminal.partition("= provisioning =")[2]
     assert line in repair.log
     assert line in repair.evidence
@@ -100,7 +100,8 @@ def test_a_fourth_tenant_is_built_and_proven_by_its_name_in_the_config_alone(fir
     finally:
         project.write("config.json", project.config)
     assert outcome.status == 0, outcome.terminal
-    assert "created schema tenant_d: missing → exists" in outcome.terminal
+    assert "created tenant_d: schema: missing → exists" in outcome.terminal
+    assert "created tenant_d: change 0001-users.sql: pending → applied" in outcome.terminal
     assert "3 created, 0 repaired." in outcome.terminal
     assert "tenant_d has its sample users" in outcome.evidence
     with project.cluster() as cluster:

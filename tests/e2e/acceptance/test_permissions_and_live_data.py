@@ -41,8 +41,9 @@ def test_tenant_that_another_role_took_over(built, cloud, app_owner):
     assert outcome.status == 1
     assert cloud.snapshot() == before
     for line in (
-        "schema tenant_b: belongs to app_owner, not to postgres; what helps: GRANT app_owner TO postgres",
-        "tenant_b.users: not readable by postgres; what helps: GRANT app_owner TO postgres",
+        "tenant_b: schema owner: expected postgres, found app_owner; what helps: GRANT app_owner TO postgres",
+        "tenant_b: owner of table users: expected postgres, found app_owner; what helps: GRANT app_owner TO postgres",
+        "tenant_b: table users: expected readable, found not readable by postgres; what helps: GRANT app_owner TO postgres",
     ):
         assert line in plan.terminal
         assert line in outcome.terminal.partition("= provisioning =")[2]
@@ -59,7 +60,7 @@ def test_tenant_that_another_role_took_over(built, cloud, app_owner):
     cloud.execute("GRANT app_owner TO postgres")
     mended = built.run()
     assert mended.status == 0, mended.terminal
-    assert "repaired tenant_b.users owner: app_owner → postgres" in mended.terminal
+    assert "repaired tenant_b: owner of table users: app_owner → postgres" in mended.terminal
 
 
 @pytest.mark.parametrize("mode", [(), ("--verify-only",)])
@@ -69,12 +70,13 @@ def test_rows_that_a_policy_may_hide_are_no_proof(built, cloud, mode):
     outcome = built.run("features/", *mode)
     assert outcome.status == 1
     helps = "row-level security may hide rows from postgres; what helps: ALTER TABLE tenant_b.users NO FORCE ROW LEVEL SECURITY"
-    assert f"tenant_b.users: {helps}" in outcome.terminal
+    assert f"tenant_b: table users: expected all rows visible, found {helps}" in outcome.terminal
     assert f"rows of tenant_b.users: expected 5, found {helps}" in outcome.terminal
     assert "a second connection disagree" not in outcome.terminal
     found = verdict(built)
     assert not found["ready"]
-    assert {item["id"] for item in found["prerequisites"] if item["status"] == "failed"} == {"sample-data-complete"}
+    failed = {item["id"] for item in found["prerequisites"] if item["status"] == "failed"}
+    assert failed == {"sample-data-complete", "users-tables-exist"}, "the template has no such policy"
 
 
 def test_rows_of_a_tenants_own(built, cloud):
@@ -82,7 +84,7 @@ def test_rows_of_a_tenants_own(built, cloud):
     cloud.execute(SIXTH, "INSERT INTO tenant_b.users VALUES (7, 'another', 'd@example.com')")
     refused = built.run("features/", "--require-gate")
     assert refused.status == 1
-    assert "tenant_b.users: 2 rows beside the sample; accept them by sampleData.otherRows" in refused.terminal
+    assert "tenant_b.users: rows of users: expected 5, found 7; accept them by sampleData.otherRows" in refused.terminal
     config = {"tenants": ["tenant_a", "tenant_b", "tenant_c", "tenant_d"], "sampleData": {"otherRows": "accept"}}
     live = built.write("live.json", config)
     accepted = built.run("features/", "--require-gate", "--config-json", live)
@@ -90,15 +92,15 @@ def test_rows_of_a_tenants_own(built, cloud):
     found = verdict(built)
     assert found["ready"]
     [detail] = [item["detail"] for item in found["prerequisites"] if item["id"] == "sample-data-complete"]
-    assert detail == "5 users in each of 4 tenants, and 2 other rows, which sampleData.otherRows accepts"
+    assert detail == "20 sample rows in 4 tenants, and 2 other rows, which sampleData.otherRows accepts"
     cloud.execute(
         "UPDATE tenant_b.users SET name = 'edited' WHERE user_id = 2", "DELETE FROM tenant_b.users WHERE user_id = 4"
     )
     edited = built.run("features/", "--verify-only", "--config-json", live)
     assert edited.status == 1
     assert "rows of tenant_b.users: expected 5, found 4" in edited.terminal
-    assert "tenant_b: sample rows: expected none altered, found altered 2" in edited.terminal
-    assert "tenant_b: sample rows: expected none missing, found missing 4" in edited.terminal
+    assert "tenant_b: sample rows of users: expected none altered, found altered 2" in edited.terminal
+    assert "tenant_b: sample rows of users: expected none missing, found missing 4" in edited.terminal
 
 
 def test_schemas_that_are_no_tenants(built, cloud):
@@ -110,7 +112,10 @@ def test_schemas_that_are_no_tenants(built, cloud):
     )
     plan = built.run("features/", "--plan")
     for schema in ("auth", "tenant_shared"):
-        assert f"schema {schema}: not configured; name it under tenants or aurora.otherSchemas" in plan.terminal
+        assert (
+            f"{schema}: schema: expected not configured: absent, found exists; name it under tenants or"
+            in plan.terminal
+        )
     config = built.write("others.json", {"aurora": {"otherSchemas": ["auth", "tenant_shared"]}})
     outcome = built.run("features/", "--require-gate", "--config-json", config)
     assert outcome.status == 0, outcome.terminal
@@ -127,13 +132,13 @@ def test_red_run_does_not_say_that_all_is_as_configured(built, cloud):
     plan, outcome = built.run("features/", "--plan"), built.run()
     assert outcome.status == 1
     left = (
-        "tenant_a.users: 1 sample row altered; correct it by hand",
-        "tenant_b.users: is unlogged, and so is not replicated; ALTER TABLE tenant_b.users SET LOGGED",
-        "tenant_c.users: its columns are not those every tenant has",
+        "tenant_a: sample rows of users: expected none altered, found altered 2",
+        "tenant_b: table users: expected logged, found unlogged",
+        "tenant_c: column users.email: expected character varying(255) not null, found text not null",
     )
     closing = outcome.terminal.partition("= provisioning =")[2]
     for line in left:
-        assert f"  {line}" in plan.terminal
+        assert f"  {line}; correct it by hand" in plan.terminal
         assert f"  {line}" in closing
     assert "Nothing was changed.\nNot as the configuration says, and left as it is:" in closing
     assert "it found everything as configured" not in (built.path / "reports/summary.md").read_text()

@@ -20,8 +20,9 @@ def test_plan_of_a_fresh_cluster_shows_each_phase_and_builds_nothing(built, clou
         assert f"{phase}: " in plan.terminal
         assert f", in {database}\n  {file}\n" in plan.terminal
     assert f"would be created database {DATABASE}: missing → exists" in plan.terminal
-    assert "would be created schema tenant_a: missing → exists" in plan.terminal
-    assert "would be created tenant_b.users: 0 → 5 rows" in plan.terminal
+    assert "would be created tenant_a: schema: missing → exists" in plan.terminal
+    assert "  pending change 0001-users.sql: 3 tenants (tenant_a, tenant_b, tenant_c)\n" in plan.terminal
+    assert "would be created tenant_b: rows of users: 0 → those of data/users.sql" in plan.terminal
     assert cloud.databases() == there
 
 
@@ -36,7 +37,7 @@ def test_plan_of_a_built_cluster_has_nothing_to_change(built, cloud):
 
 
 def test_plan_foretells_the_repairs_that_a_run_then_makes(built, cloud):
-    """Each change that the plan announces is reported by the run that follows, in the same words."""
+    """Each change that the plan announces is reported by the run that follows, in the same words; it counts rows of a new table."""
     cloud.execute(
         "DELETE FROM tenant_b.users WHERE user_id = 3",
         "DROP TABLE tenant_c.users",
@@ -49,23 +50,25 @@ def test_plan_foretells_the_repairs_that_a_run_then_makes(built, cloud):
     assert cloud.snapshot() == before
     foretold = {line.removeprefix("  would be ") for line in plan.terminal.splitlines() if "would be re" in line}
     assert foretold == {
-        "repaired schema tenant_a owner: pg_monitor → postgres",
-        "repaired tenant_a.users primary key: missing → user_id",
-        "repaired tenant_c.users: missing → exists",
-        "repaired tenant_b.users: 4 → 5 rows",
-        "repaired tenant_c.users: 0 → 5 rows",
+        "repaired tenant_a: schema owner: pg_monitor → postgres",
+        "repaired tenant_a: primary key of users: missing → constraint users_pkey PRIMARY KEY (user_id)",
+        "repaired tenant_c: table users: missing → ordinary table",
+        "repaired tenant_b: sample rows of users: missing 3 → none missing",
+        "repaired tenant_c: rows of users: 0 → those of data/users.sql",
     }
     outcome = built.run()
     assert outcome.status == 0, outcome.terminal
     summary = outcome.terminal.partition("= provisioning =")[2]
-    assert {line for line in summary.splitlines() if line.startswith("repaired ")} == foretold
+    reported = {line for line in summary.splitlines() if line.startswith("repaired ")}
+    assert reported == {line.replace("those of data/users.sql", "5") for line in foretold}
 
 
 def test_plan_names_a_schema_that_nobody_configured(built, cloud):
     """A stray tenant schema is in the plan as what it is: not configured, and left alone."""
     cloud.execute("CREATE SCHEMA tenant_z")
     assert (
-        "a run leaves as it is, and will be red for:\n  schema tenant_z: not configured; name it under"
+        "a run leaves as it is, and will be red for:\n"
+        "  tenant_z: schema: expected not configured: absent, found exists; name it under tenants or aurora.otherSchemas"
         in built.run("features/", "--plan").terminal
     )
 

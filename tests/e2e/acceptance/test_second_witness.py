@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from etl_manager.database import crosscheck
-from etl_manager.database.verification import Difference, Verification
+from etl_manager.database.difference import Difference
+from etl_manager.database.snapshot import Template
+from etl_manager.database.verification import Verification
 from etl_manager.errors import InfrastructureError, VerificationError
 from tests.e2e.acceptance.rig import TENANTS
+from tests.unit.model.snapshots import snapshot, state
 
-TRUE = {
-    "schemas": TENANTS,
-    "tables": {(tenant, "users"): "postgres" for tenant in TENANTS},
-    "counts": dict.fromkeys(TENANTS, 5),
-    "findings": (),
-}
+FACTS = snapshot(
+    *(state(tenant, tables={"users": 5}) for tenant in TENANTS),
+    template=Template(changes=("0001-users.sql",), tables=("users",), data=("users",), comparable=True),
+)
+COUNTS = {(tenant, "users"): 5 for tenant in TENANTS}
+TRUE = {"schemas": TENANTS, "tables": dict.fromkeys(COUNTS, "postgres"), "counts": COUNTS, "facts": FACTS}
+UNCOUNTED = {name: rows for name, rows in COUNTS.items() if name[0] != "tenant_b"}
 LIES = {
-    "a row more": ({"counts": TRUE["counts"] | {"tenant_b": 6}}, "users of tenant_b: the verification counts 6, the witness 5"),
-    "a tenant less": ({"counts": {"tenant_a": 5, "tenant_c": 5}}, "users of tenant_b: the verification counts None, the witness 5"),
+    "a row more": ({"counts": COUNTS | {("tenant_b", "users"): 6}}, "rows of tenant_b.users: the verification counts 6, the witness 5"),
+    "a tenant less": ({"counts": UNCOUNTED}, "rows of tenant_b.users: the verification counts None, the witness 5"),
     "another owner": (
         {"tables": TRUE["tables"] | {("tenant_c", "users"): "eve"}},
         "owner of tenant_c.users: the verification says eve, the witness postgres",
@@ -33,16 +39,17 @@ LIES = {
 
 def test_witness_agrees_with_what_is_true(built, cloud):
     """Where the claim is what is there, nothing is said."""
-    crosscheck.check(cloud.target.witness_conninfo("multitenant_analytics"), TENANTS, Verification(**TRUE))
+    crosscheck.check(cloud.target.witness_conninfo("multitenant_analytics"), Verification(**TRUE))
 
 
 def test_witness_does_not_deny_what_the_verification_says_it_could_not_see(built, cloud):
     """Where the master user may not count, the finding says so: that the witness can is no disagreement."""
-    unseen = {
-        "counts": {"tenant_a": 5, "tenant_c": 5},
-        "findings": (Difference("tenant_b", "table users", "readable", "not readable by postgres", "not-readable"),),
-    }
-    crosscheck.check(cloud.target.witness_conninfo("multitenant_analytics"), TENANTS, Verification(**TRUE | unseen))
+    denied = Difference(
+        "not-readable", "tenant_b", "table users", "readable", "not readable by postgres", table="users"
+    )
+    states = FACTS.tenants | {"tenant_b": state("tenant_b", tables={"users": None}, differences=(denied,))}
+    unseen = {"counts": UNCOUNTED, "facts": replace(FACTS, tenants=states)}
+    crosscheck.check(cloud.target.witness_conninfo("multitenant_analytics"), Verification(**TRUE | unseen))
 
 
 @pytest.mark.parametrize("lie", LIES)
@@ -50,7 +57,7 @@ def test_witness_tells_each_difference(built, cloud, lie):
     """The error names the tenant, what was claimed and what the witness read."""
     claim, told = LIES[lie]
     with pytest.raises(VerificationError, match="a second connection disagree") as disagreement:
-        crosscheck.check(cloud.target.witness_conninfo("multitenant_analytics"), TENANTS, Verification(**TRUE | claim))
+        crosscheck.check(cloud.target.witness_conninfo("multitenant_analytics"), Verification(**TRUE | claim))
     assert told in str(disagreement.value)
 
 
@@ -58,17 +65,31 @@ def test_witness_that_cannot_connect_is_trouble_and_shows_no_password(built, clo
     """A witness that cannot speak is no agreement."""
     conninfo = cloud.target.witness_conninfo("no_such_database")
     with pytest.raises(InfrastructureError, match="The second witness cannot read the database") as trouble:
-        crosscheck.check(conninfo, TENANTS, Verification(**TRUE))
+        crosscheck.check(conninfo, Verification(**TRUE))
     assert cloud.target.postgres.password not in str(trouble.value)
 
 
-def test_lying_verification_fails_the_run(new_project):
+@pytest.mark.parametrize(
+    ("file", "true", "lie", "told"),
+    [
+        (
+            "aurora/verification/verify-setup.sql", "row_count.rows AS user_count", "row_count.rows + 1 AS user_count",
+            ("output and the inspection disagree", "rows: only the verification has tenant_a.users 6"),
+        ),
+        (
+            "shared/observation.sql", "(SELECT count(*) FROM %1$I.%2$I)", "(SELECT count(*) + 1 FROM %1$I.%2$I)",
+            ("output and a second connection disagree", "rows of tenant_a.users: the verification counts 6, the witness 5"),
+        ),
+    ],
+    ids=["the verification alone", "the inspection too"],
+)  # fmt: skip
+def test_lying_verification_fails_the_run(new_project, file, true, lie, told):
     """On the local target a verification that prints what is not there is found out."""
     project = new_project()
-    lie = (project.path / "sql/aurora/verification/verify-setup.sql").read_text()
-    lie = lie.replace("head_count.rows AS user_count", "head_count.rows + 1 AS user_count")
-    project.write("sql/aurora/verification/verify-setup.sql", lie)
+    text = (project.path / "sql" / file).read_text()
+    assert true in text
+    project.write(f"sql/{file}", text.replace(true, lie))
     outcome = project.run("features/4-verification.feature::Exactly the configured tenants are shown")
     assert outcome.status == 1
-    assert "The verification's output and a second connection disagree" in outcome.terminal
-    assert "users of tenant_a: the verification counts 6, the witness 5" in outcome.terminal
+    for words in told:
+        assert words in outcome.terminal

@@ -71,6 +71,23 @@ def test_adoption_is_named():
     ]
 
 
+def test_what_sql_of_ones_own_adds_is_named():
+    """What the template has not, and was not there before, was made by this phase; of other differences nobody knows."""
+    column = Difference("column-extra", "a", "column users.note", "absent", "text null", table="users")
+    known = Difference("table-extra", "a", "table old", "absent", "ordinary table", table="old")
+    added = Difference("rows-too-many", "a", "rows of users", "5", "6", table="users")
+    before = snapshot(state("a", differences=(known,)))
+    after = snapshot(state("a", tables={"orders": 0, "users": 6}, differences=(known, column, added)))
+    assert shown(compare("schema", before, after, before, NOTHING)) == [
+        "created a: column users.note: absent → text null"
+    ]
+    assert shown(compare("data", before, after, before, NOTHING)) == ["created a: rows of users: 5 → 6"]
+    assert shown(compare("data", after, after, before, NOTHING)) == []
+    more = replace(added, found="7")
+    again = snapshot(state("a", tables={"orders": 0, "users": 7}, differences=(known, column, more)))
+    assert shown(compare("data", after, again, before, NOTHING)) == ["created a: rows of users: 6 → 7"]
+
+
 def test_repairs_are_named_with_what_was_found_and_what_the_template_says():
     """Parts of a table that was itself missing are not; the rest was left alone."""
     table = Difference("table-missing", "b", "table orders", "ordinary table", "missing", table="orders")

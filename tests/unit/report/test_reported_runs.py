@@ -89,20 +89,25 @@ def test_what_ran_is_on_the_step_that_ran_it(green):
 
 
 def test_verification_is_a_table(red):
-    """Beside psql's text the verification is a table, a line a tenant, expected beside found, strays included."""
+    """Beside psql's text the verification is a table, a line for each tenant's table, with its differences; strays included."""
     tables = [
         text
         for result in red.results().values()
         for step in result["steps"]
         for name, text in red.attachments(step).items()
-        if name == "verification, a line a tenant"
+        if name == "verification, a line a table"
     ]
     rows = list(csv.DictReader(io.StringIO(tables[0])))
     assert [row["tenant"] for row in rows] == ["tenant_a", "tenant_b", "tenant_c", "tenant_z"]
-    assert (rows[0]["users expected"], rows[0]["users found"], rows[0]["differences"]) == ("5", "5", "none")
-    assert (rows[1]["users found"], rows[1]["owner"]) == ("4", "postgres")
-    assert "rows: expected 5, found 4" in rows[1]["differences"]
-    assert "expected not configured: absent, found exists" in rows[3]["differences"]
+    assert rows[0] == {
+        "tenant": "tenant_a", "schema": "exists", "table": "users", "exists": "exists", "owner": "postgres",
+        "rows": "5", "differences": "none",
+    }  # fmt: skip
+    assert (rows[1]["rows"], rows[1]["owner"]) == ("4", "postgres")
+    assert rows[1]["differences"] == (
+        "rows of users: expected 5, found 4; sample rows of users: expected none missing, found missing 3"
+    )
+    assert rows[3]["differences"] == "schema: expected not configured: absent, found exists"
 
 
 def test_failure_shows_expectation_finding_and_difference_first(red):
@@ -144,19 +149,20 @@ def test_evidence_takes_no_command(green, red):
 
 
 @pytest.mark.parametrize(
-    ("trouble", "kind"),
+    ("trouble", "kind", "others"),
     [
-        ("agent offline", "AWS, credentials or discovery"),
-        ("command never delivered", "SSM, or the bastion's agent"),
-        ("wrong password", "The connection to the database"),
-        ("row refused", "PostgreSQL refused a statement"),
+        ("agent offline", "AWS, credentials or discovery", set()),
+        ("command never delivered", "SSM, or the bastion's agent", set()),
+        ("wrong password", "The connection to the database", set()),
+        # The constraint that refuses the row is itself none of the template's.
+        ("row refused", "PostgreSQL refused a statement", {"The database is not as configured"}),
     ],
 )
-def test_trouble_is_told_apart(troubles, trouble, kind):
+def test_trouble_is_told_apart(troubles, trouble, kind, others):
     """What the suite stands on is broken, what the database refuses is failed; each is of its own kind."""
     kept = troubles[trouble]
     bad = [result for result in kept.results().values() if result["status"] in {"failed", "broken"}]
-    assert {FailureKind[name].title for result in bad for name in labels(result, "failure-kind")} == {kind}
+    assert {FailureKind[name].title for result in bad for name in labels(result, "failure-kind")} == {kind, *others}
     assert {result["status"] for result in bad} == {"failed" if "PostgreSQL" in kind else "broken"}
     assert (
         f"\n{'❌ failed' if 'PostgreSQL' in kind else '🟡 broken'} {kind}\n"

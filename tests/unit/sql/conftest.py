@@ -111,6 +111,15 @@ class Bastion:
         with self.connect(database) as connection:
             return connection.execute(query.encode(), parameters or None).fetchall()
 
+    def drop_role(self, role: str) -> None:
+        """Drop *role* as soon as its sessions have ended: the server removes what was temporary after psql is gone."""
+        with self.connect() as connection:
+            connection.execute(
+                "SELECT pg_terminate_backend(pid, 30000) FROM pg_stat_activity WHERE usename = %s", [role]
+            )
+            for statement in ("DROP OWNED BY {}", "DROP ROLE {}"):
+                connection.execute(sql.SQL(statement).format(sql.Identifier(role)))
+
     def findings(self, **changes: str | None) -> list[Finding]:
         """Run the verification; return its fourth result set."""
         return findings(self.succeed(self.VERIFICATION, **changes))
@@ -118,6 +127,10 @@ class Bastion:
     def inspect(self, **changes: str | None) -> list[dict[str, Any]]:
         """Run the inspection; return its lines."""
         return [json.loads(line) for line in self.succeed(self.INSPECTION, **changes).splitlines()]
+
+    def tenant_rows(self, **changes: str | None) -> dict[str, dict[str, int | None]]:
+        """Run the inspection; return the rows it tells of each tenant's tables; None where not all can be seen."""
+        return {line["tenant"]: line["tables"] for line in self.inspect(**changes) if line["kind"] == "tenant"}
 
     def waiting(self, count: int = 1, database: str | None = None) -> None:
         """Return as soon as *count* engines wait for a lock; they do so for as long as the test holds it."""

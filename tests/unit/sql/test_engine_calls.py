@@ -214,7 +214,7 @@ def test_few_programs_are_enough(bastion, path_with, reader):
     path = path_with(*PROGRAMS, reader)
     bastion.build(PATH=path)
     assert bastion.findings(PATH=path) == []
-    assert bastion.inspect(PATH=path)[-1] == {"kind": "end", "tenants": 3}
+    assert bastion.inspect(PATH=path)[-1] == {"kind": "end", "tenants": 3, "findings": 0}
 
 
 @pytest.mark.parametrize(

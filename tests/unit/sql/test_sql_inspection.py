@@ -2,28 +2,54 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 
-NOTHING = {
-    "schema_exists": False, "schema_owner": None, "table_exists": False, "table_owner": None,
-    "primary_key": None, "columns_ok": False, "rows": None, "sample_rows": None,
-    "other_rows": None, "instead_of_table": None, "unlogged": False, "denied": [], "remedy": None,
-}  # fmt: skip
+TENANTS = ["tenant_a", "tenant_b", "tenant_c"]
+NOTHING = {"schema_exists": False, "tables": {}, "reference_rows": {}, "applied": 0, "pending": 1, "findings": 0}
 WHOLE = {
-    "schema_exists": True, "schema_owner": "postgres", "table_exists": True, "table_owner": "postgres",
-    "primary_key": ["user_id"], "columns_ok": True, "rows": 5, "sample_rows": 5,
-    "other_rows": 0, "instead_of_table": None, "unlogged": False, "denied": [], "remedy": None,
+    "schema_exists": True, "tables": {"users": 5}, "reference_rows": {"users": 5},
+    "applied": 1, "pending": 0, "findings": 0,
 }  # fmt: skip
+POSSIBLE = {"kind": "expectation", "possible": True, "problem": None, "remedy": None}
+LEDGER = {"kind": "ledger", "exists": True, "readable": True, "remedy": None}
+
+
+def template(bastion, tables=None):
+    """Return the line that tells the template of *bastion*; of its *tables* only a database can tell."""
+    file = "sql/aurora/tenant/changes/0001-users.sql"
+    digest = hashlib.sha256((bastion.workspace / file).read_bytes()).hexdigest()
+    return {
+        "kind": "template",
+        "changes": [{"change": "0001-users.sql", "file": file, "sha256": digest, "transactional": True}],
+        "tables": tables,
+        "data": [{"table": "users", "file": "sql/aurora/tenant/data/users.sql"}],
+    }
+
+
+def found(bastion):
+    """Return the lines of the inspection but for what is the same whatever was damaged."""
+    return [line for line in bastion.inspect() if line["kind"] not in {"database", "template", "expectation", "ledger"}]
+
+
+def difference(tenant, what, expected, found, kind):
+    """Return the line that tells a difference of the table users that a run or a person with this user may mend."""
+    return {
+        "kind": "finding", "tenant": tenant, "table": "users", "object": what, "expected": expected, "found": found,
+        "difference": kind, "remedy": None,
+    }  # fmt: skip
 
 
 def test_fresh_cluster(bastion):
-    """Where the database is missing, every tenant is reported as not there, and nothing is made."""
+    """Where the database is missing, every tenant is reported as not there, all is pending, and nothing is made."""
     version = bastion.rows("SHOW server_version", database="postgres")[0][0]
     assert bastion.inspect() == [
         {"kind": "database", "name": bastion.database, "exists": False, "encoding": None, "owner": None,
          "server_version": version, "user": "postgres"},
-        *({"kind": "tenant", "tenant": tenant} | NOTHING for tenant in ("tenant_a", "tenant_b", "tenant_c")),
-        {"kind": "end", "tenants": 3},
+        template(bastion),
+        *({"kind": "tenant", "tenant": tenant} | NOTHING for tenant in TENANTS),
+        {"kind": "pending", "change": "0001-users.sql", "tenants": TENANTS},
+        {"kind": "end", "tenants": 3, "findings": 0},
     ]  # fmt: skip
     assert bastion.rows("SELECT FROM pg_database WHERE datname = %s", bastion.database, database="postgres") == []
 
@@ -35,15 +61,18 @@ def test_whole_database(built, snapshot):
     assert lines == [
         {"kind": "database", "name": built.database, "exists": True, "encoding": "UTF8", "owner": "postgres",
          "server_version": built.rows("SHOW server_version")[0][0], "user": "postgres"},
-        *({"kind": "tenant", "tenant": tenant} | WHOLE for tenant in ("tenant_a", "tenant_b", "tenant_c")),
-        {"kind": "end", "tenants": 3},
+        template(built, [{"table": "users", "primary_key": ["user_id"]}]),
+        POSSIBLE,
+        LEDGER,
+        *({"kind": "tenant", "tenant": tenant} | WHOLE for tenant in TENANTS),
+        {"kind": "end", "tenants": 3, "findings": 0},
     ]  # fmt: skip
-    assert list(lines[1]) == ["kind", "tenant", *WHOLE]
+    assert list(lines[4]) == ["kind", "tenant", *WHOLE]
     assert snapshot(built) == before
 
 
 def test_damage_is_told(built):
-    """What is damaged is told for the damaged tenant; strays follow the tenants."""
+    """What is damaged is told for the damaged tenant, tenants as configured, then strays; what cannot be compared is left out."""
     built.configure(tenants=["tenant_d", "tenant_c", "tenant_b", "tenant_a", "tenant_e"])
     built.break_things(
         "CREATE SCHEMA tenant_e AUTHORIZATION postgres",
@@ -54,27 +83,55 @@ def test_damage_is_told(built):
         "UPDATE tenant_a.users SET name = 'x' WHERE user_id = 2",
         'CREATE SCHEMA "tenant_\n"',
     )
-    assert built.inspect()[1:] == [
-        {"kind": "tenant", "tenant": "tenant_d"} | NOTHING,
-        {"kind": "tenant", "tenant": "tenant_c"} | WHOLE | {"primary_key": None, "rows": 6, "other_rows": 1},
-        {"kind": "tenant", "tenant": "tenant_b"}
+    missing = {"kind": "finding", "table": None, "object": "schema", "remedy": None}
+    assert found(built) == [
+        {"kind": "tenant", "tenant": "tenant_d"} | NOTHING | {"findings": 1},
+        {"kind": "tenant", "tenant": "tenant_c"} | WHOLE | {"tables": {"users": 6}, "findings": 2},
+        {"kind": "tenant", "tenant": "tenant_b"} | WHOLE | {"reference_rows": {}, "findings": 1},
+        {"kind": "tenant", "tenant": "tenant_a"}
         | WHOLE
-        | {"columns_ok": False, "sample_rows": None, "other_rows": None},
-        {"kind": "tenant", "tenant": "tenant_a"} | WHOLE | {"rows": 4, "sample_rows": 3},
-        {"kind": "tenant", "tenant": "tenant_e"} | NOTHING | {"schema_exists": True, "schema_owner": "postgres"},
+        | {"tables": {"users": 4}, "reference_rows": {"users": 4}, "findings": 3},
+        {"kind": "tenant", "tenant": "tenant_e"} | NOTHING | {"schema_exists": True, "findings": 2},
+        {"kind": "pending", "change": "0001-users.sql", "tenants": ["tenant_d", "tenant_e"]},
+        missing | {"tenant": "tenant_d", "expected": "exists", "found": "missing", "difference": "schema-missing"},
+        difference(
+            "tenant_c", "primary key of users", "constraint users_pkey PRIMARY KEY (user_id)", "missing",
+            "primary-key-missing",
+        ),
+        difference("tenant_c", "rows of users", "5", "6", "rows-too-many"),
+        difference(
+            "tenant_b", "column users.name", "character varying(100) not null", "text not null", "column-differs"
+        ),
+        difference("tenant_a", "rows of users", "5", "4", "rows-too-few"),
+        difference("tenant_a", "sample rows of users", "none missing", "missing 1", "sample-rows-missing"),
+        difference("tenant_a", "sample rows of users", "none altered", "altered 2", "sample-rows-altered"),
+        difference("tenant_e", "changes", "all applied", "pending 0001-users.sql", "change-pending") | {"table": None},
+        difference("tenant_e", "table users", "ordinary table", "missing", "table-missing"),
+        missing
+        | {
+            "tenant": "tenant_\n",
+            "expected": "not configured: absent",
+            "found": "exists",
+            "difference": "not-configured",
+        },
         {"kind": "stray_schema", "schema": "tenant_\n"},
-        {"kind": "end", "tenants": 5},
-    ]
+        {"kind": "end", "tenants": 5, "findings": 10},
+    ]  # fmt: skip
 
 
 def test_view_in_the_tables_place(built):
-    """A view called users is no table: not there, owned by nobody."""
+    """A view called users is no table: it is told as what it is, and has no rows."""
     built.break_things(
         "SET ROLE postgres", "DROP TABLE tenant_a.users", "CREATE VIEW tenant_a.users AS SELECT 1 AS user_id"
     )
-    assert built.inspect()[1] == {"kind": "tenant", "tenant": "tenant_a"} | NOTHING | {
-        "schema_exists": True, "schema_owner": "postgres", "instead_of_table": "view",
+    lines = found(built)
+    assert lines[0] == {"kind": "tenant", "tenant": "tenant_a"} | WHOLE | {
+        "tables": {}, "reference_rows": {}, "findings": 1,
     }  # fmt: skip
+    assert lines[3:] == [
+        difference("tenant_a", "table users", "ordinary table", "view", "table-kind"),
+        {"kind": "end", "tenants": 3, "findings": 1},
+    ]
 
 
 def test_database_that_takes_no_connection(built):

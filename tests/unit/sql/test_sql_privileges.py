@@ -6,6 +6,8 @@ import json
 
 import pytest
 
+from etl_manager.database.difference import Difference
+from etl_manager.database.snapshot import DatabaseSnapshot, read_counts
 from tests.unit.sql.conftest import kinds as all_kinds
 
 POLICY = (
@@ -107,16 +109,22 @@ def test_programs_are_told_too(built, taker, case):
     damage, expected = CLOSED[case]
     built.break_things(*damage.split("; "))
     denied = "see-all-rows" if "row-level-security" in expected else "read"
-    line = built.inspect()[2]
-    assert (line["tenant"], line["table_exists"], line["rows"], line["sample_rows"]) == ("tenant_b", True, None, None)
-    assert denied in line["denied"]
-    assert line["remedy"] == list(expected.values())[-1]
-    counted = [json.loads(line) for line in built.succeed(built.ROWS).splitlines()]
+    remedy = list(expected.values())[-1]
+    [tenant] = [line for line in built.inspect() if line["kind"] == "tenant" and line["tenant"] == "tenant_b"]
+    assert (tenant["tables"], tenant["reference_rows"]) == ({"users": None}, {})
+    output = built.succeed(built.ROWS)
+    counted = [json.loads(line) for line in output.splitlines()]
     assert [line["rows"] for line in counted] == [5, None, 5]
     assert counted[1] == {
         "schema": "tenant_b", "table": "users", "rows": None,
-        "denied": denied, "user": "postgres", "remedy": line["remedy"],
+        "denied": denied, "user": "postgres", "remedy": remedy,
     }  # fmt: skip
+    reason = (
+        DatabaseSnapshot.read(built.succeed(built.INSPECTION)).tenants["tenant_b"].rows("users", reference_only=True)
+    )
+    assert isinstance(reason, Difference)
+    assert (reason.kind, reason.remedy) == (list(expected)[-1], remedy)
+    assert read_counts(output)["tenant_b", "users"] == reason
 
 
 def test_whoever_bypasses_policies_sees_all_rows(built):

@@ -39,7 +39,8 @@ def prove_build_repair_and_inspection(bastion: Bastion, **user: str) -> None:
     bastion.build(**user)
     assert bastion.findings(**user) == []
     tenants = [line for line in bastion.inspect(**user) if line["kind"] == "tenant"]
-    assert [(line["rows"], line["sample_rows"], line["denied"]) for line in tenants] == [(5, 5, [])] * 3
+    told = [(line["tables"], line["reference_rows"], line["pending"], line["findings"]) for line in tenants]
+    assert told == [({"users": 5}, {"users": 5}, 0, 0)] * 3
     counted = [json.loads(line)["rows"] for line in bastion.succeed(bastion.ROWS, **user).splitlines()]
     assert counted == [5, 5, 5]
     found = Catalogue.read(bastion.succeed(CATALOGUE, **user))
