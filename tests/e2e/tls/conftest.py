@@ -107,9 +107,9 @@ class Cluster:
 @pytest.fixture(scope="session")
 def cluster(debian: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """The server; its certificate is for ``localhost``."""
-    account = server_account()
-    as_server = account.popen() if account else {}
     home = Path(tempfile.mkdtemp(prefix="etl-manager-tls-", dir="/var/tmp"))
+    account = server_account(home)
+    as_server = account.popen() if account else {}
     authority = Authority("the cluster's CA")
     ca = tmp_path_factory.mktemp("ca") / "ca.pem"
     ca.write_bytes(pem(authority.certificate))

@@ -159,7 +159,8 @@ def full_run(account: Account, config: Config | None = None, timeouts: Timeouts 
             run.ensure(phase.name)
         run.rerun_all_phases()
         found = run.verification()
-        counts = dict.fromkeys(config.tenants, config.sample_data.users_per_tenant)
+        tables = [(tenant, "users") for tenant in config.tenants]
+        counts = dict.fromkeys(tables, config.sample_data.users_per_tenant)
         proven = found.counts == counts and not any(found.of(tenant) for tenant in config.tenants)
     except ProvisioningError as caught:
         error = caught
