@@ -99,8 +99,9 @@ class Agent:
             self.host.reboot()
             self._closing.wait(_REBOOT_SECONDS)
             self.online = True
-            # AGENT: a document process that is gone fails; SSM hears of it when the agent is back
-            invocation.finish("Failed", -1, stderr="document process failed unexpectedly")
+        if outcome in {Outcome.REBOOT, Outcome.WORKER_DEAD}:
+            # AGENT: what a document worker ran fails when it is gone, without a word; after a reboot once the agent is back
+            invocation.finish("Failed", 1)
 
     def _worker(self, invocation: Invocation, deadline: float) -> bool:
         """Wait for a free worker until *deadline*."""

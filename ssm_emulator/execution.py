@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import json
 import os
 import signal
 import threading
@@ -16,6 +17,9 @@ STDOUT_BYTES = 24_000  # AWS: GetCommandInvocation, API reference; the agent cou
 STDERR_BYTES = 8_000
 MARKER = b"--output truncated--"
 KILLED = 137  # AGENT: CommandStoppedPreemptivelyExitCode
+REPLY_BYTES = 120_000  # AGENT: a reply whose JSON is not shorter is never sent
+_ENVELOPE_BYTES = 2_000
+_SUMMARY_BYTES = 2_500  # AGENT: a reply has this much of both outputs once more
 _SUCCESS_WITHOUT_STDERR = 168  # AGENT: command state helper
 _REBOOT_AND_AGAIN = 194
 _TICK = 0.05
@@ -26,6 +30,7 @@ class Outcome(enum.Enum):
 
     REPORTED = "SSM knows how the script ended, or the emulator is closing"
     AGENT_LOST = "nothing was reported, and nothing will be"
+    WORKER_DEAD = "the script's document worker is gone, and the script with it; the agent is still to say so"
     REBOOT = "the script was killed by a reboot, which is still to come"
 
 
@@ -104,13 +109,19 @@ class _Run:
         """Tell SSM how the script ended by itself."""
         stdout, stderr = self._stdout.text(), self._stderr.text()
         if status in (0, _SUCCESS_WITHOUT_STDERR):
-            self._invocation.finish("Success", status, stdout=stdout, stderr="" if status else stderr)
+            self._reply("Success", status, stdout=stdout, stderr="" if status else stderr)
         elif status == KILLED:  # AGENT: taken for a timeout, whoever gave it
-            self._invocation.finish("TimedOut", status, details="ExecutionTimedOut", stdout=stdout, stderr=stderr)
+            self._reply("TimedOut", status, details="ExecutionTimedOut", stdout=stdout, stderr=stderr)
         else:
             how = f"signal: {signal.strsignal(-status)}".lower() if status < 0 else f"exit status {status}"
             stderr = self._stderr.text(f"failed to run commands: {how}")
-            self._invocation.finish("Failed", max(status, -1), stdout=stdout, stderr=stderr)
+            self._reply("Failed", max(status, -1), stdout=stdout, stderr=stderr)
+
+    def _reply(self, status: str, code: int, *, stdout: str, stderr: str, details: str | None = None) -> None:
+        """Tell SSM; a reply that is too long is never sent, and the command stays InProgress."""
+        parts = (stdout, stderr, (stdout + stderr)[:_SUMMARY_BYTES])
+        if sum(map(_json_bytes, parts)) + _ENVELOPE_BYTES < REPLY_BYTES:
+            self._invocation.finish(status, code, details=details, stdout=stdout, stderr=stderr)
 
     def _ended_from_outside(self, elapsed: float, closing: threading.Event) -> Outcome | None:
         """Return what the script is to be killed for, if anything."""
@@ -119,13 +130,15 @@ class _Run:
             return Outcome.REPORTED
         if behaviour.lost_after is not None and elapsed > behaviour.lost_after:
             return Outcome.AGENT_LOST
+        if behaviour.worker_dead_after is not None and elapsed > behaviour.worker_dead_after:
+            return Outcome.WORKER_DEAD
         if behaviour.reboot_after is not None and elapsed > behaviour.reboot_after:
             return Outcome.REBOOT
         return None
 
     def _report_kill(self) -> None:
         if self._invocation.cancelled.is_set():
-            self._invocation.finish("Cancelled", KILLED, stdout=self._stdout.text(), stderr=self._stderr.text())
+            self._reply("Cancelled", KILLED, stdout=self._stdout.text(), stderr=self._stderr.text())
         else:
             self._invocation.finish("TimedOut", KILLED, details="ExecutionTimedOut")  # AWS: with empty outputs
 
@@ -134,6 +147,12 @@ class _Run:
         if self._stdout.ended(_TICK) and self._stderr.ended(_TICK):
             return self._process.wait(_TICK)
         return None
+
+
+def _json_bytes(text: str) -> int:
+    """Return the size of *text* in the agent's JSON, which writes ``<``, ``>``, ``&`` and control characters as six bytes."""
+    six = sum(map(text.count, "<>&"))
+    return len(json.dumps(text, ensure_ascii=False).encode()) + 5 * six + 4 * sum(map(text.count, "\b\f"))
 
 
 class _Capture:

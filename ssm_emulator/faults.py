@@ -52,6 +52,7 @@ class CommandBehaviour:
         runs_anyway: Whether it runs although that was answered.
         lost_after: When the agent is lost for good, with what runs.
         reboot_after: When the machine reboots, with what runs.
+        worker_dead_after: When the agent's document worker dies, with what it runs.
     """
 
     delivery: float
@@ -63,6 +64,7 @@ class CommandBehaviour:
     runs_anyway: bool = False
     lost_after: float | None = None
     reboot_after: float | None = None
+    worker_dead_after: float | None = None
 
 
 def invisible(behaviour: CommandBehaviour, seconds: float = 3) -> None:
@@ -103,6 +105,11 @@ def agent_lost(behaviour: CommandBehaviour, seconds: float = 1) -> None:
 def reboot(behaviour: CommandBehaviour, seconds: float = 1) -> None:
     """SECONDS after the command began the machine reboots: all processes die; once it is back the command is Failed."""
     behaviour.reboot_after = seconds
+
+
+def worker_dead(behaviour: CommandBehaviour, seconds: float = 1) -> None:
+    """SECONDS after the command began its document worker dies: killed, Failed / Failed / 1, and no output."""
+    behaviour.worker_dead_after = seconds
 
 
 class CallFault:
@@ -201,6 +208,7 @@ TIMED: dict[str, Callable[..., None]] = {
     "execution-timeout": execution_timeout,
     "agent-lost": agent_lost,
     "reboot": reboot,
+    "worker-dead": worker_dead,
 }
 COUNTED: dict[str, Callable[[CommandBehaviour], None]] = {
     "undeliverable": undeliverable,

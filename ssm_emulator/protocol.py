@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import uuid
 from collections.abc import Iterable
 from typing import Any
@@ -33,6 +34,7 @@ _QUERY_CODES = {
     "ThrottlingException": "Throttling",
     "ExpiredTokenException": "ExpiredToken",
     "UnrecognizedClientException": "InvalidClientTokenId",
+    "InvalidSignatureException": "SignatureDoesNotMatch",
 }
 
 
@@ -48,14 +50,6 @@ def action_of(environ: Environ, content: bytes) -> str:
     return parse_qs(content.decode(errors="replace")).get("Action", [""])[0]
 
 
-def access_keys(environ: Environ) -> list[str]:
-    """Return the access keys a request names, in its header or in a presigned URL; the signature is not checked."""
-    query = parse_qs(environ.get("QUERY_STRING", ""))
-    presigned = [*query.get("X-Amz-Credential", []), *query.get("AWSAccessKeyId", [])]
-    signed = environ.get("HTTP_AUTHORIZATION", "").partition("Credential=")[2]
-    return [each.partition("/")[0] for each in (signed, *presigned)]
-
-
 def service_of(environ: Environ) -> str:
     """Return the service that a signed request is for, such as ``ec2``; nothing when that is not said."""
     scope = environ.get("HTTP_AUTHORIZATION", "").partition("Credential=")[2].partition(",")[0].split("/")
@@ -68,9 +62,39 @@ def is_s3(environ: Environ) -> bool:
     return "/s3/aws4_request" in signed
 
 
-def body(environ: Environ) -> bytes:
-    """Read the request's body; it must be read before a connection is closed, or the client sees a reset."""
-    return bytes(environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0)))
+def header(environ: Environ, name: str) -> str:
+    """Return the value of a header; nothing when there is none."""
+    variable = name.upper().replace("-", "_")
+    known = variable in {"CONTENT_TYPE", "CONTENT_LENGTH"}  # CGI has these two without HTTP_
+    return str(environ.get(variable if known else f"HTTP_{variable}", "")).strip()
+
+
+def body_length(environ: Environ, limit: int) -> int:
+    """Return the length of the request's body, in bytes.
+
+    Raises:
+        AwsError: When it is not said, is no number, or is above *limit*.
+    """
+    if environ.get("HTTP_TRANSFER_ENCODING"):
+        raise AwsError("MissingContentLength", "The length of the body must be said in the header Content-Length.", 411)
+    length = environ.get("CONTENT_LENGTH") or "0"
+    if not re.fullmatch("[0-9]{1,15}", length, re.A):
+        raise AwsError("InvalidRequest", "Content-Length is no number.")
+    if int(length) > limit:
+        raise AwsError("RequestEntityTooLarge", f"The body is longer than {limit} bytes.", 413)
+    return int(length)
+
+
+def body(environ: Environ, length: int) -> bytes:
+    """Read *length* bytes of the request's body.
+
+    Raises:
+        AwsError: When the client sends fewer.
+    """
+    content = bytes(environ["wsgi.input"].read(length))
+    if len(content) < length:
+        raise AwsError("RequestTimeout", "The body is shorter than Content-Length.")
+    return content
 
 
 def json_answer(start_response: Any, content: dict[str, Any], status: int = 200) -> Iterable[bytes]:

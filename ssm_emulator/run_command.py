@@ -207,6 +207,9 @@ def _parameters(given: dict[str, list[str]]) -> dict[str, list[str]]:
 
 def _page(items: Sequence[_Item], request: Request) -> tuple[Sequence[_Item], Answer]:
     """Return one page of *items*, and the token of the next."""
-    start = int(request.get("NextToken") or 0)
+    token = str(request.get("NextToken") or 0)
+    if not re.fullmatch("[0-9]{1,9}", token, re.A):
+        raise AwsError("InvalidNextToken", "The specified token is not valid.")
+    start = int(token)
     end = start + int(request.get("MaxResults") or 50)
     return items[start:end], {"NextToken": str(end)} if end < len(items) else {}

@@ -6,6 +6,7 @@ import io
 import itertools
 import json
 import os
+import re
 import secrets
 import socket
 import struct
@@ -16,15 +17,16 @@ from typing import TYPE_CHECKING, Any
 
 from ssm_emulator import compat
 from ssm_emulator.agent import Agent
+from ssm_emulator.connections import admit, drained, handler_class, server_class
 from ssm_emulator.faults import CallFault, ConnectionCutError, FaultInjector
 from ssm_emulator.hosts.base import Host
 from ssm_emulator.own_session import own_session
 from ssm_emulator.protocol import (
     AwsError,
     Environ,
-    access_keys,
     action_of,
     body,
+    body_length,
     error_answer,
     json_answer,
     service_of,
@@ -36,6 +38,10 @@ if TYPE_CHECKING:
 
     from werkzeug.serving import BaseWSGIServer
 
+_BODY_BYTES = 8 * 1024 * 1024  # more than any call but S3's has: SSM's own limit is 64 KiB of commands
+_OBJECT_BYTES = 512 * 1024 * 1024
+_LOOPBACK = re.compile(r"(127\.0\.0\.1|(?:[a-z0-9.-]+\.)?localhost)(:[0-9]+)?", re.A | re.I)
+
 # moto keeps its state by account and process: each emulator of a process is an account of its own.
 _accounts = itertools.count(123456789012)
 
@@ -43,7 +49,7 @@ _accounts = itertools.count(123456789012)
 class SsmEmulator:
     """AWS's API for one account: SSM Run Command on *hosts*, everything else by moto.
 
-    Only who knows the access key may call it: what it runs, it runs as you. It listens from `start` to `stop`,
+    Only who signs with its keys may call it: what it runs, it runs as you. It listens from `start` to `stop`,
     or as a context manager; one that was stopped stays stopped.
 
     Args:
@@ -109,14 +115,10 @@ class SsmEmulator:
         Raises:
             OSError: When the port is taken.
         """
-        from werkzeug.serving import make_server
-
         # Bound here, as werkzeug ends the whole process when a port is taken.
         with socket.create_server(("127.0.0.1", self._port)) as bound:
             port: int = bound.getsockname()[1]
-            server = make_server(
-                "127.0.0.1", port, self, threaded=True, request_handler=_quiet_handler(), fd=bound.fileno()
-            )
+            server = server_class()("127.0.0.1", port, self, handler_class(), fd=bound.fileno())
         threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
         self._server = server
         self.endpoint_url = f"http://127.0.0.1:{port}"
@@ -184,11 +186,14 @@ class SsmEmulator:
 
     def __call__(self, environ: Environ, start_response: Any) -> Iterable[bytes]:
         """Answer one request (WSGI)."""
-        content = body(environ)
-        environ["wsgi.input"] = io.BytesIO(content)
-        action, faults = action_of(environ, content), self._run_command.faults
+        faults = self._run_command.faults
         try:
-            self._authenticate(environ)
+            content = self._authenticated(environ)
+        except AwsError as error:
+            return drained(environ, error_answer(environ, start_response, error))
+        environ["wsgi.input"] = io.BytesIO(content)
+        action = action_of(environ, content)
+        try:
             faults.before(action)
             answer = self._answer(environ, start_response, action, content)
             faults.after(action)
@@ -198,14 +203,41 @@ class SsmEmulator:
             _cut(environ)
         return answer
 
-    def _authenticate(self, environ: Environ) -> None:
-        if self.access_key_id not in access_keys(environ):
-            raise AwsError("UnrecognizedClientException", "The security token included in the request is invalid.", 403)
+    def _authenticated(self, environ: Environ) -> bytes:
+        """Return the body of a request that comes from a program of this machine and is signed with our key.
+
+        Raises:
+            AwsError: When it does not, or is not.
+        """
+        from botocore.credentials import Credentials
+
+        from ssm_emulator.signature import SignedRequest
+
+        # A page in a browser sends Origin; a foreign name that leads to 127.0.0.1 (DNS rebinding) is in Host.
+        if "HTTP_ORIGIN" in environ or not _LOOPBACK.fullmatch(environ.get("HTTP_HOST", "")):
+            raise AwsError("AccessDeniedException", "Only programs of this machine may call this, not web pages.", 403)
+        credentials = Credentials(self.access_key_id, self.secret_access_key)
+        request = SignedRequest(environ)
+        if request.service == "s3":  # its body may be long, and the headers say what the signature must be
+            length = body_length(environ, _OBJECT_BYTES)
+            request.check(credentials)
+            admit(environ)
+            content = body(environ, length)
+        else:
+            content = body(environ, body_length(environ, _BODY_BYTES))
+            request.check(credentials, content)
+            admit(environ)
+        request.check_content(content)
+        return content
 
     def _answer(self, environ: Environ, start_response: Any, action: str, content: bytes) -> Iterable[bytes]:
         actions = self._run_command.actions
         if environ.get("HTTP_X_AMZ_TARGET", "").startswith("AmazonSSM.") and action in actions:
-            return json_answer(start_response, actions[action](json.loads(content or b"{}")))
+            if service_of(environ) != "ssm":
+                raise AwsError(
+                    "InvalidSignatureException", "Credential should be scoped to correct service: 'ssm'.", 403
+                )
+            return json_answer(start_response, actions[action](_request(action, content)))
         if service_of(environ) == "ec2":
             self._add_instances()
         environ["HTTP_X_MOTO_ACCOUNT_ID"] = self.account
@@ -221,6 +253,25 @@ class SsmEmulator:
                 self._instances_added = True
 
 
+def _request(action: str, content: bytes) -> dict[str, Any]:
+    """Return the request in *content*; boto3 checks what it sends by AWS's model, others may send anything.
+
+    Raises:
+        AwsError: When it is no request of this *action*.
+    """
+    from botocore.validate import ParamValidator
+
+    try:
+        request = json.loads(content or b"{}")
+    except (ValueError, RecursionError):
+        raise AwsError("SerializationException", "The body is not JSON.") from None
+    shape = own_session().get_service_model("ssm").operation_model(action).input_shape
+    report = ParamValidator().validate(request, shape)
+    if report.has_errors():
+        raise AwsError("ValidationException", report.generate_report())
+    return dict(request)
+
+
 def _cut(environ: Environ) -> None:
     """Reset the connection: a close with nothing to linger for sends RST instead of FIN.
 
@@ -232,15 +283,3 @@ def _cut(environ: Environ) -> None:
     with ended, peer:
         os.dup2(ended.fileno(), connection.fileno(), inheritable=False)
     raise ConnectionResetError
-
-
-def _quiet_handler() -> Any:
-    from werkzeug.serving import WSGIRequestHandler
-
-    class Handler(WSGIRequestHandler):
-        """werkzeug's handler, without a line on the terminal for every request."""
-
-        def log_request(self, *_: Any, **__: Any) -> None:
-            """Say nothing of requests; errors are still told."""
-
-    return Handler

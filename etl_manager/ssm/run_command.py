@@ -306,13 +306,16 @@ def parse_invocation(
     status, details = str(answer["Status"]), str(answer.get("StatusDetails", "")).replace(" ", "")
     exit_status = int(answer.get("ResponseCode", -1))
     stderr = str(answer.get("StandardErrorContent", ""))
-    if status in {"Success", "Failed"} and exit_status >= 0 and details in {"Success", "Failed", ""}:
+    stdout = str(answer.get("StandardOutputContent", ""))
+    # Failed without a word is the agent's own answer where its document worker died: our scripts always print.
+    silent = status == "Failed" and not stdout and not stderr
+    if status in {"Success", "Failed"} and exit_status >= 0 and details in {"Success", "Failed", ""} and not silent:
         return CommandResult(
             command_id=command.command_id,
             instance_id=command.instance_id,
             status=status,
             exit_status=exit_status,
-            stdout=str(answer.get("StandardOutputContent", "")).encode(),
+            stdout=stdout.encode(),
             stderr=stderr,
             seconds=seconds,
         )
@@ -322,7 +325,7 @@ def parse_invocation(
         "Undeliverable": "SSM says that it could not deliver it",
         "Cancelled": "it was cancelled",
         "Terminated": "its parent command was stopped",
-        "Failed": "it was cut off on the bastion: the instance was rebooted, or its agent stopped",
+        "Failed": "it was cut off on the bastion: the instance was rebooted, or its agent's worker died",
     }
     # Undeliverable has been seen on commands that did run: only DeliveryTimedOut is a safe no.
     raise incomplete_error(

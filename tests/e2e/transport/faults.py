@@ -96,6 +96,7 @@ CASES = [
         left=PARTLY,
         timeouts=replace(BRIEF, agent_timeout=9),
     ),
+    Case("The agent's document worker dies with a command", ("worker-dead=0.15@3",), left=PARTLY),
     Case("The agent is offline before the run", ("offline",)),
     Case("The credentials have expired before the run", ("expired-credentials=1",)),
     Case("The credentials expire between two commands", ("expired-credentials=3:SendCommand",)),

@@ -55,6 +55,14 @@ def test_output_of_any_size_comes_back_whole(host, project, connection):
     run.close()
 
 
+@pytest.mark.parametrize("character", [b"<", b">", b"&", b"\1", b"\x1f", b'"', b"\\", "\u2028".encode()])
+def test_output_that_grows_in_json_comes_back_whole(host, project, connection, character):
+    """AWS never sends a reply whose JSON is too long: what would be is compressed, well below SSM's limit of bytes too."""
+    data = b"|" + character * ((LIMIT - 500) // len(character)) + b"|\n"
+    step, commands = printed(host, project, connection, data)
+    assert (step.stdout.encode(), commands) == (data, 2)
+
+
 def test_five_megabytes_come_back_whole(host, project, connection):
     """A long output is compressed, and what is still too long is fetched in pages."""
     data = whole(text(5_000_000))

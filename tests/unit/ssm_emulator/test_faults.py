@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from botocore.exceptions import ClientError, ConnectionClosedError
 
@@ -154,10 +156,36 @@ def test_reboot(emulate):
     command = bastion.send("sleep 300")
     assert bastion.eventually(lambda: bastion.ping_status() == "ConnectionLost")
     assert bastion.look(command)["Status"] == "InProgress"
-    assert bastion.wait(command)["Status"] == "Failed"
+    ended = bastion.wait(command)
+    assert verdict(ended) == ("Failed", "Failed", 1)
+    assert ended["StandardOutputContent"] + ended["StandardErrorContent"] == ""
     assert bastion.ping_status() == "Online"
     assert not bastion.alive(left)
     assert bastion.run("ls /tmp")["StandardOutputContent"] == "file\n"
+
+
+def test_worker_dead(emulate):
+    """The script is killed and the command fails without a word of what it said; the next one runs."""
+    bastion = emulate("worker-dead=0.3@1")
+    command = bastion.send("echo said; echo $$ > /tmp/pid; sleep 300")
+    ended = bastion.wait(command)
+    assert verdict(ended) == ("Failed", "Failed", 1)
+    assert ended["StandardOutputContent"] + ended["StandardErrorContent"] == ""
+    assert not bastion.alive((bastion.root / "tmp/pid").read_text())
+    assert bastion.run("echo on")["StandardOutputContent"] == "on\n"
+
+
+@pytest.mark.parametrize("character", ["<", "&", "\\0", "\\1"])
+def test_a_reply_that_is_too_long_in_json_is_never_sent(emulate, character):
+    """17,200 characters of six bytes each: the script is done, and the command InProgress for ever; a third of it is told."""
+    bastion = emulate()
+    line = "head -c {} /dev/zero | tr '\\0' '" + character + "'; touch /tmp/done"
+    assert len(bastion.run(line.format(6_000))["StandardOutputContent"]) == 6_000
+    (bastion.root / "tmp/done").unlink()
+    command = bastion.send(line.format(17_200))
+    assert bastion.eventually((bastion.root / "tmp/done").exists)
+    time.sleep(0.5)
+    assert verdict(bastion.look(command)) == ("InProgress", "InProgress", -1)
 
 
 def test_offline(emulate):
