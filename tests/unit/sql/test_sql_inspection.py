@@ -14,6 +14,22 @@ WHOLE = {
 POSSIBLE = {"kind": "expectation", "possible": True, "problem": None, "remedy": None}
 LEDGER = {"kind": "ledger", "exists": True, "readable": True, "remedy": None}
 
+TYPES = {
+    "user_id": ("integer", "int4"),
+    "name": ("character varying(100)", "varchar"),
+    "email": ("character varying(255)", "varchar"),
+    "created_at": ("timestamp with time zone", "timestamptz"),
+}
+SHAPE = {
+    "relkind": "r",
+    "persistence": "p",
+    "primary_key": ["user_id"],
+    "columns": [
+        {"name": name, "type": type_, "base": base, "typtype": "b", "built_in": True, "extension": None}
+        for name, (type_, base) in TYPES.items()
+    ],
+}
+
 
 def template(bastion, tables=None):
     """Return the line that tells the template of *bastion*; of its *tables* only a database can tell."""
@@ -61,7 +77,7 @@ def test_whole_database(built, snapshot):
     assert lines == [
         {"kind": "database", "name": built.database, "exists": True, "encoding": "UTF8", "owner": "postgres",
          "server_version": built.rows("SHOW server_version")[0][0], "user": "postgres"},
-        template(built, [{"table": "users", "primary_key": ["user_id"]}]),
+        template(built, [{"table": "users", "primary_key": ["user_id"], "shape": SHAPE}]),
         POSSIBLE,
         LEDGER,
         *({"kind": "tenant", "tenant": tenant} | WHOLE for tenant in TENANTS),
