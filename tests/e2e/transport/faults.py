@@ -20,8 +20,8 @@ HEAD = """\
 # When AWS has a bad day
 
 Each row is a real run of all phases against the emulated AWS, on a bastion that has the workspace: command 1 opens the
-run, 2 is phase database, 3 schema, 4 data, 5 everything again with the verification. `@3` hits the third command or
-call. The table is written by `python -m tests.e2e.transport.faults`, and `make test` holds it against what runs show.
+run, 2 carries all phases, the verification, and everything again. `@2` hits the second command or call. The table is
+written by `python -m tests.e2e.transport.faults`, and `make test` holds it against what runs show.
 
 - **A command runs at most once.** Where the answer to SendCommand is lost, the command is looked for in SSM before it
   is sent again; should both arrive, the second finds that its token was claimed and does nothing.
@@ -64,48 +64,48 @@ def _resets(when: str) -> tuple[str, ...]:
         "DescribeStacks": 1,
         "GetSecretValue": 1,
         "DescribeInstanceInformation": 1,
-        "SendCommand": 3,
+        "SendCommand": 2,
         "ListCommands": 1,
-        "GetCommandInvocation": 4,
+        "GetCommandInvocation": 3,
     }
     return tuple(f"reset={when}:{action}@{number}" for action, number in calls.items())
 
 
 AND_THE_RUN = "on the bastion the run's folder with its key, the workspace"
 PARTLY = "what the phase builds, or a part of it; on the bastion the workspace"
-# On a bastion that has the workspace: command 1 opens the run, 2 is phase database, 3 schema, 4 data, 5 all again.
+# On a bastion that has the workspace: command 1 opens the run, 2 carries all else.
 CASES = [
     Case("Every second call to AWS is throttled", ("throttle=2",), proven=True),
     Case("SendCommand is throttled for good", ("throttle=1:SendCommand",)),
     Case("GetCommandInvocation is throttled for good", ("throttle=1:GetCommandInvocation",)),
-    Case("SSM does not know a command for seconds after it took it", ("invisible=1@3",), proven=True),
-    Case("SSM never knows the command it took", ("invisible=3600@3",), left=f"what the phase builds; {AND_THE_RUN}"),
-    Case("A command is Delayed", ("delayed=1@3",), proven=True),
-    Case("A command is not delivered in time (DeliveryTimedOut)", ("delivery-timeout=0.5@3",)),
-    Case("A command runs too long (ExecutionTimedOut)", ("execution-timeout=0.15@3",), left=PARTLY),
-    Case("A command is Undeliverable", ("undeliverable@3",)),
-    Case("A command is Undeliverable and runs all the same", ("undeliverable-ran@3",), left=PARTLY),
+    Case("SSM does not know a command for seconds after it took it", ("invisible=1@2",), proven=True),
+    Case("SSM never knows the command it took", ("invisible=3600@2",), left=f"what the phase builds; {AND_THE_RUN}"),
+    Case("A command is Delayed", ("delayed=1@2",), proven=True),
+    Case("A command is not delivered in time (DeliveryTimedOut)", ("delivery-timeout=0.5@2",)),
+    Case("A command runs too long (ExecutionTimedOut)", ("execution-timeout=0.15@2",), left=PARTLY),
+    Case("A command is Undeliverable", ("undeliverable@2",)),
+    Case("A command is Undeliverable and runs all the same", ("undeliverable-ran@2",), left=PARTLY),
     Case(
         "The agent is lost while a command runs",
-        ("agent-lost=0.15@3",),
+        ("agent-lost=0.15@2",),
         left=f"what the phase builds, or a part of it; {AND_THE_RUN}",
     ),
     Case(
         "The bastion reboots while a command runs",
-        ("reboot=0.15@3",),
+        ("reboot=0.15@2",),
         left=PARTLY,
         timeouts=replace(BRIEF, agent_timeout=9),
     ),
-    Case("The agent's document worker dies with a command", ("worker-dead=0.15@3",), left=PARTLY),
+    Case("The agent's document worker dies with a command", ("worker-dead=0.15@2",), left=PARTLY),
     Case("The agent is offline before the run", ("offline",)),
     Case("The credentials have expired before the run", ("expired-credentials=1",)),
-    Case("The credentials expire between two commands", ("expired-credentials=3:SendCommand",)),
+    Case("The credentials expire between two commands", ("expired-credentials=2:SendCommand",)),
     Case("The credentials expire while a command is waited for", ("expired-credentials=1:GetCommandInvocation",)),
-    Case("The connection breaks before SSM has a command", ("reset=before:SendCommand@3",), proven=True),
-    Case("The connection breaks after SSM has a command", ("reset=after:SendCommand@3",), proven=True),
+    Case("The connection breaks before SSM has a command", ("reset=before:SendCommand@2",), proven=True),
+    Case("The connection breaks after SSM has a command", ("reset=after:SendCommand@2",), proven=True),
     Case(
         "The connection breaks after SSM has a command, and stays broken",
-        ("reset=after:SendCommand@3", "reset=before:ListCommands"),
+        ("reset=after:SendCommand@2", "reset=before:ListCommands"),
         left=f"what the phase builds; {AND_THE_RUN}",
     ),
     Case("The connection breaks once at every call there is, before its effect", _resets("before"), proven=True),

@@ -16,7 +16,7 @@ from psycopg import sql
 from etl_manager import config as configuration
 from etl_manager.config import Config
 from etl_manager.errors import ProvisioningError
-from etl_manager.provisioning.run import ProvisioningRun
+from etl_manager.provisioning.run import AGAIN, VERIFICATION, ProvisioningRun
 from etl_manager.provisioning.startup import start_run
 from etl_manager.ssm.retry import Timeouts
 from etl_manager.targets import emulated_aws
@@ -153,6 +153,7 @@ def full_run(account: Account, config: Config | None = None, timeouts: Timeouts 
             progress=told,
             attach=lambda *_: None,
             warn=told.say,
+            wanted=(VERIFICATION, AGAIN),
             timeouts=timeouts,
         )
         for phase in config.phases[:-1]:

@@ -92,7 +92,7 @@ def test_every_call_is_allowed_and_everything_allowed_is_called():
 
 def test_calls_of_real_runs_are_those_of_the_source(account, database):
     """Recorded by botocore's own event, over a run, a lost answer, and the engine asked for."""
-    bastion = account("reset=after:SendCommand@3")
+    bastion = account("reset=after:SendCommand@2")
     assert full_run(bastion).proven
     rig.as_aws(bastion)
     discover(project(), bastion.client, Preflight(), emulated=False)
