@@ -96,6 +96,10 @@ class WorkspaceError(InfrastructureError):
     kind = FailureKind.WORKSPACE
 
 
+class WorkspaceReplaced(WorkspaceError):
+    """Another run took parts of the archive, or the workspace, away; nothing of this run was executed."""
+
+
 class SqlError(ProvisioningError):
     """PostgreSQL refused a statement of an SQL file."""
 

@@ -23,7 +23,7 @@ from etl_manager.bastion.workspace import (
     check_tools,
     check_usable,
 )
-from etl_manager.errors import CommandError, ConfigError
+from etl_manager.errors import CommandError, ConfigError, WorkspaceReplaced
 from etl_manager.ssm.run_command import RunCommand
 from etl_manager.ssm.script import CommandResult, Script, SqlFileResult, quote
 
@@ -69,7 +69,7 @@ class BastionSession:
             CommandError: When the command did not run to its end.
         """
         self._opened = True  # from here on there may be something to clean up
-        script = Script(("open.sh",), ["open_run"], {"DIGEST": self.archive.digest}, repeatable=True)
+        script = Script(("open.sh",), ["open_run"], self.archive.values(), repeatable=True)
         state = BastionState.read(self.run_command.run(script, "open").stdout.decode("utf-8", "replace"))
         check_tools(state)
         check_usable(state, self.workspace, skip_copy=self.skip_copy)
@@ -110,6 +110,11 @@ class BastionSession:
         return self._state
 
     @property
+    def workspace_digest(self) -> str:
+        """The digest of the archive whose files are executed; with `skip_copy` what the workspace said that it is."""
+        return (self._state.digest if self._state else "") if self.skip_copy else self.archive.digest
+
+    @property
     def workspace_matches(self) -> bool:
         """Whether the workspace is known to hold what this project holds; `skip_copy` may leave another one there."""
         return self._state is not None and self._state.matches(self.archive)
@@ -126,6 +131,9 @@ class BastionSession:
     ) -> tuple[CommandResult, list[SqlFileResult]]:
         """Run SQL *files* one after another, after the transfer when one is due; the first failure ends the batch.
 
+        They are run from a copy of the workspace that is this run's own, and is the archive, byte for byte: what another
+        run, or somebody else, does to the workspace meanwhile has no part in the result.
+
         Args:
             files: Relative to the workspace.
             connection: Where and as whom the engine connects.
@@ -138,10 +146,23 @@ class BastionSession:
             WorkspaceError: When the transfer failed.
             CommandError: When the command did not run to its end.
         """
+        try:
+            return self._run_sql(files, connection, purpose, phases=phases, inspection=inspection, closing=closing)
+        except WorkspaceReplaced:
+            self._state = None
+            return self._run_sql(files, connection, purpose, phases=phases, inspection=inspection, closing=closing)
+
+    def _run_sql(
+        self, files: Sequence[str], connection: Connection, purpose: str, *, phases: int, inspection: str, closing: bool
+    ) -> tuple[CommandResult, list[SqlFileResult]]:
         look = f"[[ $? != {SQL_FAILED} ]] || run_sql_file {quote(inspection)}; " if inspection else ""
         ends = {file: "" if file == inspection else look for file in files}
         body = [f"run_sql_file {quote(file)} || {{ {ends[file]}return 0; }}" for file in files]
-        script = Script(("batch.sh",), body, self._connection_values(connection), closing, phases=phases)
+        values = self._connection_values(connection)
+        if not self.skip_copy:
+            body.insert(0, "own_copy || return")
+            values |= self.archive.values()
+        script = Script(("batch.sh",), body, values, closing, phases=phases)
         with self._after_transfer(script) as whole:
             return self._read(self.run_command.run(whole, purpose), closing=closing)
 

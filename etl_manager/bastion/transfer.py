@@ -13,7 +13,7 @@ from etl_manager import redaction
 from etl_manager.aws.errors import aws_errors
 from etl_manager.bastion.credentials import seal_text
 from etl_manager.bastion.workspace import Archive, ArchiveChunks, BastionState
-from etl_manager.errors import WorkspaceError
+from etl_manager.errors import WorkspaceError, WorkspaceReplaced
 from etl_manager.ssm.run_command import RunCommand
 from etl_manager.ssm.script import CommandResult, Script
 
@@ -24,6 +24,7 @@ STATUS = {
     74: "parts of the archive are missing or damaged",
     75: "the archive could not be unpacked (is the disk full?)",
     76: "the new workspace could not be put in place",
+    79: "another run put its own workspace there meanwhile",
 }
 REMEDY = {
     72: (
@@ -31,6 +32,8 @@ REMEDY = {
         "in config.json the archive goes over SSM, in parts."
     ),
 }
+IN_EACH_OTHERS_WAY = (74, 79)
+"""What another run at work on the same bastion may bring about, and a second try mends."""
 MANY_PARTS = 20
 """With more parts than these a bucket is recommended: each part is a command of its own."""
 
@@ -75,7 +78,8 @@ class Transfer:
         """Return the error of a command that could not make the workspace."""
         reason = STATUS.get(result.exit_status, f"exit status {result.exit_status}")
         remedies = ["The workspace that was there is unchanged. Correct the cause and run again."]
-        return WorkspaceError(
+        kind = WorkspaceReplaced if result.exit_status in IN_EACH_OTHERS_WAY else WorkspaceError
+        return kind(
             f"The workspace could not be made on the bastion: {reason}",
             context={
                 "SSM command": result.command_id,

@@ -180,7 +180,7 @@ class ArchiveChunks:
     def values(self) -> dict[str, str]:
         """Return the variables of ``transfer.sh``."""
         return {
-            "DIGEST": self.archive.digest,
+            **self.archive.values(),
             "ARCHIVE_SHA256": hashlib.sha256(self.archive.data).hexdigest(),
             "PARTS": str(len(self.pieces)),
         }
@@ -197,11 +197,20 @@ CONFIG_NAME = "config.json"
 
 @dataclass(frozen=True)
 class Archive:
-    """A tar.gz and the SHA-256 of the tar inside: zlib's versions compress differently, the tar stays the same."""
+    """A tar.gz and the SHA-256 of the tar inside: zlib's versions compress differently, the tar stays the same.
+
+    Attributes:
+        manifest: The SHA-256 of the sorted lines that ``sha256sum`` prints of its files.
+    """
 
     digest: str
     data: bytes
     names: tuple[str, ...]
+    manifest: str
+
+    def values(self) -> dict[str, str]:
+        """Return the variables by which the bastion knows it."""
+        return {"DIGEST": self.digest, "MANIFEST": self.manifest}
 
 
 def build(config: Config) -> Archive:
@@ -213,7 +222,7 @@ def build(config: Config) -> Archive:
         ConfigError: When a file cannot be read, leads out of the project by a link, or is a script with CRLF.
     """
     tar = io.BytesIO()
-    names = []
+    names, lines = [], []
     with tarfile.open(fileobj=tar, mode="w", format=tarfile.USTAR_FORMAT) as archive:
         for name, content in sorted(_contents(config).items()):
             entry = tarfile.TarInfo(name)
@@ -221,8 +230,11 @@ def build(config: Config) -> Archive:
             entry.mode = 0o755 if name.endswith(".sh") else 0o644
             archive.addfile(entry, io.BytesIO(content))
             names.append(name)
+            lines.append(f"{hashlib.sha256(content).hexdigest()}  ./{name}\n".encode())
+    manifest = hashlib.sha256(b"".join(sorted(lines))).hexdigest()
     data = gzip.compress(tar.getvalue(), config.transfer.compression_level, mtime=0)
-    return Archive(digest=hashlib.sha256(tar.getvalue()).hexdigest(), data=data, names=tuple(names))
+    digest = hashlib.sha256(tar.getvalue()).hexdigest()
+    return Archive(digest=digest, data=data, names=tuple(names), manifest=manifest)
 
 
 def _contents(config: Config) -> dict[str, bytes]:

@@ -144,6 +144,7 @@ class SqlRunner:
             "status": result.status,
             "exit status": result.exit_status,
             "seconds": round(result.seconds, 2),
+            "workspace": self.bastion.workspace_digest,
             "files": {part.file: {"exit status": part.exit_code, "seconds": part.seconds} for part in parts},
         }
         self.attach(f"SSM command of {title}", json.dumps(facts, indent=2), "command")

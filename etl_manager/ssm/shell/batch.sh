@@ -1,6 +1,15 @@
 # shellcheck shell=bash disable=SC2154,SC2034
 # SQL files run one after another by the engine, each framed with its exit status, seconds and sizes; the first
 # failure ends the batch. Given by the suite: the AURORA_* variables, and the calls of run_sql_file FILE.
+# own_copy: have this run's files in its own folder, where no other run's transfer and no other user reaches them; the
+# workspace may be another archive's by now. Given by the suite: DIGEST and MANIFEST.
+own_copy() {
+    rm -rf "$RUNTIME/workspace"
+    cp -R "$WORKSPACE" "$RUNTIME/workspace" 2>/dev/null || return 79
+    WORKSPACE=$RUNTIME/workspace
+    [[ $(digest_of_workspace 2>/dev/null) == "${DIGEST:?}" ]] && intact || return 79
+}
+
 # The engine is given to bash: where /tmp is mounted noexec nothing in the workspace can be executed.
 run_sql_file() { framed "$1" bash scripts/2-sql-execute.sh config.json "$1"; }
 

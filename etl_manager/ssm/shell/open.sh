@@ -1,6 +1,6 @@
 # shellcheck shell=bash disable=SC2154
 # The first command of a run: what the bastion has, and a key of this run's own for the sealed credentials.
-# Given by the suite: DIGEST, that of the archive this run would use.
+# Given by the suite: DIGEST and MANIFEST, of the archive this run would use.
 open_run() {
     local state part file
     # Delete what killed runs left more than a day ago, where it carries our mark or is empty; what a person named alike stays.

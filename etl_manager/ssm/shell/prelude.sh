@@ -52,9 +52,13 @@ state_of_workspace() {
     fi
 }
 
-# What a workspace that was made is: the digest of its archive, and whether anybody changed it since.
+# What a workspace that was made is: the digest of its archive, and whether it is what the suite packed, MANIFEST being the
+# digest of the archive's own list: a list on the bastion could be edited together with a file.
 digest_of_workspace() { cat "$WORKSPACE/.transfer/digest"; }
-intact() { (cd "$WORKSPACE" && sha256sum --quiet --check .transfer/manifest >/dev/null 2>&1); }
+intact() (
+    cd "$WORKSPACE" && sha256sum --quiet --check .transfer/manifest >/dev/null 2>&1 &&
+        [[ $(sort .transfer/manifest | sha256sum | cut -d' ' -f1) == "${MANIFEST:?}" ]]
+)
 
 # escaped FILE: its size in the JSON of the agent's reply, which writes some characters as two bytes and some as six.
 escaped() {

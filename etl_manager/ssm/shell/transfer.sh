@@ -1,6 +1,6 @@
 # shellcheck shell=bash disable=SC2154
 # Parts of the archive arrive; when all are there they are checked, unpacked beside the workspace and swapped in.
-# Given by the suite: DIGEST and ARCHIVE_SHA256, PARTS (how many there are); and receive NUMBER, the part on stdin.
+# Given by the suite: DIGEST, MANIFEST and ARCHIVE_SHA256, PARTS (how many there are); and receive NUMBER, the part on stdin.
 PARTS_FOLDER=$WORKSPACE.parts-${DIGEST:?}
 
 parts_folder() {
@@ -10,11 +10,21 @@ parts_folder() {
 }
 
 receive() {
-    parts_folder && base64 -d >"$PARTS_FOLDER/.$1" && mv "$PARTS_FOLDER/.$1" "$PARTS_FOLDER/$1"
+    local part
+    parts_folder && part=$(mktemp "$PARTS_FOLDER/.part-XXXXXX") && base64 -d >"$part" && mv "$part" "$PARTS_FOLDER/$1"
+}
+
+# The lock orders runs on one bastion: they may have the same parts. Without flock the renames still never leave half a
+# workspace.
+unpack() {
+    (
+        if command -v flock >/dev/null; then flock -w 60 9 || exit 76; fi
+        unpack_alone
+    ) 9<"${WORKSPACE%/*}"
 }
 
 # The workspace is never half there: a whole new one is made first, and two renames put it in place.
-unpack() {
+unpack_alone() {
     local new old number state
     state=$(state_of_workspace)
     [[ $state == absent || $state == empty || $state == made ]] || {
@@ -42,13 +52,9 @@ unpack() {
             find . -type f ! -path './.transfer/*' -exec sha256sum {} + >.transfer/manifest &&
             echo "$DIGEST" >.transfer/digest
     ) || return 75
-    # The lock orders two runs on one bastion; without flock the renames still never leave half a workspace.
-    (
-        if command -v flock >/dev/null; then flock -w 60 9 || exit 76; fi
-        # Touched: by its age it differs from what killed runs left.
-        if [[ $state != absent ]]; then mv -T "$WORKSPACE" "$old" && touch "$old" || exit 76; fi
-        mv -T "$new" "$WORKSPACE" || { mv -T "$old" "$WORKSPACE"; exit 76; }
-    ) 9<"${WORKSPACE%/*}" || return 76
+    # Touched: by its age it differs from what killed runs left.
+    if [[ $state != absent ]]; then mv -T "$WORKSPACE" "$old" && touch "$old" || return 76; fi
+    mv -T "$new" "$WORKSPACE" || { mv -T "$old" "$WORKSPACE"; return 76; }
     rm -rf "$old" "$PARTS_FOLDER"
     fact transferred "$DIGEST"
 }

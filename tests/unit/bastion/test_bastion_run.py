@@ -189,7 +189,7 @@ def test_workspace_is_whole_at_every_moment(host, project, connection):
 def test_transfer_that_fails_leaves_the_old_workspace(host, project, connection):
     """What arrives whole and cannot be unpacked is told, and the workspace is as it was."""
     host.run(project.archive()).run_sql([DATA], connection, "good", closing=True)
-    bad = Archive(digest="0" * 64, data=b"this is no tar.gz", names=())
+    bad = Archive(digest="0" * 64, data=b"this is no tar.gz", names=(), manifest="")
     run = host.run(bad)
     with pytest.raises(WorkspaceError, match="could not be unpacked") as refused:
         run.run_sql([DATA], connection, "bad")
@@ -388,7 +388,7 @@ def test_warnings_of_the_engine_reach_the_terminal(host, project, connection):
 
 def test_parts_are_cut_to_fit_and_only_missing_ones_are_named():
     """Each piece as base64 has room; a part with another digest counts as missing."""
-    archive = Archive(digest="d", data=bytes(range(256)) * 10, names=())
+    archive = Archive(digest="d", data=bytes(range(256)) * 10, names=(), manifest="")
     parts = ArchiveChunks.cut(archive, 1_000)
     assert b"".join(parts.pieces) == archive.data
     assert max(len(piece) for piece in parts.pieces) * 4 / 3 <= 1_000

@@ -17,7 +17,7 @@ LINE = "tenant_{:06} | ünïcödé €uro 😀 日本語 | 5\n"
 
 def printed(host, project, connection, stdout: bytes, stderr: bytes = b"") -> tuple[SqlFileResult, int]:
     """Let the engine print *stdout* and *stderr*; return what came back, and how many commands that took."""
-    project.engine("cat ../stdout; cat ../stderr >&2")
+    project.engine(f"cat {host.tmp}/stdout; cat {host.tmp}/stderr >&2")
     (host.tmp / "stdout").write_bytes(stdout)
     (host.tmp / "stderr").write_bytes(stderr)
     before = len(host.commands())
@@ -41,7 +41,7 @@ def whole(data: bytes) -> bytes:
 
 def test_output_of_any_size_comes_back_whole(host, project, connection):
     """One command each, around the limits too, with characters of several bytes at every cut."""
-    project.engine("cat ../stdout")
+    project.engine(f"cat {host.tmp}/stdout")
     run = host.run(project.archive())
     run.open()
     before = len(host.commands())

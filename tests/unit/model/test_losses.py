@@ -98,7 +98,7 @@ def test_what_a_phase_put_back_had_been_lost(what):
 class Scripted:
     """Stands for the bastion: each inspection prints what the test has next, and the data phase its line."""
 
-    instance_id = "i-1"
+    instance_id, workspace_digest = "i-1", "d"
 
     def __init__(self, snapshots: tuple[DatabaseSnapshot, ...], data: str = "", failing: str = "") -> None:
         self.snapshots, self.data, self.failing = list(snapshots), data, failing
