@@ -146,25 +146,23 @@ class BastionSession:
             WorkspaceError: When the transfer failed.
             CommandError: When the command did not run to its end.
         """
-        try:
-            return self._run_sql(files, connection, purpose, phases=phases, inspection=inspection, closing=closing)
-        except WorkspaceReplaced:
-            self._state = None
-            return self._run_sql(files, connection, purpose, phases=phases, inspection=inspection, closing=closing)
-
-    def _run_sql(
-        self, files: Sequence[str], connection: Connection, purpose: str, *, phases: int, inspection: str, closing: bool
-    ) -> tuple[CommandResult, list[SqlFileResult]]:
         look = f"[[ $? != {SQL_FAILED} ]] || run_sql_file {quote(inspection)}; " if inspection else ""
         ends = {file: "" if file == inspection else look for file in files}
         body = [f"run_sql_file {quote(file)} || {{ {ends[file]}return 0; }}" for file in files]
-        values = self._connection_values(connection)
-        if not self.skip_copy:
+        own = {} if self.skip_copy else self.archive.values()
+        if own:
             body.insert(0, "own_copy || return")
-            values |= self.archive.values()
-        script = Script(("batch.sh",), body, values, closing, phases=phases)
-        with self._after_transfer(script) as whole:
-            return self._read(self.run_command.run(whole, purpose), closing=closing)
+        for is_last_try in (False, True):
+            values = self._connection_values(connection) | own
+            script = Script(("batch.sh",), body, values, closing, phases=phases)
+            try:
+                with self._after_transfer(script) as whole:
+                    return self._read(self.run_command.run(whole, purpose), closing=closing)
+            except WorkspaceReplaced:
+                if is_last_try:
+                    raise
+                self._state = None
+        raise AssertionError  # the last try returns or raises
 
     def run_user_command(
         self, line: str, connection: Connection, upload: tuple[str, bytes] | None = None

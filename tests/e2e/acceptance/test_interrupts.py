@@ -88,7 +88,7 @@ def test_ctrl_c_cancels_the_command_on_the_bastion_and_cleans_up(built, cloud):
     finally:
         (built.path / SLOW).unlink()
     assert ended.status == 2
-    assert [command["Status"] for command in commands if "phase data [" in command["Comment"]] == ["Cancelled"]
+    assert [command["Status"] for command in commands if " phases " in command["Comment"]] == ["Cancelled"]
     assert not sleeping(str(cloud.tmp))
     assert not list(cloud.tmp.glob("etl-manager-run-*"))
     deadline = time.monotonic() + 20

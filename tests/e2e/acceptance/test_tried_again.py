@@ -14,7 +14,7 @@ import pytest
 
 from etl_manager.provisioning.sql_runner import SqlRunner
 
-run = SqlRunner.run
+send = SqlRunner.send
 
 
 def end(number, frame):
@@ -22,16 +22,16 @@ def end(number, frame):
 
 
 def limited(self, title, *arguments, **how):
-    # As pytest-timeout does, but only while the phase is at work.
+    # As pytest-timeout does, but only while the phases are at work.
     signal.signal(signal.SIGALRM, end)
-    signal.setitimer(signal.ITIMER_REAL, 2 if title == "phase data" else 0)
+    signal.setitimer(signal.ITIMER_REAL, 2 if title.startswith("phases") else 0)
     try:
-        return run(self, title, *arguments, **how)
+        return send(self, title, *arguments, **how)
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
 
 
-SqlRunner.run = limited
+SqlRunner.send = limited
 """
 AGAIN = """\
 import pytest
@@ -56,9 +56,9 @@ def test_interrupted_phase_is_sent_once(built, cloud):
     with added(built, SLOW, "SELECT pg_sleep(60);\n"), added(built, "limit.py", LIMIT), cloud.counted() as commands:
         outcome = built.run(*BUILDING, "-p", "limit")
     assert outcome.status == 1
-    assert outcome.counts == {"passed": 5, "failed": 1, "skipped": 8}, outcome.terminal
-    assert "not run because phase data was interrupted: Timeout (>2.0s)" in outcome.terminal
-    assert len([command for command in commands if "phase data [" in command["Comment"]]) == 1
+    assert outcome.counts == {"failed": 1, "skipped": 13}, outcome.terminal
+    assert "not run because phase database was interrupted: Timeout (>2.0s)" in outcome.terminal
+    assert len([command for command in commands if " phases " in command["Comment"]]) == 1
 
 
 @pytest.mark.parametrize(
@@ -72,7 +72,7 @@ def test_last_scenario_tried_again_meets_the_same_run(built, cloud, scenario):
     assert outcome.status == 1
     assert outcome.counts["failed"] == 1
     assert "division by zero" in outcome.terminal
-    assert len([command for command in commands if "phase schema [" in command["Comment"]]) == 1
+    assert len([command for command in commands if " phases " in command["Comment"]]) == 1
 
 
 def test_changes_of_a_repetition_are_not_made_good_by_another(built, cloud):
