@@ -30,6 +30,7 @@ _QUERIES = (
 )
 """What may hold aliases, beside names of tables."""
 _FUNCTION_BODIES = ("CREATE FUNCTION", "CREATE PROCEDURE")
+_END = Token("other", "", 0)
 _UNCHECKED_BODIES = "SET LOCAL check_function_bodies = false;"
 
 
@@ -67,7 +68,8 @@ def _words(part: Statement) -> list[str]:
 
 
 def _begins(part: Statement, heads: Sequence[str]) -> bool:
-    return f"{' '.join(_words(part)[:3]).removeprefix('CREATE OR REPLACE ')} ".startswith(tuple(f"{e} " for e in heads))
+    head = " ".join(_words(part)[:4]).replace("CREATE OR REPLACE ", "CREATE ")
+    return f"{head} ".startswith(tuple(f"{each} " for each in heads))
 
 
 def _is_of_dump(part: Statement) -> bool:
@@ -137,7 +139,7 @@ def _doubts(part: Statement, schema: str) -> Iterator[str]:
     """Yield why the statement *part* may mean something else in another schema."""
     if _begins(part, _QUERIES) and any(
         name(token) == schema and after.text != "." and before.text not in {".", "SCHEMA"}
-        for before, token, after in zip(part.tokens, part.tokens[1:], part.tokens[2:], strict=False)
+        for before, token, after in zip(part.tokens, part.tokens[1:], [*part.tokens[2:], _END], strict=False)
     ):
         yield f"{schema} is the name of an alias or a column as well; see that only the schema's was taken out"
     if _begins(part, _FUNCTION_BODIES) and any(
