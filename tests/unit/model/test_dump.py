@@ -47,6 +47,7 @@ def test_what_is_not_the_tenants_own_goes(statement):
         ("CREATE TABLE shop.orders (s shop.status, c other.colour);", "CREATE TABLE orders (s status, c other.colour);"),
         ('CREATE TABLE "shop"."It""s" (i integer);', 'CREATE TABLE "It""s" (i integer);'),
         ("CREATE TABLE other.shop (i integer);", "CREATE TABLE other.shop (i integer);"),
+        ("ALTER SEQUENCE other.q OWNED BY other.shop.id;", "ALTER SEQUENCE other.q OWNED BY other.shop.id;"),
         ("ALTER SEQUENCE shop.q OWNED BY shop.t.id;", "ALTER SEQUENCE q OWNED BY t.id;"),
         ("CREATE TABLE shop.t (a text DEFAULT 'shop.a'::text);", "CREATE TABLE t (a text DEFAULT 'shop.a'::text);"),
         ("COMMENT ON TABLE shop.t IS 'in shop.t';", "COMMENT ON TABLE t IS 'in shop.t';"),
