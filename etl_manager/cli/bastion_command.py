@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import shlex
+import signal
 import sys
 import tarfile
 from collections.abc import Iterator
@@ -22,6 +23,7 @@ from etl_manager.errors import ConfigError
 from etl_manager.project import root_of
 from etl_manager.provisioning.startup import open_bastion, target_options
 from etl_manager.targets import open_target
+from etl_manager.targets.base import Target
 from etl_manager.wording import number_of
 
 RETRY_HINT = "Look at what it did before you run it again: it may not be safe to repeat."
@@ -56,7 +58,15 @@ def run(request: CommandRequest, console: Console) -> int:
     upload = _read_script(request)
     line = _interpreter_line(*upload) if upload else request.command or ""
     _print_head(request, console)
-    with _bastion(request, config, console) as (found, bastion):
+    with open_session(
+        config,
+        console,
+        target="local" if request.local else "aws",
+        skip_copy=request.skip_copy,
+        region=request.region,
+        profile=request.profile,
+    ) as (target, found, bastion):
+        _print_place(target, found, console)
         _refuse_secrets(line, upload, found.connection.credentials.current())
         bastion.open()
         console.info(_describe_transfer(bastion), request.title)
@@ -114,30 +124,41 @@ def _print_head(request: CommandRequest, console: Console) -> None:
 
 
 @contextmanager
-def _bastion(
-    request: CommandRequest, config: Config, console: Console
-) -> Iterator[tuple[DiscoveredCluster, BastionSession]]:
-    """Find the bastion; afterwards leave nothing on it, and nothing running."""
-    options = target_options(config, region=request.region, profile=request.profile)
-    console.status("starting the local target" if request.local else "connecting to AWS")
-    with closing(open_target("local" if request.local else "aws", options)) as target:
+def open_session(
+    config: Config,
+    console: Console,
+    *,
+    target: str,
+    skip_copy: bool,
+    region: str | None,
+    profile: str | None,
+    retry_hint: str = RETRY_HINT,
+) -> Iterator[tuple[Target, DiscoveredCluster, BastionSession]]:
+    """Find the bastion behind the target named *target*; afterwards leave nothing on it, and nothing running.
+
+    Raises:
+        ProvisioningError: As `etl_manager.targets.open_target` and `etl_manager.provisioning.startup.open_bastion`.
+    """
+    for sign in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(sign) is not signal.SIG_IGN:  # nohup ignores the hang-up, and so do we then
+            signal.signal(sign, signal.default_int_handler)  # ended from outside, it cleans up all the same
+    console.status("connecting to AWS" if target == "aws" else f"starting the {target} target")
+    with closing(open_target(target, target_options(config, region=region, profile=profile))) as opened:
         found, bastion = open_bastion(
-            config,
-            target,
-            skip_copy=request.skip_copy,
-            progress=console,
-            warn=console.warn,
-            retry_hint=RETRY_HINT,
-        )
-        emulated = " (emulated)" if target.emulated else ""
-        console.info(
-            f"Target: {target.name}{emulated}, region {target.region}",
-            f"Cluster: {found.connection.host}:{found.connection.port} as {found.connection.credentials.user}"
-            f" ({f'stack {found.stack}' if found.stack else 'aurora.endpoint'})",
-            f"Bastion Host: {found.instance_id}",
+            config, opened, skip_copy=skip_copy, progress=console, warn=console.warn, retry_hint=retry_hint
         )
         with closing(bastion):
-            yield found, bastion
+            yield opened, found, bastion
+
+
+def _print_place(target: Target, found: DiscoveredCluster, console: Console) -> None:
+    emulated = " (emulated)" if target.emulated else ""
+    console.info(
+        f"Target: {target.name}{emulated}, region {target.region}",
+        f"Cluster: {found.connection.host}:{found.connection.port} as {found.connection.credentials.user}"
+        f" ({f'stack {found.stack}' if found.stack else 'aurora.endpoint'})",
+        f"Bastion Host: {found.instance_id}",
+    )
 
 
 def _read_script(request: CommandRequest) -> tuple[str, bytes] | None:

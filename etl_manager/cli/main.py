@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import signal
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -26,6 +25,7 @@ COMMANDS = {
     "gate": ("etl_manager.cli.gate", "say whether a verdict of the gate before Phase 3 may still be relied on"),
     "report": ("etl_manager.cli.report", "check the evidence of the last run, or render it"),
     "init": ("etl_manager.cli.init", "write a project that a team owns: features, steps, SQL, configuration"),
+    "template": ("etl_manager.cli.template", "write the first change of the tenant template from a schema that exists"),
 }
 """Commands beside the orchestrator: the module that has their ``add_arguments`` and ``run``, and what they do."""
 
@@ -94,10 +94,6 @@ def _orchestrate(words: Sequence[str], console: Console) -> int:
         raise ConfigError("--bastion-command is empty", hint="Give it the command to run on the Bastion Host.")
     if given.local and given.aws_profile:
         raise ConfigError("--aws-profile names an account on AWS, and --local does not go there")
-    for sign in (signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(sign) is not signal.SIG_IGN:  # nohup ignores the hang-up, and so do we then
-            signal.signal(sign, signal.default_int_handler)  # ended from outside, it cleans up all the same
-
     from etl_manager.cli import bastion_command  # only now: -h should not wait for AWS's libraries
 
     order = bastion_command.CommandRequest(

@@ -20,11 +20,16 @@ class UnreadableError(ValueError):
 
 @dataclass(frozen=True)
 class Token:
-    """One token. *text* is a word in capitals, the content of a string, or one character of anything else."""
+    """One token. *text* is a word in capitals, the content of a string, a name with its quotes, or a sign.
+
+    *start* and *end* are its place in the text, as long as no variable of psql's was expanded before it.
+    """
 
     kind: Literal["word", "string", "other"]
     text: str
     line: int
+    start: int = field(default=0, compare=False)
+    end: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True)
@@ -156,6 +161,7 @@ class _Reader:
     text: str
     pattern: re.Pattern[str]
     position: int = 0
+    begun: int = 0
     line: int = 1
     tokens: list[Token] = field(default_factory=list)
     variables: dict[str, str] = field(default_factory=dict)
@@ -167,6 +173,7 @@ class _Reader:
     def read(self) -> Iterator[Statement | Command]:
         while match := self.pattern.match(self.text, self.position):
             start, kind, found = self.line, str(match.lastgroup), match[0]
+            self.begun = match.start()
             self._advance(match.end())
             if kind == "newline":
                 self._skip_data()
@@ -193,13 +200,13 @@ class _Reader:
         if kind == "block":
             self._skip_comment(start)
         elif kind == "dollar":
-            self.tokens.append(Token("string", self._until(found, start), start))
+            self._add("string", self._until(found, start), start)
         elif kind in {"string", "escaped"}:
             value = found[found.index("'") + 1 : -1].replace("''", "'")
             value = re.sub(r"\\([\s\S])", r"\1", value) if kind == "escaped" else value
-            self.tokens.append(Token("string", value, start))
+            self._add("string", value, start)
         elif kind == "word":
-            self.tokens.append(Token("word", found.upper(), start))
+            self._add("word", found.upper(), start)
             self._count_blocks(found.upper())
         elif kind == "variable" and found[1:] in self.variables:
             self._expand(found[1:], start)
@@ -207,7 +214,10 @@ class _Reader:
             if found in {"'", '"'} and self.pattern is _FILE:
                 raise UnreadableError(start, f"a quote that begins here with {found} does not end")
             self.parentheses = max(0, self.parentheses + (found == "(") - (found == ")"))
-            self.tokens.append(Token("other", ";" if kind == "separator" else found, start))
+            self._add("other", ";" if kind == "separator" else found, start)
+
+    def _add(self, kind: Literal["word", "string", "other"], text: str, line: int) -> None:
+        self.tokens.append(Token(kind, text, line, self.begun, self.position))
 
     def _skip_comment(self, start: int) -> None:
         depth = 1

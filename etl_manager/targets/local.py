@@ -78,7 +78,7 @@ class LocalTarget:
         root = state / "bastion"
         if not re.fullmatch(r"[\w./-]+", str(root)):
             root = private_folder(root, "bastion")
-        bastion = SandboxHost(root, [self.postgres.bin_dir / "psql"])
+        bastion = SandboxHost(root, [self.postgres.bin_dir / name for name in ("psql", "pg_dump")])
         loading.join()
         self.aws = emulated_aws.start(bastion, self.postgres, options)
         self.endpoint_url = self.aws.endpoint_url

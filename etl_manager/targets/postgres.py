@@ -30,7 +30,7 @@ from etl_manager.errors import TargetError
 from etl_manager.targets.state import open_to_others, private_folder, private_path
 
 _FOLDERS = {16: "pginstall", 18: "pginstall18"}
-_PROGRAMS = ("initdb", "postgres", "psql")
+_PROGRAMS = ("initdb", "postgres", "psql", "pg_dump")
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ def server_account(directory: Path) -> Account | None:
 
 
 def programs(major: int, account: Account | None) -> Path:
-    """Return the folder with initdb, postgres and psql of *major*, runnable by *account*.
+    """Return the folder with initdb, postgres, psql and pg_dump of *major*, runnable by *account*.
 
     Raises:
         TargetError: When the wheel is not installed or has no such version.
@@ -93,7 +93,7 @@ def _runnable(program: Path) -> bool:
 def _copy(package: Path, install: Path) -> Path:
     """Copy what a server needs, in the wheel's own layout: the programs find their libraries relative to it."""
     version = (install / "bin" / "postgres").stat()
-    folder = private_folder(install, f"programs {version.st_size} {version.st_mtime_ns}")
+    folder = private_folder(install, f"{' '.join(_PROGRAMS)} {version.st_size} {version.st_mtime_ns}")
     copied = folder / "site" / package.name / install.name
     if copied.is_dir():
         return copied
