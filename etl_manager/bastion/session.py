@@ -141,7 +141,7 @@ class BastionSession:
         look = f"[[ $? != {SQL_FAILED} ]] || run_sql_file {quote(inspection)}; " if inspection else ""
         ends = {file: "" if file == inspection else look for file in files}
         body = [f"run_sql_file {quote(file)} || {{ {ends[file]}return 0; }}" for file in files]
-        script = Script(("batch.sh",), body, self._connection_values(connection), closing, phases=phases)
+        script = Script(("batch.sh", "unseal.sh"), body, self._connection_values(connection), closing, phases=phases)
         with self._after_transfer(script) as whole:
             return self._read(self.run_command.run(whole, purpose), closing=closing)
 
