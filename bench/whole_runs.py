@@ -18,6 +18,7 @@ import json
 import os
 import platform
 import shutil
+import signal
 import statistics
 import subprocess
 import sys
@@ -305,6 +306,7 @@ def main() -> None:
     sizes = [int(word) for word in os.environ.get("TENANTS", "3 100 1000").split()]
     repeats = int(os.environ.get("REPEATS", "3"))
     peers = [name for name in ("sqitch", "alembic", "ansible") if shutil.which(name)]
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a server would stay behind
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)  # the server may be another user's
         bench = Bench(Path(folder))
