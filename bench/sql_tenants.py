@@ -58,16 +58,16 @@ class Watch:
             while not self._done.wait(0.05):
                 for pid, locks in connection.execute(query):
                     self.locks = max(self.locks, locks)
-                    self.memory_mb = max(self.memory_mb, self._peak(pid))
+                    self.memory_mb = max(self.memory_mb, peak(pid))
 
-    @staticmethod
-    def _peak(pid: int) -> float:
-        """Return VmHWM in MB, shared buffers that were touched included; 0 where the process is gone."""
-        try:
-            lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-        except OSError:
-            return 0.0
-        return next((int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM:")), 0.0)
+
+def peak(pid: int) -> float:
+    """Return VmHWM in MB, of a server process with the shared buffers it touched; 0 where the process is gone."""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    except OSError:
+        return 0.0
+    return next((int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM:")), 0.0)
 
 
 def main() -> None:

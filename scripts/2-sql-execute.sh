@@ -13,6 +13,9 @@
 #   AURORA_HANDOVER_KEY  the file of the private key
 #   AURORA_SEALED_KEY    base64 of a passphrase, encrypted to that key (RSA-OAEP, SHA-256)
 #   AURORA_SEALED        base64 of a pgpass line, encrypted with that passphrase (openssl enc)
+# or from whoever has opened that already:
+#   AURORA_PGPASS_FD     the number of an open file, from which the pgpass line is read
+# DATABASE_ANSWERED (optional) is set where the database has just been connected to: it is not waited for then.
 # ONLY_TENANTS (optional) is a JSON array of the tenants of CONFIG.json to work on, RUN_ID (optional) what the ledger of changes
 # calls this run.
 # AURORA_RUNTIME_DIR (default TMPDIR, then /tmp) is where the pgpass file lives until psql has read it.
@@ -174,6 +177,16 @@ sealed() {
     rm -f -- "$runtime/passphrase"
 }
 
+# opened: write the pgpass file from the open file that holds its line; psql does not inherit that.
+opened() {
+    local line
+    [[ $AURORA_PGPASS_FD =~ ^[3-9]$ ]] || die "AURORA_PGPASS_FD is not the number of an open file: \"$AURORA_PGPASS_FD\""
+    { IFS= read -r line <&"$AURORA_PGPASS_FD"; } 2>/dev/null && [[ $line == '*:*:*:'* ]] ||
+        die "there is no pgpass line in the open file $AURORA_PGPASS_FD"
+    exec {AURORA_PGPASS_FD}<&-
+    printf '%s\n' "$line" >"$runtime/pgpass"
+}
+
 # Wait for the database: a paused Serverless v2 cluster resumes at the first connection, in 15 to 30 seconds or more.
 # Only a connection that timed out is tried again; any other failure is psql's to tell, once.
 await_database() {
@@ -211,7 +224,9 @@ prepare_connection() {
 
     runtime=$(mktemp -d "${AURORA_RUNTIME_DIR:-${TMPDIR:-/tmp}}/2-sql-execute.XXXXXXXX") ||
         die "cannot make a private directory in ${AURORA_RUNTIME_DIR:-${TMPDIR:-/tmp}}"
-    if [[ -n ${AURORA_SEALED:-} ]]; then
+    if [[ -n ${AURORA_PGPASS_FD:-} ]]; then
+        opened
+    elif [[ -n ${AURORA_SEALED:-} ]]; then
         sealed
     elif [[ -n ${AURORA_PASSWORD:-} ]]; then
         by_hand "$AURORA_USER" "$AURORA_PASSWORD"
@@ -227,7 +242,7 @@ prepare_connection() {
     [[ -z ${AURORA_SSLMODE:-} ]] || export PGSSLMODE=$AURORA_SSLMODE
     [[ -z ${AURORA_SSLROOTCERT:-} ]] || export PGSSLROOTCERT=$AURORA_SSLROOTCERT
     # Secrets are not psql's to know, and these four would win over what was asked for.
-    unset AURORA_PASSWORD AURORA_SEALED AURORA_SEALED_KEY AURORA_HANDOVER_KEY
+    unset AURORA_PASSWORD AURORA_SEALED AURORA_SEALED_KEY AURORA_HANDOVER_KEY AURORA_PGPASS_FD
     unset PGPASSWORD PGHOSTADDR PGSERVICE PGSERVICEFILE
 }
 
@@ -254,8 +269,11 @@ execute() {
     # shellcheck disable=SC2016  # psql's shell expands it: a path is not pasted into a command
     local status=0 once_connected='\! rm -f -- "$PGPASSFILE"' observing=no handed_on=(-v config_file="$config") files=(-f "$sql_file")
     ! connects_again "$sql_file" || once_connected='\! :'
+    # Whoever only looks makes temporary objects, and nothing that a commit would have to wait for the disk for.
     case $phase in
-    inspection | verification) export PGOPTIONS="${PGOPTIONS:-} -c default_transaction_read_only=on" ;;
+    inspection | verification)
+        export PGOPTIONS="${PGOPTIONS:-} -c default_transaction_read_only=on -c synchronous_commit=off"
+        ;;
     esac
     if [[ $phase == verification ]]; then
         [[ $(<"$sql_file") != *shared/observation.sql* ]] || observing=yes
@@ -296,7 +314,7 @@ main() {
     prepare_connection
     info "phase $phase: $sql_file"
     info "database $database at $PGHOST:$PGPORT as $PGUSER"
-    await_database
+    [[ -n ${DATABASE_ANSWERED:-} ]] || await_database
     execute
 }
 

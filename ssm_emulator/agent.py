@@ -25,13 +25,14 @@ class Agent:
 
     Attributes:
         online: Whether it talks to SSM; set it to False to lose the agent, and to True to have it back.
+        latency: The same as above; it may be changed at any time.
     """
 
     def __init__(self, host: Host, *, region: str, latency: float) -> None:
         self.host = host
         self.online = True
         self._region = region
-        self._latency = latency
+        self.latency = latency
         self._closing = threading.Event()
         self._workers = threading.BoundedSemaphore(WORKERS)
         self._lock = threading.Lock()
@@ -72,7 +73,7 @@ class Agent:
             invocation.set_status("Failed", "Undeliverable")
             if not behaviour.runs_anyway:
                 return
-        due = sent + behaviour.delayed + self._latency
+        due = sent + behaviour.delayed + self.latency
         deadline = sent + behaviour.delivery
         if not self._pause(invocation, min(due, deadline) - time.monotonic()):
             return

@@ -154,7 +154,7 @@ class BastionSession:
             body.insert(0, "own_copy || return")
         for is_last_try in (False, True):
             values = self._connection_values(connection) | own
-            script = Script(("batch.sh",), body, values, closing, phases=phases)
+            script = Script(("batch.sh", "unseal.sh"), body, values, closing, phases=phases)
             try:
                 with self._after_transfer(script) as whole:
                     return self._read(self.run_command.run(whole, purpose), closing=closing)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-
-import psycopg
-from psycopg import sql
+from typing import TYPE_CHECKING
 
 from etl_manager.database.difference import UNCOUNTED
 from etl_manager.database.verification import Verification
 from etl_manager.errors import InfrastructureError, VerificationError
+
+if TYPE_CHECKING:
+    import psycopg
 
 
 def check(conninfo: str, claimed: Verification) -> None:
@@ -19,6 +20,8 @@ def check(conninfo: str, claimed: Verification) -> None:
         VerificationError: When the two disagree: it lists each difference.
         InfrastructureError: When the witness cannot connect.
     """
+    import psycopg  # not needed where the database cannot be reached directly, as on AWS
+
     try:
         with psycopg.connect(conninfo, connect_timeout=10, autocommit=True) as connection:
             connection.execute("SET default_transaction_read_only = on")
@@ -71,5 +74,7 @@ def _lists(there: bool) -> str:
 
 
 def _count(connection: psycopg.Connection[tuple[object, ...]], table: tuple[str, str]) -> int:
+    from psycopg import sql
+
     row = connection.execute(sql.SQL("SELECT count(*) FROM {}").format(sql.Identifier(*table))).fetchone()
     return int(str(row[0])) if row else 0

@@ -151,9 +151,10 @@ def read(text: str) -> tuple[Statement | Command, ...]:
     return tuple(_Reader(text, _FILE).read())
 
 
-def statements(text: str) -> list[Statement]:
+@cache
+def statements(text: str) -> tuple[Statement, ...]:
     """Return what the server would make of *text*, a ``DO`` block's body or part of a statement; quotes may stay open."""
-    return [each for each in _Reader(text, _TEXT).read() if isinstance(each, Statement)]
+    return tuple(each for each in _Reader(text, _TEXT).read() if isinstance(each, Statement))
 
 
 @dataclass
@@ -253,6 +254,8 @@ class _Reader:
 
     def _count_blocks(self, word: str) -> None:
         """Count the ``BEGIN ATOMIC`` of a function in SQL, as psql does: its semicolons do not end the statement."""
+        if word not in {"BEGIN", "CASE", "END"}:
+            return
         head = [token.text for token in self.tokens if token.kind == "word"][:4]
         if not re.match(r"CREATE (OR REPLACE )?(FUNCTION|PROCEDURE)\b", " ".join(head)) or self.parentheses:
             return

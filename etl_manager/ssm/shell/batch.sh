@@ -11,7 +11,20 @@ own_copy() {
 }
 
 # The engine is given to bash: where /tmp is mounted noexec nothing in the workspace can be executed.
-run_sql_file() { framed "$1" bash scripts/2-sql-execute.sh config.json "$1"; }
+# What is the same for each file of a command is done once: the sealed handover is opened into a variable that is not
+# exported, from which the engine is given it by a pipe, and the database is waited for. Where it cannot be opened, the
+# engine tries by itself, and says why not.
+run_sql_file() {
+    local status=0
+    [[ -n ${pgpass+set} ]] || pgpass=$(unseal "$AURORA_SEALED_KEY" "$AURORA_SEALED" 2>/dev/null)
+    if [[ $pgpass == '*:*:*:'* ]]; then
+        exec 3< <(printf '%s\n' "$pgpass")
+        export AURORA_PGPASS_FD=3
+    fi
+    framed "$1" bash scripts/2-sql-execute.sh config.json "$1" || status=$?
+    ((status != 0 && status != 3)) || export DATABASE_ANSWERED=yes # 3 is an SQL error: there was a connection
+    return "$status"
+}
 
 # framed NAME WORD...: run a command in the workspace, and print what it printed with its sizes before it.
 # The command writes into pipes: many programs, psql too, do not report that they could not write to a full disk; cat does.

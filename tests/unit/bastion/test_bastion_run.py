@@ -396,3 +396,23 @@ def test_parts_are_cut_to_fit_and_only_missing_ones_are_named():
     assert parts.missing(there) == []
     assert parts.missing(there | {2: "0" * 64}) == [2]
     assert parts.missing({}) == list(range(1, len(parts.pieces) + 1))
+
+
+def test_what_is_the_same_for_each_file_is_done_once_a_command(host, project, connection):
+    """The handover is opened once and given by an open file; a file that connected, also to fail, spares the next the wait."""
+    project.engine('echo "${DATABASE_ANSWERED:-no} $(cat <&"$AURORA_PGPASS_FD")"; [[ $2 != *data* ]] || exit 3')
+    run = host.run(project.archive())
+    _, steps = run.run_sql([SCHEMA, DATA], connection, "two files", inspection=SCHEMA, closing=True)
+    line = f"*:*:*:{connection.credentials.user}:{connection.credentials.password}\n"
+    assert [step.stdout for step in steps] == [f"no {line}", f"yes {line}", f"yes {line}"]
+
+
+def test_handover_that_cannot_be_opened_is_left_to_the_engine(host, project, connection):
+    """It tells what is wrong with it; nobody gives it half a line."""
+    project.engine('echo "${AURORA_PGPASS_FD:-sealed} ${AURORA_SEALED:0:3}"')
+    run = host.run(project.archive())
+    run.open()
+    [folder] = runs(host)
+    (folder / "key.pem").unlink()
+    _, [step] = run.run_sql([SCHEMA], connection, "no key", closing=True)
+    assert step.stdout == "sealed U2F\n"

@@ -30,7 +30,7 @@ def run(tmp_path: Path, script: Script, kilobytes: int) -> subprocess.CompletedP
     )
 
 
-BATCH = Script(("batch.sh",), [f"run_sql_file {FILE} || return 0"], repeatable=True)
+BATCH = Script(("batch.sh", "unseal.sh"), [f"run_sql_file {FILE} || return 0"], repeatable=True)
 PRINTS = Script((), ["trap '' XFSZ; head -c 60000 /dev/urandom"], repeatable=True)
 FACTS = Script((), ["trap '' XFSZ; for i in {1..9000}; do fact number $i; done; return 0"], repeatable=True)
 

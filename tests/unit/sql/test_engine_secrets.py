@@ -212,6 +212,40 @@ def test_secret_is_in_no_process(built, sealed):
     assert built.server.password not in stdout + stderr
 
 
+def handed_over(built, line, file, number="3"):
+    """Return the words that run the engine with *line* in the open file 3, as a command of several files does."""
+    script = f'line=$LINE; unset LINE; exec 3< <(printf "%s\\n" "$line"); exec bash scripts/2-sql-execute.sh config.json {file}'
+    return ["bash", "-c", script], {"AURORA_PASSWORD": None, "LINE": line, "AURORA_PGPASS_FD": number}
+
+
+def test_handover_by_an_open_file(built):
+    """Whoever has opened the handover gives the line by a pipe: psql does not inherit it, and nothing stays behind."""
+    (built.workspace / "sql/aurora/data/open.sql").write_text("\\! ls -l /proc/$PPID/fd\n")
+    line = pgpass(built.server.user, built.server.password).rstrip("\n")
+    words, changes = handed_over(built, line, "sql/aurora/data/open.sql")
+    done = built.run(*words, **changes)
+    assert done.returncode == 0, done.stderr
+    assert {line.split()[-3] for line in done.stdout.splitlines() if "-> pipe" in line} == {"1", "2"}
+    assert built.server.password not in done.stdout + done.stderr
+    assert files(built.runtime) == []
+
+
+@pytest.mark.parametrize(
+    ("line", "number", "message"),
+    [
+        ("the password itself", "3", "there is no pgpass line in the open file 3"),
+        ("*:*:*:a:b", "7", "there is no pgpass line in the open file 7"),
+        ("*:*:*:a:b", "three", 'AURORA_PGPASS_FD is not the number of an open file: "three"'),
+    ],
+)
+def test_open_file_without_a_line(built, line, number, message):
+    """Exit 64, and what was in it is not shown."""
+    words, changes = handed_over(built, line, built.VERIFICATION, number)
+    done = built.run(*words, **changes)
+    assert (done.returncode, done.stderr) == (64, f"[ERROR] {message}\n")
+    assert list(built.runtime.iterdir()) == []
+
+
 def test_secret_is_for_its_owner_only(built, sealed, silent_server):
     """Until psql is let in, the password lies in one file, in a folder of its own; both are their owner's alone."""
     engine = built.start_engine(built.SCHEMA, AURORA_PORT=str(silent_server.getsockname()[1]), **sealed)
