@@ -20,10 +20,18 @@ _ASPECTS: dict[Aspect, frozenset[str]] = {
     "tables": frozenset({"table-missing", "table-extra", "table-kind"}),
     "changes": frozenset({"change-pending", "change-edited", "change-gone", "out-of-order", "ledger-not-readable"}),
     "rows": UNCOUNTED | {"rows-too-few", "rows-too-many", "sample-rows-missing", "sample-rows-altered"},
-    "surroundings": frozenset({
-        "database-differs", "database-privileges-differs", "setting-extra", "setting-differs", "event-trigger-extra",
-        "subscription-extra", "inheritance-extra", "foreign-key-extra",
-    }),
+    "surroundings": frozenset(
+        {
+            "database-differs",
+            "database-privileges-differs",
+            "setting-extra",
+            "setting-differs",
+            "event-trigger-extra",
+            "subscription-extra",
+            "inheritance-extra",
+            "foreign-key-extra",
+        }
+    ),
     "database": frozenset({"encoding"}),
 }
 

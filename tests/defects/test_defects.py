@@ -125,13 +125,16 @@ def altered(original: Bastion) -> Iterator[Callable[[str], Bastion]]:
     theirs = sql.Identifier(f"theirs_{copy}")
 
     def alter(statements: str) -> Bastion:
-        with original.connect() as connection:
+        with original.connect("postgres" if "ALLOW_CONNECTIONS" in statements else None) as connection:
             for statement in statements.replace("DATABASE DATABASE", f"DATABASE {copy}").split("; "):
                 connection.execute(statement.encode())
             if "PUBLICATION ours" in statements:
                 subscription = "CREATE SUBSCRIPTION {} CONNECTION {} PUBLICATION ours WITH (create_slot = false, slot_name = NONE, enabled = false, copy_data = false)"
                 connection.execute(sql.SQL(subscription).format(theirs, original.server.conninfo(copy)))
-            connection.execute("SELECT pg_reload_conf(), pg_sleep(CASE WHEN %s THEN 0.3 ELSE 0 END)", ["SYSTEM" in statements])
+            connection.execute("RESET ROLE")
+            connection.execute(
+                "SELECT pg_reload_conf(), pg_sleep(CASE WHEN %s THEN 0.3 ELSE 0 END)", ["SYSTEM" in statements]
+            )
         return original
 
     with original.connect("postgres") as admin:
@@ -146,6 +149,7 @@ def altered(original: Bastion) -> Iterator[Callable[[str], Bastion]]:
         ):  # fmt: skip
             admin.execute(sql.SQL(statement).format(of_copy))
         with original.connect() as connection:
+            connection.execute("SET default_transaction_read_only = off")
             connection.execute(sql.SQL("DROP SUBSCRIPTION IF EXISTS {}").format(theirs))
         admin.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(of_copy))
         original.database = built
@@ -166,15 +170,21 @@ def test_alteration_outside_the_tenants_is_found(altered: Callable[[str], Bastio
     assert FOLLOWS.get(case, set()) <= {each.kind for each in found}
 
 
-@pytest.mark.parametrize("case", OUTSIDE)
+REMEDIED = [
+    "database's owner", "few connections", "PUBLIC may create schemas", "another search path", "setting of the master here",
+    "event trigger on sql_drop", "INSERT by default", "owner without TRUNCATE by default", "child elsewhere",
+    "foreign key from elsewhere",
+]  # fmt: skip
+"""One alteration of each kind."""
+
+
+@pytest.mark.parametrize("case", REMEDIED)
 def test_remedy_helps(altered: Callable[[str], Bastion], case: str) -> None:
     """What the finding says that helps is a statement that takes it away."""
     bastion = altered(OUTSIDE[case][0])
-    remedies = [each.remedy for each in _look(bastion).differences if each.aspect == "surroundings" and each.remedy]
-    if not remedies:
-        pytest.skip("nothing that a statement would help")
+    remedies = [each.remedy for each in _look(bastion).differences if each.aspect == "surroundings"]
     bastion.break_things(*"; ".join(remedies).split("; "))
-    assert [each for each in _look(bastion).differences if each.aspect == "surroundings"] == []
+    assert _look(bastion).differences == ()
 
 
 @pytest.mark.parametrize("case", CLOSED)
