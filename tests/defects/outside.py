@@ -100,7 +100,7 @@ OUTSIDE: dict[str, tuple[str, list[Found]]] = {
     "schema with a blank at its start": ('CREATE SCHEMA " acme"', [(" acme", STRAY, "schema")]),
     "schema with a wide blank": ('CREATE SCHEMA "acme\u00a0"', [("acme\u00a0", STRAY, "schema")]),
     "schema with an invisible letter": ('CREATE SCHEMA "ac\u200bme"', [("ac\u200bme", STRAY, "schema")]),
-    "schema in wide letters": ('CREATE SCHEMA "ａｃｍｅ"', [("ａｃｍｅ", STRAY, "schema")]),
+    "schema in wide letters": ('CREATE SCHEMA "\uff41\uff43\uff4d\uff45"', [("\uff41\uff43\uff4d\uff45", STRAY, "schema")]),
     # Strays
     "stray of tables": (_copy("other", "TABLE", "(n int)"), [("other", STRAY, "schema")]),
     "stray of unlogged tables": (_copy("other", "UNLOGGED TABLE", "(n int)"), [("other", STRAY, "schema")]),
