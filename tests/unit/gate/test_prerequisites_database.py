@@ -87,8 +87,8 @@ BREAKAGES = {
     ),
     "child in another schema": Breakage(
         "CREATE TABLE public.more () INHERITS (tenant_b.users)", {"users-tables-exist"},
-        ("outside the tenants: table public.more: expected no child of a table of a tenant, found child of tenant_b.users;"
-         " what helps: ALTER TABLE public.more NO INHERIT tenant_b.users",),
+        ("outside the tenants: table public.more: expected no child of a table of a tenant, found child of tenant_b.users",
+         "what helps: ALTER TABLE public.more NO INHERIT tenant_b.users"),
     ),
     "partitioned": Breakage(
         "DROP TABLE tenant_b.users; CREATE TABLE tenant_b.users (user_id int PRIMARY KEY) PARTITION BY RANGE (user_id);"
