@@ -241,7 +241,7 @@ STRAYS = [
     (["tenant_a"], 'CREATE SCHEMA "A b"; CREATE TABLE "A b".users (n int) PARTITION BY LIST (n)', "A b"),
     (["tenant_a"], 'CREATE SCHEMA "TENANT_A"; CREATE TABLE "TENANT_A".users (n int)', "TENANT_A"),
     (["acme", "zeta"], "CREATE SCHEMA other; CREATE VIEW other.users AS SELECT 1 AS n", "other"),
-    (["acme", "zeta"], 'CREATE SCHEMA "Acme "', "Acme"),
+    (["acme", "zeta"], 'CREATE SCHEMA "Acme"', "Acme"),
 ]
 
 
