@@ -44,3 +44,19 @@ def pytest_configure() -> None:
     for each, default in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
         if signal.getsignal(each) is signal.SIG_IGN:
             signal.signal(each, default)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print how many of the seeded defects were caught, where these tests ran."""
+    counts = {
+        outcome: sum(
+            each.when == "call" and ("_is_found[" in each.nodeid or "_is_an_error[" in each.nodeid)
+            for each in terminalreporter.stats.get(outcome, [])
+            if each.nodeid.startswith("tests/defects/")
+        )
+        for outcome in ("passed", "failed")
+    }
+    if total := sum(counts.values()):
+        terminalreporter.write_line(
+            f"seeded defects: {counts['passed']} of {total} caught ({counts['passed'] / total:.0%})"
+        )

@@ -5,8 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Aspect = Literal["schema", "tables", "shape", "changes", "rows", "database"]
-"""What a difference is about: a tenant's schema, which tables it has, how they are made, changes, rows; or the database."""
+Aspect = Literal["schema", "tables", "shape", "changes", "rows", "surroundings", "database"]
+"""What a difference is about.
+
+A tenant's schema, which tables it has, how they are made, changes, rows; what outside the tenants acts on their tables; or
+the database's encoding.
+"""
 
 UNCOUNTED = frozenset({"not-readable", "row-level-security"})
 """Kinds that say why the rows of a table cannot all be seen, and so are not counted."""
@@ -16,6 +20,18 @@ _ASPECTS: dict[Aspect, frozenset[str]] = {
     "tables": frozenset({"table-missing", "table-extra", "table-kind"}),
     "changes": frozenset({"change-pending", "change-edited", "change-gone", "out-of-order", "ledger-not-readable"}),
     "rows": UNCOUNTED | {"rows-too-few", "rows-too-many", "sample-rows-missing", "sample-rows-altered"},
+    "surroundings": frozenset(
+        {
+            "database-differs",
+            "database-privileges-differs",
+            "setting-extra",
+            "setting-differs",
+            "event-trigger-extra",
+            "subscription-extra",
+            "inheritance-extra",
+            "foreign-key-extra",
+        }
+    ),
     "database": frozenset({"encoding"}),
 }
 
@@ -34,7 +50,7 @@ class Difference:
     """One difference, in words of SQL.
 
     Attributes:
-        kind: For programs; the list is in ``sql/shared/observation.sql`` and ``compare.sql``.
+        kind: For programs; the list is in ``sql/shared/observation.sql``, ``surroundings.sql`` and ``compare.sql``.
         tenant: Whose it is; of a schema that is not configured its name, None where it concerns all tenants.
         object: What differs, such as ``column orders.total``.
         expected: What the template says.

@@ -86,8 +86,8 @@ def schemas(inputs: GateInputs) -> Iterator[GateFinding]:
 
 
 def tables(inputs: GateInputs) -> Iterator[GateFinding]:
-    """Yield the tables that are missing, of another owner, or of another shape."""
-    yield from _differences(inputs, "tables", "shape")
+    """Yield the tables that are missing, of another owner, or of another shape, and what from outside acts on them."""
+    yield from _differences(inputs, "tables", "shape", "surroundings")
     for tenant, state in inputs.verification.facts.tenants.items():
         if not state.schema_exists:
             for table in inputs.verification.facts.template.tables:
@@ -122,6 +122,8 @@ def _differences(inputs: GateInputs, *aspects: Aspect) -> Iterator[GateFinding]:
 
 
 def _subject(difference: Difference) -> str:
+    if difference.aspect == "surroundings":
+        return "outside the tenants"
     if difference.tenant is None:
         return "tenant template"
     return f"{difference.tenant}.{difference.table}" if difference.table else f"schema {difference.tenant}"

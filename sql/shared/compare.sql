@@ -69,7 +69,7 @@ BEGIN
     )
     SELECT currval('pg_temp.look'), tenant,
            CASE WHEN class = 'relation'
-                THEN replace(regexp_replace(object, ' \S*$', ''), ' ', '-')
+                THEN replace(left(object, length('relation') - length(key)), ' ', '-') -- the key is "relation" and the same name
                      || CASE WHEN found IS NULL THEN '-missing' WHEN expected IS NULL THEN '-extra' ELSE '-kind' END
                 WHEN class = 'persistence' THEN coalesce(found, 'logged')
                 WHEN class = 'primary-key' AND num_nonnulls(expected, found) = 2 OR class LIKE '%-owner' THEN class

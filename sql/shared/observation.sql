@@ -7,7 +7,7 @@
 --              pg_temp.row_count (ordinal, name, rows, wanted, missing, altered): what is in each of them of which all rows
 --              can be seen; the last three are NULL where its columns differ, or no data file fills it;
 --              pg_temp.finding: all that is not as it should be, for people and programs;
---              pg_temp.stray (name): tenant schemas nobody configured;
+--              pg_temp.stray (name, like_tenant): tenant schemas nobody configured, and the tenant whose name it looks like;
 --              pg_temp.enumeration(names): the first ten, for people.
 -- What was observed once in this session is not looked for again.
 SELECT to_regclass('pg_temp.finding') IS NULL AS to_observe \gset
@@ -27,6 +27,8 @@ RETURN array_to_string(names[1:10], ', ')
 CREATE FUNCTION pg_temp.short(text text) RETURNS text LANGUAGE sql IMMUTABLE
 RETURN (SELECT CASE WHEN length(line) <= 300 THEN line ELSE format('%s... (md5 %s)', left(line, 240), md5(text)) END
           FROM regexp_replace(text, '\s+', ' ', 'g') AS line);
+
+\ir surroundings.sql
 
 CREATE TEMPORARY TABLE observed AS
 SELECT tenant.ordinal,
@@ -62,8 +64,14 @@ SELECT tenant.ordinal, tenant.name AS tenant, template_table.name,
  CROSS JOIN LATERAL pg_temp.denied(space, relation) AS denied;
 ANALYZE observed_table;
 
--- A stray tenant schema holds the tables of the template, or carries the prefix that all configured tenants share:
--- as far as the last underscore, and not from fewer than two characters.
+-- Names that people take for one another: case, blanks, width of letters, and what cannot be seen tell them apart.
+CREATE FUNCTION pg_temp.seen(name text) RETURNS text LANGUAGE sql STABLE
+RETURN CASE getdatabaseencoding()
+       WHEN 'UTF8' THEN lower(regexp_replace(normalize(name, NFKC), '[\s\u00ad\u200b-\u200f\u2060\ufeff]', '', 'g'))
+       ELSE lower(regexp_replace(name, '\s', '', 'g')) END;
+
+-- A stray tenant schema holds the tables of the template, whatever they are made of there, or looks like a tenant's, or
+-- carries the prefix that all configured tenants share: as far as the last underscore, and not from fewer than two characters.
 CREATE TEMPORARY TABLE stray AS
 WITH edge AS (
     -- What the first and the last name in code point order share, all names between them share.
@@ -73,7 +81,8 @@ WITH edge AS (
       FROM edge, generate_series(3, length(low)) AS length
      WHERE left(low, length) = left(high, length) AND substr(low, length, 1) = '_'
 )
-SELECT space.nspname AS name
+SELECT space.nspname AS name,
+       (SELECT min(configured.name) FROM configured WHERE pg_temp.seen(configured.name) = pg_temp.seen(space.nspname)) AS like_tenant
   FROM pg_namespace AS space, prefix, configuration
  WHERE space.nspname NOT IN (SELECT configured.name FROM configured)
    AND space.nspname NOT IN ('information_schema', 'public', 'etl_manager')
@@ -83,8 +92,9 @@ SELECT space.nspname AS name
                     WHERE member.classid = 'pg_namespace'::regclass AND member.objid = space.oid
                       AND member.deptype = 'e')
    AND (starts_with(space.nspname, prefix.text)
+        OR pg_temp.seen(space.nspname) IN (SELECT pg_temp.seen(configured.name) FROM configured)
         OR (SELECT count(*) FROM pg_class JOIN template_table ON name = relname
-             WHERE relnamespace = space.oid AND relkind IN ('r', 'p')) = (SELECT nullif(count(*), 0) FROM template_table));
+             WHERE relnamespace = space.oid AND relkind IN ('r', 'p', 'v', 'm', 'f')) = (SELECT nullif(count(*), 0) FROM template_table));
 
 CREATE TEMPORARY TABLE row_count (
     ordinal bigint NOT NULL,
@@ -231,7 +241,8 @@ WITH finding (ordinal, relation, position, part, tenant, object, expected, found
       JOIN row_count USING (ordinal, name)
      WHERE altered IS NOT NULL
      UNION ALL
-    SELECT NULL, NULL, 12, 0, name, 'schema', 'not configured: absent', 'exists', 'not-configured', NULL
+    SELECT NULL, NULL, 12, 0, name, 'schema', 'not configured: absent', concat('exists', ', looks like that of tenant ' || quote_ident(like_tenant)),
+           'not-configured', NULL
       FROM stray
      UNION ALL
     SELECT NULL, NULL, 13, 0, NULL, 'tenant template', 'can be applied to a scratch schema', pg_temp.short(problem), 'expectation', remedy
@@ -245,6 +256,9 @@ WITH finding (ordinal, relation, position, part, tenant, object, expected, found
     SELECT NULL, NULL, 15, 0, NULL, 'change ' || change, coalesce(file_sha256, CASE kind WHEN 'change-gone' THEN 'its file' ELSE 'before ' || later END),
            concat_ws(' ', coalesce(sha256, 'not applied'), format('in %s tenants', tenants)), kind, NULL
       FROM ledger_problem
+     UNION ALL
+    SELECT NULL, NULL, 16, position, NULL, object, expected, found, kind, remedy
+      FROM surrounding
 )
 SELECT row_number() OVER (ORDER BY ordinal NULLS LAST, relation COLLATE "C" NULLS FIRST, position, part, tenant COLLATE "C", object COLLATE "C") AS number,
        tenant, relation, object, expected, found, kind, remedy

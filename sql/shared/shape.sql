@@ -174,9 +174,10 @@ SELECT space, 'replica-identity', relname, 'replica-identity ' || named, 'replic
 SELECT space, 'option', relname, 'option ' || named, format('options of %s %s', noun, named),
        concat_ws(', ', (SELECT string_agg(option, ', ' ORDER BY option) FROM unnest(reloptions) AS option),
                  (SELECT 'using ' || amname FROM pg_am WHERE pg_am.oid = relam AND amname <> 'heap'),
-                 (SELECT 'tablespace ' || quote_ident(spcname) FROM pg_tablespace AS t WHERE t.oid = reltablespace)), NULL
+                 (SELECT 'tablespace ' || quote_ident(spcname) FROM pg_tablespace AS t WHERE t.oid = reltablespace),
+                 CASE WHEN reloftype <> 0 THEN 'of ' || pg_temp.own(reloftype::regtype::text, scope) END), NULL
   FROM relation
- WHERE reloptions IS NOT NULL OR reltablespace <> 0
+ WHERE reloptions IS NOT NULL OR reltablespace <> 0 OR reloftype <> 0
     OR relkind IN ('r', 'm') AND relam <> (SELECT oid FROM pg_am WHERE amname = 'heap')
  UNION ALL
 SELECT space, 'inheritance', relname, 'inheritance ' || named, 'parents of ' || named,

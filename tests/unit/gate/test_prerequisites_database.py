@@ -85,6 +85,11 @@ BREAKAGES = {
          "column i is numeric(5,-2), a numeric out of bounds;", "column j is public.mood[], an enum;",
          "column k is interval, an interval without bounds;", "column l is regclass, no type that is replicated;"),
     ),
+    "child in another schema": Breakage(
+        "CREATE TABLE public.more () INHERITS (tenant_b.users)", {"users-tables-exist"},
+        ("outside the tenants: table public.more: expected no child of a table of a tenant, found child of tenant_b.users",
+         "what helps: ALTER TABLE public.more NO INHERIT tenant_b.users"),
+    ),
     "partitioned": Breakage(
         "DROP TABLE tenant_b.users; CREATE TABLE tenant_b.users (user_id int PRIMARY KEY) PARTITION BY RANGE (user_id);"
         "CREATE TABLE tenant_b.users_1 PARTITION OF tenant_b.users FOR VALUES FROM (1) TO (9)",

@@ -41,6 +41,14 @@ LEFT = {
         Difference("change-edited", None, "change 0001-shop.sql", "aa", "bb in 2 tenants"),
         "change 0001-shop.sql: expected aa, found bb in 2 tenants; correct it by hand",
     ),
+    "the database's owner": (
+        Difference("database-differs", None, "owner of database x", "chief", "eve", "ALTER DATABASE x OWNER TO chief"),
+        "owner of database x: expected chief, found eve; what helps: ALTER DATABASE x OWNER TO chief",
+    ),
+    "a setting": (
+        Difference("setting-differs", None, "setting session_replication_role of the server", "origin", "replica"),
+        "setting session_replication_role of the server: expected origin, found replica; correct it by hand",
+    ),
 }
 REPAIRED = {
     "an index": Difference("index-missing", "a", "index users.x", "CREATE INDEX x", "missing", table="users"),

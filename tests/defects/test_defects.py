@@ -1,0 +1,211 @@
+"""Each way to make a tenants' database wrong is found by its name, and nothing else is; what is harmless stays green."""
+
+from __future__ import annotations
+
+import itertools
+import shutil
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from psycopg import sql
+
+from etl_manager.database.difference import Difference
+from etl_manager.database.snapshot import DatabaseSnapshot
+from tests.defects import inside, outside, report
+from tests.defects.inside import ALTERATIONS, MORE
+from tests.defects.outside import CLOSED, FOLLOWS, HARMLESS, OUTSIDE
+from tests.unit.sql.conftest import ROOT, Bastion, _bastion, server  # noqa: F401 - a fixture
+
+SHOP = ROOT / "tests/unit/sql/shop"
+INSIDE: Mapping[str, tuple[str, list[Any]]] = {**ALTERATIONS, **MORE}
+TENANTS = {case: f"shop_{number:03}" for number, case in enumerate(INSIDE)}
+"""Each alteration has a tenant of its own; beside them is one that nobody alters."""
+
+
+@pytest.fixture(scope="module")
+def cluster(server: Any) -> Iterator[None]:  # noqa: F811
+    """Make a superuser that is not AWS's, and a tablespace."""
+    with Bastion(server=server, workspace=ROOT, runtime=ROOT, database="postgres").connect() as connection:
+        connection.execute("SET allow_in_place_tablespaces = on")
+        connection.execute("CREATE TABLESPACE elsewhere LOCATION ''")
+        connection.execute("CREATE ROLE dba SUPERUSER")
+        yield
+
+
+@contextmanager
+def _built(server: Any, folder: Any, *tenants: str) -> Iterator[Bastion]:  # noqa: F811
+    """Build tenants of twenty tables, and beside them what alterations make use of."""
+    with _bastion(server, folder) as bastion:
+        shutil.rmtree(bastion.workspace / "sql/aurora/tenant")
+        shutil.copytree(SHOP, bastion.workspace / "sql/aurora/tenant")
+        bastion.configure(tenants=[*tenants])
+        bastion.build()
+        bastion.break_things(
+            "CREATE SCHEMA outer_space AUTHORIZATION postgres",
+            "CREATE FUNCTION outer_space.swallow() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'",
+            "CREATE FUNCTION outer_space.watch() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN END'",
+            "CREATE FOREIGN DATA WRAPPER elsewhere",
+            "CREATE SERVER elsewhere FOREIGN DATA WRAPPER elsewhere",
+        )
+        assert bastion.findings() == []
+        yield bastion
+
+
+@pytest.fixture(scope="module")
+def shop(server: Any, cluster: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bastion]:  # noqa: F811
+    """Tenants of which one is whole and each other altered in one way; built once."""
+    with _built(server, tmp_path_factory.mktemp("shop"), "shop_whole", *TENANTS.values()) as bastion:
+        for case, (statements, _) in INSIDE.items():
+            role = "RESET ROLE" if "rdsadmin" in statements else "SET ROLE postgres"
+            path = f"SET search_path = {TENANTS[case]}"
+            bastion.break_things(role, path, statements.replace("TENANT", TENANTS[case]))
+        yield bastion
+
+
+@pytest.fixture(scope="module")
+def found(shop: Bastion) -> Mapping[str | None, list[Difference]]:
+    """What one look finds of each tenant."""
+    findings = defaultdict(list)
+    for each in _look(shop).differences:
+        findings[each.tenant].append(each)
+    return findings
+
+
+def _look(bastion: Bastion) -> DatabaseSnapshot:
+    return DatabaseSnapshot.read(bastion.succeed(bastion.INSPECTION))
+
+
+@pytest.mark.parametrize("case", INSIDE)
+def test_alteration_inside_a_tenant_is_found(found: Mapping[str | None, list[Difference]], case: str) -> None:
+    """It is named with tenant, kind and object, and of most with expected and found; nothing else is."""
+    _, expected = INSIDE[case]
+    named = [tuple(text.replace("TENANT", TENANTS[case]) for text in finding) for finding in expected]
+    told = [(each.kind, each.object, each.expected, each.found)[: len(named[0])] for each in found[TENANTS[case]]]
+    assert sorted(told) == sorted(named)
+
+
+def test_nothing_else_is_found(found: Mapping[str | None, list[Difference]]) -> None:
+    """A tenant that nobody altered has no difference, and outside the tenants there is none."""
+    assert {tenant for tenant, each in found.items() if each} == set(TENANTS.values())
+
+
+def test_result_sets_list_every_table(shop: Bastion) -> None:
+    """Verification prints all tables of the template with owner, and all their counts."""
+    sets = shop.succeed(shop.VERIFICATION).split("\n\n")
+    of_whole = [
+        [cell.strip() for cell in line.split("|")]
+        for one in sets[1:3]
+        for line in one.splitlines()
+        if line.split("|")[0].strip() == "shop_whole"
+    ]
+    assert len(of_whole) == 2 * 20
+    assert ["shop_whole", "tickets", "postgres"] in of_whole
+    assert ["shop_whole", "currencies", "2"] in of_whole
+    assert sets[2].splitlines()[0].replace(" ", "") == "tenant|table|rows"
+
+
+@pytest.fixture(scope="module")
+def original(server: Any, cluster: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bastion]:  # noqa: F811
+    """Three tenants, for copying only."""
+    with _built(server, tmp_path_factory.mktemp("original"), *outside.TENANTS) as bastion:
+        yield bastion
+
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture
+def altered(original: Bastion) -> Iterator[Callable[[str], Bastion]]:
+    """Return a function that alters a copy of the three tenants' database as superuser, one statement after another."""
+    built, copy = original.database, f"copy_{next(_numbers)}"
+    of_copy = sql.Identifier(copy)
+    theirs = sql.Identifier(f"theirs_{copy}")
+
+    def alter(statements: str) -> Bastion:
+        with original.connect("postgres" if "ALLOW_CONNECTIONS" in statements else None) as connection:
+            for statement in statements.replace("DATABASE DATABASE", f"DATABASE {copy}").split("; "):
+                connection.execute(statement.encode())
+            if "PUBLICATION ours" in statements:
+                subscription = "CREATE SUBSCRIPTION {} CONNECTION {} PUBLICATION ours WITH (create_slot = false, slot_name = NONE, enabled = false, copy_data = false)"
+                connection.execute(sql.SQL(subscription).format(theirs, original.server.conninfo(copy)))
+            connection.execute("RESET ROLE")
+            connection.execute(
+                "SELECT pg_reload_conf(), pg_sleep(CASE WHEN %s THEN 0.3 ELSE 0 END)", ["SYSTEM" in statements]
+            )
+        return original
+
+    with original.connect("postgres") as admin:
+        make = sql.SQL("CREATE DATABASE {} TEMPLATE {} OWNER {} STRATEGY file_copy")
+        admin.execute(make.format(of_copy, sql.Identifier(built), sql.Identifier(original.server.user)))
+        original.database = copy
+        original.configure(tenants=[*outside.TENANTS])
+        yield alter
+        for statement in (
+            "ALTER DATABASE {} ALLOW_CONNECTIONS true", "ALTER DATABASE {} IS_TEMPLATE false", "ALTER ROLE ALL RESET ALL",
+            "ALTER ROLE postgres RESET ALL", "ALTER SYSTEM RESET session_replication_role", "SELECT pg_reload_conf()",
+        ):  # fmt: skip
+            admin.execute(sql.SQL(statement).format(of_copy))
+        with original.connect() as connection:
+            connection.execute("SET default_transaction_read_only = off")
+            connection.execute(sql.SQL("DROP SUBSCRIPTION IF EXISTS {}").format(theirs))
+        admin.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(of_copy))
+        original.database = built
+
+
+@pytest.mark.parametrize("case", OUTSIDE)
+def test_alteration_outside_the_tenants_is_found(altered: Callable[[str], Bastion], case: str) -> None:
+    """It is named with kind and object; but for what follows from it in all tenants, nothing else is."""
+    statements, expected = OUTSIDE[case]
+    bastion = altered(statements)
+    found = _look(bastion).differences
+    told = [
+        (each.tenant, each.kind, each.object.replace(bastion.database, "DATABASE"))
+        for each in found
+        if each.kind not in FOLLOWS.get(case, ())
+    ]
+    assert sorted(told, key=str) == sorted(expected, key=str)
+    assert FOLLOWS.get(case, set()) <= {each.kind for each in found}
+
+
+REMEDIED = [
+    "database's owner", "few connections", "PUBLIC may create schemas", "another search path", "setting of the master here",
+    "event trigger on sql_drop", "INSERT by default", "owner without TRUNCATE by default", "child elsewhere",
+    "foreign key from elsewhere",
+]  # fmt: skip
+"""One alteration of each kind."""
+
+
+@pytest.mark.parametrize("case", REMEDIED)
+def test_remedy_helps(altered: Callable[[str], Bastion], case: str) -> None:
+    """What the finding says that helps is a statement that takes it away."""
+    bastion = altered(OUTSIDE[case][0])
+    remedies = [each.remedy for each in _look(bastion).differences if each.aspect == "surroundings"]
+    bastion.break_things(*"; ".join(remedies).split("; "))
+    assert _look(bastion).differences == ()
+
+
+@pytest.mark.parametrize("case", CLOSED)
+def test_look_that_is_kept_out_is_an_error(altered: Callable[[str], Bastion], case: str) -> None:
+    """What the look cannot look at is no success."""
+    statements, message = CLOSED[case]
+    bastion = altered(statements)
+    done = bastion.engine(bastion.INSPECTION)
+    assert done.returncode != 0
+    assert message in done.stderr
+
+
+@pytest.mark.parametrize("case", HARMLESS)
+def test_what_is_harmless_stays_green(altered: Callable[[str], Bastion], case: str) -> None:
+    """Nothing is found."""
+    assert _look(altered(HARMLESS[case])).differences == ()
+
+
+def test_document_lists_them() -> None:
+    """docs/reliability.md is what its generator writes."""
+    text = report.DOCUMENT.read_text(encoding="utf-8")
+    assert report.written(text) == text
+    assert len([*report.rows()]) == len(INSIDE) + len(OUTSIDE) + len(CLOSED) >= 150
+    assert len({*INSIDE}) == len(inside.ALTERATIONS) + len(inside.MORE)
