@@ -305,7 +305,7 @@ def test_expectation_that_cannot_be_made(built):
     assert ("expectation", helps) in [(line["difference"], line["remedy"]) for line in look(built, "finding")]
     assert [line["tables"]["users"] for line in look(built, "tenant")] == [5, 5, 5]
     built.break_things(helps)
-    assert [line["difference"] for line in look(built, "finding")] == ["table-extra"]
+    assert [line["difference"] for line in look(built, "finding")] == ["table-extra", "database-differs"]
     assert built.rows("SELECT count(*) FROM pg_namespace WHERE nspname LIKE 'etl_manager_scratch%'") == [(0,)]
 
 
