@@ -65,11 +65,11 @@ class Bastion(Commands):
             self.behind("for p in /usr/bin/*.hidden /bin/*.hidden; do [ ! -e $p ] || mv $p ${p%.hidden}; done")
 
     @contextmanager
-    def opened(self) -> Iterator[ProvisioningRun]:
-        """Open a run of the project's own configuration on the target, and close it."""
+    def opened(self, root: Path = ROOT) -> Iterator[ProvisioningRun]:
+        """Open a run of the project in *root* on the target, and close it."""
         warnings: list[str] = []
         run = start_run(
-            config.load(ROOT / "config.json", ROOT),
+            config.load(root / "config.json", root),
             self.target,
             verify_only=False,
             skip_copy=False,

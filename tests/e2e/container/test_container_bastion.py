@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -9,8 +10,9 @@ import pytest
 
 from etl_manager.errors import InfrastructureError, WorkspaceError
 from etl_manager.targets.container_stack import addresses
+from tests.e2e.acceptance.rig import Project
 from tests.e2e.container.reach import Address, reachable
-from tests.e2e.container.rig import Bastion
+from tests.e2e.container.rig import ROOT, Bastion
 
 
 @pytest.fixture(autouse=True)
@@ -22,9 +24,31 @@ def bare(bastion: Bastion) -> None:
 def test_root_builds_and_proves_and_leaves_only_the_workspace(bastion):
     """A run as root makes a workspace of root's that others may read, and leaves nothing else behind."""
     with bastion.opened() as run:
-        assert run.verification().counts == {"tenant_a": 5, "tenant_b": 5, "tenant_c": 5}
-        assert not run.verification().findings
+        assert run.verification().counts == {(tenant, "users"): 5 for tenant in ("tenant_a", "tenant_b", "tenant_c")}
+        assert not run.verification().differences
     assert bastion.behind("cd /tmp; stat -c '%U %a %n' *") == "root 755 workspace\n"
+
+
+def test_template_of_twenty_tables_is_built_evolved_and_repaired(bastion, tmp_path):
+    """Foreign keys, an enum, a view, triggers, policies and grants; what a tenant lost comes back with a change that is new."""
+    project = Project(tmp_path / "suite")
+    template = project.path / "sql/aurora/tenant"
+    shutil.rmtree(template)
+    shutil.copytree(ROOT / "tests/unit/sql/shop", template)
+    project.write("config.json", {"tenants": ["tenant_a", "tenant_b", "tenant_c"], "aurora": {"databaseName": "shop"}})
+    with bastion.opened(project.path) as run:
+        assert len(run.ensure("data").template.tables) == 20
+        assert run.verification().differences == ()
+    lost = "ALTER TABLE tenant_b.tickets DROP CONSTRAINT tickets_user_id_fkey"
+    status, said = bastion.target.postgres.exec_run(["psql", "-U", "postgres", "-d", "shop", "-c", lost])
+    assert status == 0, said
+    project.write("sql/aurora/tenant/changes/0002-nick.sql", "ALTER TABLE users ADD nick text NOT NULL DEFAULT '';\n")
+    with bastion.opened(project.path) as run:
+        run.ensure("data")
+        assert [str(change).partition(":")[0] for change in run.reports["schema"].changes] == [
+            "created tenant_a", "created tenant_b", "created tenant_c", "repaired tenant_b",
+        ]  # fmt: skip
+        assert run.verification().differences == ()
 
 
 @pytest.mark.parametrize("missing", ["jq", "python3"])
@@ -100,7 +124,7 @@ def test_no_network_is_told_and_the_next_run_is_proven(bastion):
     assert told.value.context["endpoint"] == f"{bastion.target.host}:5432"
     assert "security group" in told.value.hint
     with bastion.opened() as run:
-        assert not run.verification().findings
+        assert not run.verification().differences
 
 
 def test_the_operators_network_alone_is_no_way_in(bastion):
