@@ -17,6 +17,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import shlex
 import shutil
 import signal
 import statistics
@@ -214,7 +215,7 @@ class Bench:
         """Send four times three commands and wait for each as ``aws ssm wait command-executed`` does: every 5 s."""
         ssm = self.target.client("ssm")
         waiter = ssm.get_waiter("command_executed")
-        environment = "; ".join(f"export {name}='{value}'" for name, value in self.connection.items())
+        environment = "; ".join(f"export {name}={shlex.quote(value)}" for name, value in self.connection.items())
         for file in PHASES:
             for line in (
                 "mkdir -p /tmp/workspace",
