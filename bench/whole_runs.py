@@ -24,7 +24,6 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -35,7 +34,7 @@ from typing import Any
 import psycopg
 
 from bench import page
-from bench.sql_tenants import peak
+from bench.sql_tenants import Watch, peak
 from etl_manager.targets.base import TargetOptions
 from etl_manager.targets.local import LocalTarget
 from ssm_emulator import SsmEmulator
@@ -69,29 +68,15 @@ class Measured:
         return statistics.median(self.seconds)
 
 
-class Locks:
-    """Counts the locks that sessions of *application* hold, until it is left; looks every 20 ms."""
-
-    def __init__(self, conninfo: str) -> None:
-        self.most = 0
-        self._conninfo = conninfo
-        self._done = threading.Event()
-        self._thread = threading.Thread(target=self._look)
-
-    def __enter__(self) -> Locks:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._done.set()
-        self._thread.join()
+class Locks(Watch):
+    """Counts the locks that any one session holds, until it is left; looks every 20 ms."""
 
     def _look(self) -> None:
         query = "SELECT count(*) FROM pg_locks WHERE pid <> pg_backend_pid() GROUP BY pid ORDER BY 1 DESC LIMIT 1"
         with psycopg.connect(self._conninfo, autocommit=True) as connection:
             while not self._done.wait(0.02):
                 for (count,) in connection.execute(query):
-                    self.most = max(self.most, count)
+                    self.locks = max(self.locks, count)
 
 
 class Bench:
@@ -293,7 +278,7 @@ class Bench:
         with Locks(self.target.postgres.conninfo("postgres")) as locks:
             self.measure(size, way, lambda: self.psql(*files))
         measured = self.results[size][way]
-        measured.locks = max(measured.locks or 0, locks.most)
+        measured.locks = max(measured.locks or 0, locks.locks)
 
     def server_version(self) -> str:
         """The server's version."""
