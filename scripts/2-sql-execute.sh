@@ -11,7 +11,7 @@
 #   AURORA_SSLMODE, AURORA_SSLROOTCERT (optional): as libpq's sslmode and sslrootcert
 # or, in place of AURORA_PASSWORD, from a sealed handover:
 #   AURORA_HANDOVER_KEY  the file of the private key
-#   AURORA_SEALED_KEY    base64 of a passphrase, encrypted to that key (RSA-OAEP, SHA-256)
+#   AURORA_SEALED_KEY    base64 of the other side's public key (P-256, DER): both keys give the passphrase (ECDH)
 #   AURORA_SEALED        base64 of a pgpass line, encrypted with that passphrase (openssl enc)
 # or from whoever has opened that already:
 #   AURORA_PGPASS_FD     the number of an open file, from which the pgpass line is read
@@ -164,9 +164,9 @@ sealed() {
             "(on Amazon Linux 2: sudo yum install openssl11, and make it the first openssl in PATH)"
     local line
     if ! {
-        printf '%s' "$AURORA_SEALED_KEY" | base64 -d |
-            openssl pkeyutl -decrypt -inkey "$AURORA_HANDOVER_KEY" -pkeyopt rsa_padding_mode:oaep \
-                -pkeyopt rsa_oaep_md:sha256 -pkeyopt rsa_mgf1_md:sha256 >"$runtime/passphrase" &&
+        printf '%s' "$AURORA_SEALED_KEY" | base64 -d >"$runtime/peer.der" &&
+            openssl pkeyutl -derive -inkey "$AURORA_HANDOVER_KEY" -peerkey "$runtime/peer.der" -peerform DER |
+            base64 -w 0 >"$runtime/passphrase" &&
             printf '%s' "$AURORA_SEALED" | base64 -d |
             openssl enc -d -aes-256-cbc -pbkdf2 -iter 10000 -md sha256 \
                 -pass "file:$runtime/passphrase" >"$runtime/pgpass" &&
@@ -174,7 +174,7 @@ sealed() {
     } 2>/dev/null; then
         die "the sealed handover cannot be opened with $AURORA_HANDOVER_KEY: it was sealed to another key, or damaged"
     fi
-    rm -f -- "$runtime/passphrase"
+    rm -f -- "$runtime/passphrase" "$runtime/peer.der"
 }
 
 # opened: write the pgpass file from the open file that holds its line; psql does not inherit that.

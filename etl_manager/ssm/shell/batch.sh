@@ -52,8 +52,8 @@ framed() {
 # pipe open: it is not waited for.
 written() {
     local attempt
-    for ((attempt = 0; attempt < 100; attempt++)); do
+    for ((attempt = 0; attempt < 400; attempt++)); do
         kill -0 "$1" 2>/dev/null || { wait "$1"; return; }
-        sleep 0.02
+        sleep 0.005
     done
 }

@@ -29,7 +29,7 @@ open_run() {
     if [[ ! -s $RUNTIME/key.pem ]]; then
         # This command may run twice at once: the first to link its key wins.
         part=$(mktemp "$RUNTIME/key.XXXXXX") &&
-            openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:3072 -out "$part" 2>/dev/null &&
+            openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out "$part" 2>/dev/null &&
             ln "$part" "$RUNTIME/key.pem" 2>/dev/null
         rm -f "$part"
     fi

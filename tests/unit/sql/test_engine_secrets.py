@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives import hashes, padding, serialization
-from cryptography.hazmat.primitives.asymmetric import padding as asymmetric_padding
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.kdf.pbkdf2 import PBKDF2HMAC
 from psycopg import sql
@@ -37,7 +37,7 @@ def key(tmp_path_factory):
     """A private key as the bastion makes it."""
     file = tmp_path_factory.mktemp("key") / "key.pem"
     subprocess.run(
-        ["openssl", "genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:3072", "-out", file],
+        ["openssl", "genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out", file],
         check=True, capture_output=True,
     )  # fmt: skip
     return file
@@ -46,8 +46,8 @@ def key(tmp_path_factory):
 def seal(key, line):
     """Return the sealed handover of one pgpass line, as the suite makes it."""
     public = serialization.load_pem_private_key(key.read_bytes(), None).public_key()
-    passphrase, salt = secrets.token_hex(32).encode(), secrets.token_bytes(8)
-    oaep = asymmetric_padding.OAEP(asymmetric_padding.MGF1(hashes.SHA256()), hashes.SHA256(), None)
+    own = ec.generate_private_key(ec.SECP256R1())
+    passphrase, salt = base64.b64encode(own.exchange(ec.ECDH(), public)), secrets.token_bytes(8)
     material = PBKDF2HMAC(hashes.SHA256(), 48, salt, 10_000).derive(passphrase)
     padder = padding.PKCS7(128).padder()
     encryptor = Cipher(algorithms.AES(material[:32]), modes.CBC(material[32:])).encryptor()
@@ -55,7 +55,9 @@ def seal(key, line):
     return {
         "AURORA_PASSWORD": None,
         "AURORA_HANDOVER_KEY": str(key),
-        "AURORA_SEALED_KEY": base64.b64encode(public.encrypt(passphrase, oaep)).decode(),
+        "AURORA_SEALED_KEY": base64.b64encode(
+            own.public_key().public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+        ).decode(),
         "AURORA_SEALED": base64.b64encode(b"Salted__" + salt + body).decode(),
     }
 
@@ -166,7 +168,7 @@ def test_handover_to_another_key(bastion, sealed, tmp_path):
     """Exit 64 where the key is of another run."""
     other = tmp_path / "other.pem"
     subprocess.run(
-        ["openssl", "genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048", "-out", other],
+        ["openssl", "genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out", other],
         check=True, capture_output=True,
     )  # fmt: skip
     done = bastion.engine(bastion.DATABASE, **(sealed | {"AURORA_HANDOVER_KEY": str(other)}))
