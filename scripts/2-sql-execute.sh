@@ -15,6 +15,7 @@
 #   AURORA_SEALED        base64 of a pgpass line, encrypted with that passphrase (openssl enc)
 # or from whoever has opened that already:
 #   AURORA_PGPASS_FD     the number of an open file, from which the pgpass line is read
+# AURORA_NEXT (optional) is a named pipe: what it gives is run after the file, by the same psql, until it is closed.
 # DATABASE_ANSWERED (optional) is set where the database has just been connected to: it is not waited for then.
 # ONLY_TENANTS (optional) is a JSON array of the tenants of CONFIG.json to work on, RUN_ID (optional) what the ledger of changes
 # calls this run.
@@ -281,6 +282,7 @@ execute() {
     fi
     [[ -z ${ONLY_TENANTS:-} ]] || handed_on+=(-v only_tenants="$ONLY_TENANTS")
     [[ -z ${RUN_ID:-} ]] || handed_on+=(-v run="$RUN_ID")
+    [[ -z ${AURORA_NEXT:-} ]] || files+=(-f "$AURORA_NEXT")
     psql -X -w -q -v ON_ERROR_STOP=1 "${handed_on[@]}" \
         -c "$once_connected" "${files[@]}" </dev/null &
     psql_pid=$!

@@ -139,19 +139,24 @@ class BastionSession:
             connection: Where and as whom the engine connects.
             purpose: What the command is for, as SSM's history shows it.
             phases: How many phases the files are of.
-            inspection: A file that is run as the last one after an SQL error in another: what the error left is known then.
+            inspection: The file that looks, by one psql however often it is run; it is run as the last one after an SQL error in
+                another: what the error left is known then.
             closing: Close the run in the same command, as the last one is expected to do. A later batch opens it anew.
 
         Raises:
             WorkspaceError: When the transfer failed.
             CommandError: When the command did not run to its end.
         """
-        look = f"[[ $? != {SQL_FAILED} ]] || run_sql_file {quote(inspection)}; " if inspection else ""
-        ends = {file: "" if file == inspection else look for file in files}
-        body = [f"run_sql_file {quote(file)} || {{ {ends[file]}return 0; }}" for file in files]
+        look = f"look {quote(inspection)}"
+        after_error = f"[[ $? != {SQL_FAILED} ]] || {look}; " if inspection else ""
+        runs = [
+            f"{look} || return 0"
+            if file == inspection
+            else f"run_sql_file {quote(file)} || {{ {after_error}return 0; }}"
+            for file in files
+        ]
         own = {} if self.skip_copy else self.archive.values()
-        if own:
-            body.insert(0, "own_copy || return")
+        body = [*(["own_copy || return"] if own else []), "run_files() {", *runs, "}", "run_files", "stop_looking"]
         for is_last_try in (False, True):
             values = self._connection_values(connection) | own
             script = Script(("batch.sh", "unseal.sh"), body, values, closing, phases=phases)

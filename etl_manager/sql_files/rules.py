@@ -15,6 +15,8 @@ _WITH_COLUMNS = {"TYPE", "DOMAIN", "EXTENSION"}
 """Dropping one of these with CASCADE drops the columns that are of such a type."""
 _NO_DATA = {"CONSTRAINT", "DEFAULT", "NOT", "IDENTITY", "EXPRESSION"}
 """What ALTER TABLE … DROP takes away without losing a row or a column."""
+_TEMPORARY = "PG_TEMP"
+"""The schema of what goes with the session: no data is kept there, and nothing that stays can depend on it."""
 _DEFINED = re.compile(r"CREATE (?:OR REPLACE )?(FUNCTION|PROCEDURE|RULE)\b")
 _BARE_VERB = re.compile(r"\s*(DROP|TRUNCATE|DELETE(?: FROM)?)\s+", re.IGNORECASE)
 _DEEPEST = 5
@@ -134,7 +136,7 @@ def _of_piece(words: list[str], *, merging: bool) -> str:
     following = [*words[1:], ""]
     pairs = list(zip(words, following, strict=True))
     found = {
-        "DELETE": ("DELETE", "FROM") in pairs,
+        "DELETE": ("DELETE", "FROM") in pairs and words[:3] != ["DELETE", "FROM", _TEMPORARY],
         "MERGE … DELETE": merging and words[0] == "DELETE",
         "lo_unlink": ("LO_UNLINK", "(") in pairs,
         "TRUNCATE": words[0] == "TRUNCATE" and following[0] not in {"", ",", "ON", "OR"},
@@ -152,11 +154,19 @@ def _of_alter(words: list[str], pairs: list[tuple[str, str]]) -> str:
 
 
 def _of_drop(words: list[str]) -> str:
+    if words[0] == "TABLE" and all(each[:2] == [_TEMPORARY, "."] for each in _listed(words[1:])):
+        return ""
     if words[0] in _DROPPED:
         return f"DROP {words[0]}"
     if words[0] == "%":
         return "DROP …"
     return f"DROP {words[0]} … CASCADE" if words[0] in _WITH_COLUMNS and "CASCADE" in words else ""
+
+
+def _listed(words: list[str]) -> list[list[str]]:
+    """Cut what follows ``DROP TABLE`` into the names that it lists."""
+    listed = " ".join(words).removeprefix("IF EXISTS ").split(" , ")
+    return [each.split() for each in listed]
 
 
 def _first(found: Iterable[str]) -> str:

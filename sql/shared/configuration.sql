@@ -32,6 +32,11 @@ SET work_mem = '64MB';
 SET temp_buffers = '64MB';
 SET jit = off;
 
+-- Who looks now and then in one session may be idle for longer between.
+DO $$ BEGIN
+    PERFORM set_config(name, '0', false) FROM pg_settings WHERE name = 'idle_session_timeout';
+END $$;
+
 -- Where psql was killed, as by a cancelled SSM command, the server is to stop too, and not to go on building unseen.
 DO $$ BEGIN
     PERFORM set_config(name, '2s', false) FROM pg_settings WHERE name = 'client_connection_check_interval';

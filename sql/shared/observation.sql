@@ -9,8 +9,18 @@
 --              pg_temp.finding: all that is not as it should be, for people and programs;
 --              pg_temp.stray (name, like_tenant): tenant schemas nobody configured, and the tenant whose name it looks like;
 --              pg_temp.enumeration(names): the first ten, for people.
--- What was observed once in this session is not looked for again.
-SELECT to_regclass('pg_temp.finding') IS NULL AS to_observe \gset
+-- variables:   look_again (optional): yes, where this session has looked before and is to look anew; the template's files are as
+--              they were, and what they make is kept.
+-- What was observed once in this session is else not looked for again.
+\if :{?look_again}
+\else
+  \set look_again no
+\endif
+SELECT to_regclass('pg_temp.finding') IS NULL AS to_observe, to_regclass('pg_temp.finding') IS NOT NULL AND :'look_again' = 'yes' AS to_forget \gset
+\if :to_forget
+    \ir forget.sql
+    \set to_observe yes
+\endif
 \if :to_observe
 \ir privileges.sql
 \ir compare.sql
@@ -19,12 +29,12 @@ SELECT to_regclass('pg_temp.finding') IS NULL AS to_observe \gset
 BEGIN READ WRITE;
 
 -- The first ten tell a reader where to look.
-CREATE FUNCTION pg_temp.enumeration(names text[]) RETURNS text LANGUAGE sql IMMUTABLE
+CREATE OR REPLACE FUNCTION pg_temp.enumeration(names text[]) RETURNS text LANGUAGE sql IMMUTABLE
 RETURN array_to_string(names[1:10], ', ')
        || CASE WHEN cardinality(names) > 10 THEN format(' and %s more', cardinality(names) - 10) ELSE '' END;
 
 -- One line, not too long; what is cut off still tells two texts apart.
-CREATE FUNCTION pg_temp.short(text text) RETURNS text LANGUAGE sql IMMUTABLE
+CREATE OR REPLACE FUNCTION pg_temp.short(text text) RETURNS text LANGUAGE sql IMMUTABLE
 RETURN (SELECT CASE WHEN length(line) <= 300 THEN line ELSE format('%s... (md5 %s)', left(line, 240), md5(text)) END
           FROM regexp_replace(text, '\s+', ' ', 'g') AS line);
 
@@ -65,7 +75,7 @@ SELECT tenant.ordinal, tenant.name AS tenant, template_table.name,
 ANALYZE observed_table;
 
 -- Names that people take for one another: case, blanks, width of letters, and what cannot be seen tell them apart.
-CREATE FUNCTION pg_temp.seen(name text) RETURNS text LANGUAGE sql STABLE
+CREATE OR REPLACE FUNCTION pg_temp.seen(name text) RETURNS text LANGUAGE sql STABLE
 RETURN CASE getdatabaseencoding()
        WHEN 'UTF8' THEN lower(regexp_replace(normalize(name, NFKC), '[\s\u00ad\u200b-\u200f\u2060\ufeff]', '', 'g'))
        ELSE lower(regexp_replace(name, '\s', '', 'g')) END;

@@ -4,6 +4,8 @@
 --              see-all-rows (row-level security may hide rows), insert; empty where nothing stands in the way;
 --              pg_temp.remedy(space, relation): the statement that lets it, for somebody who may run it.
 
+SELECT to_regprocedure('pg_temp.denied(pg_namespace, pg_class)') IS NULL AS to_define \gset
+\if :to_define
 BEGIN READ WRITE;
 
 CREATE FUNCTION pg_temp.denied(space pg_namespace, relation pg_class) RETURNS text[] LANGUAGE sql STABLE
@@ -52,3 +54,4 @@ BEGIN ATOMIC
 END;
 
 COMMIT;
+\endif

@@ -44,7 +44,7 @@ BEGIN
 END $$;
 
 -- The columns that a data file gives are those of its first row.
-CREATE FUNCTION pg_temp.prepare(tenant text) RETURNS void LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION pg_temp.prepare(tenant text) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     file  record;
     given text[];

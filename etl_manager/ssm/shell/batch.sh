@@ -16,14 +16,66 @@ own_copy() {
 # engine tries by itself, and says why not.
 run_sql_file() {
     local status=0
+    hand_over
+    framed "$1" bash scripts/2-sql-execute.sh config.json "$1" || status=$?
+    ((status != 0 && status != 3)) || export DATABASE_ANSWERED=yes # 3 is an SQL error: there was a connection
+    return "$status"
+}
+
+hand_over() {
     [[ -n ${pgpass+set} ]] || pgpass=$(unseal "$AURORA_SEALED_KEY" "$AURORA_SEALED" 2>/dev/null)
     if [[ $pgpass == '*:*:*:'* ]]; then
         exec 3< <(printf '%s\n' "$pgpass")
         export AURORA_PGPASS_FD=3
     fi
-    framed "$1" bash scripts/2-sql-execute.sh config.json "$1" || status=$?
-    ((status != 0 && status != 3)) || export DATABASE_ANSWERED=yes # 3 is an SQL error: there was a connection
+}
+
+# look FILE: as run_sql_file. One psql makes all looks of a command: what the template makes it knows from the first one on.
+# What builds and what verifies has a psql of its own.
+look() {
+    local status=0 kept=$1
+    if [[ -z ${looking:-} || -e $RUNTIME/look.status ]]; then # the first one, or the one before ended in an error
+        kept=
+        hand_over
+        rm -f "$RUNTIME"/look.*
+        mkfifo "$RUNTIME/look.next" "$RUNTIME/look.stdout" "$RUNTIME/look.stderr" || { output_lost=yes; return 1; }
+        (
+            cd "$WORKSPACE" && AURORA_NEXT=$RUNTIME/look.next bash scripts/2-sql-execute.sh config.json "$1"
+            echo $? >"$RUNTIME/look.status"
+        ) >"$RUNTIME/look.stdout" 2>"$RUNTIME/look.stderr" &
+        looking=$!
+        exec 4<"$RUNTIME/look.stdout" 5<"$RUNTIME/look.stderr" 6<>"$RUNTIME/look.next"
+    fi
+    framed "$1" looked "$kept" || status=$?
+    ((status != 0 && status != 3)) || export DATABASE_ANSWERED=yes
     return "$status"
+}
+
+# looked FILE: have the psql that looks run FILE, or else end what it is at; print what it prints, and return its status where
+# it has ended. A line that nobody knows beforehand ends what belongs to the file.
+looked() {
+    local end reader status
+    end=look.$TOKEN.$(date +%s%N)
+    if [[ -n $1 ]]; then
+        printf '[INFO] %s: by the psql that looked before\n' "$1" >&2
+        printf '\\set look_again yes\n\\i %s\n' "$1" >&6
+    fi
+    printf '\\echo %s\n\\! echo %s >&2\n' "$end" "$end" >&6
+    sed "/^$end\$/Q9" <&5 >&2 &
+    reader=$!
+    sed "/^$end\$/Q9" <&4
+    wait "$reader"
+    (($? != 9)) || return 0
+    read -r status <"$RUNTIME/look.status" && return "$status"
+}
+
+# stop_looking: let the psql that looks end, as long as its folder is there.
+stop_looking() {
+    [[ -n ${looking:-} ]] || return 0
+    printf '\\q\n' >&6
+    exec 6>&-
+    cat <&5 >/dev/null
+    wait "$looking" || true
 }
 
 # framed NAME WORD...: run a command in the workspace, and print what it printed with its sizes before it.

@@ -17,8 +17,11 @@ SELECT EXISTS (SELECT FROM pg_database WHERE datname = :'database') AS database_
 \set findings 0
 
 \if :database_exists
-    \connect -reuse-previous=on :"database_conninfo"
-    \ir ../../shared/configuration.sql
+    SELECT current_database() <> :'database' AS elsewhere \gset
+    \if :elsewhere
+        \connect -reuse-previous=on :"database_conninfo"
+        \ir ../../shared/configuration.sql
+    \endif
     \ir ../../shared/observation.sql
 
     SELECT row_to_json(line)

@@ -51,6 +51,8 @@ DESTROYING = {
     "lo_unlink": "SELECT lo_unlink(loid) FROM x;",
 }
 HIDDEN = {
+    "beside a temporary table": "DROP TABLE IF EXISTS pg_temp.users, users;",
+    "what a temporary table lists": "DELETE FROM users USING pg_temp.gone WHERE gone.id = users.id;",
     "in a DO block": "DO $$ BEGIN\n  DELETE FROM t; END $$;",
     "in a quoted DO block": "DO 'BEGIN TRUNCATE t; END'",
     "in EXECUTE": "DO $x$ BEGIN EXECUTE 'DROP TABLE ' || x; END $x$;",
@@ -90,6 +92,7 @@ HARMLESS = {
     "function that is defined": "CREATE FUNCTION f() RETURNS void LANGUAGE sql AS $$ DELETE FROM t $$; COMMENT ON FUNCTION f() IS 'x';",
     "function in SQL": "CREATE FUNCTION f() RETURNS int BEGIN ATOMIC SELECT CASE WHEN true THEN 2 END; DELETE FROM t; END;\nSELECT 3;",
     "publication": "ALTER PUBLICATION p DROP TABLE t;",
+    "temporary": 'DROP TABLE IF EXISTS pg_temp.users, pg_temp."b c"; DROP TABLE pg_temp.a; DELETE FROM pg_temp.gone;',
     "constraint": "ALTER TABLE t DROP CONSTRAINT c, ALTER x DROP NOT NULL, ALTER y DROP DEFAULT;",
     "data of a COPY": "COPY t FROM stdin;\nDROP TABLE x; delete from t;\n\\.\nSELECT 1;",
     "temporary table": "CREATE TEMP TABLE x (a int) ON COMMIT DROP; CREATE TEMP TABLE y (a int) ON COMMIT DELETE ROWS;",
