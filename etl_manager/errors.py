@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from enum import Enum
@@ -31,6 +32,23 @@ class FailureKind(Enum):
         """Keep both."""
         self.title = title
         self.status = status
+
+
+_STARVED = {
+    errno.ENOSPC: "Free space there, or inodes: df -h and df -i show which is missing.",
+    errno.EDQUOT: "This user's quota there is used up: free space, or have it raised.",
+    errno.EFBIG: "Let this process write longer files: ulimit -f unlimited",
+    errno.EROFS: "It is mounted read-only: have it mounted writable, or take another place.",
+    errno.EMFILE: "Let this process open more files: ulimit -n 1024",
+    errno.ENFILE: "This system has no open files left to give: end what holds them, or raise fs.file-max.",
+    errno.ENOMEM: "This machine has no memory left: end what holds it.",
+    errno.EAGAIN: "This user may start no more processes or threads: end some, or raise ulimit -u.",
+}
+
+
+def remedy(error: OSError, otherwise: str) -> str:
+    """Return what to do about *error*: where the machine lacks something that, else *otherwise*."""
+    return _STARVED.get(error.errno or 0, otherwise)
 
 
 class ProvisioningError(Exception):

@@ -7,7 +7,7 @@ import shutil
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from etl_manager.errors import ConfigError
+from etl_manager.errors import ConfigError, remedy
 from etl_manager.project import ENGINE_SQL, PACKAGED
 
 OWNED = ("features", "steps", "sql", "config.json", "conftest.py", "pytest.ini")
@@ -63,7 +63,7 @@ def write(directory: Path) -> None:
     except OSError as error:
         raise ConfigError(
             f"cannot write {error.filename or directory}: {error.strerror}",
-            hint="Name a folder that can be written: etl-manager init DIR",
+            hint=remedy(error, "Name a folder that can be written: etl-manager init DIR"),
         ) from error
     finally:
         shutil.rmtree(part, ignore_errors=True)

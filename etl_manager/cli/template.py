@@ -14,7 +14,7 @@ from etl_manager.bastion.session import BastionSession
 from etl_manager.cli.bastion_command import open_session
 from etl_manager.cli.console import Console
 from etl_manager.config import Config, load, phases
-from etl_manager.errors import ConfigError, SqlError, VerificationError, WorkspaceError
+from etl_manager.errors import ConfigError, SqlError, VerificationError, WorkspaceError, remedy
 from etl_manager.project import root_of
 from etl_manager.sql_files.dump import Change, change_of
 from etl_manager.sql_files.lexer import UnreadableError
@@ -180,5 +180,6 @@ def _write(path: Path, text: str) -> None:
             file.write(text)
     except OSError as error:
         raise ConfigError(
-            f"Cannot write {path}: {error.strerror}", hint="Make the folder writable, and call it again."
+            f"Cannot write {path}: {error.strerror}",
+            hint=remedy(error, "Make the folder writable, and call it again."),
         ) from error

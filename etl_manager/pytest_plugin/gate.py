@@ -153,7 +153,9 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     config.stash[VERDICT] = verdict
     required = config.stash[SETTINGS].require_gate
     if verdict is not None:
-        write_files(config.stash[STAGING].folder, verdict, markdown(gate_contents(verdict)))
+        staging = config.stash[STAGING]
+        with staging.writing():
+            write_files(staging.folder, verdict, markdown(gate_contents(verdict)))
         _into_junit(config, verdict, required=required)
     if required and session.exitstatus == pytest.ExitCode.OK and not (verdict and verdict.ready):
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
@@ -216,7 +218,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     """Say whether Phase 3 may start, and why not."""
     verdict = config.stash.get(VERDICT, None)
     required = config.stash[SETTINGS].require_gate
-    if verdict is None and not required:
+    if (verdict is None and not required) or (STAGING in config.stash and config.stash[STAGING].failure):
         return
     terminalreporter.section("phase 3 gate")
     if verdict is None:

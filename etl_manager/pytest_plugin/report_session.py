@@ -11,6 +11,7 @@ import shutil
 import sys
 from collections import Counter
 from collections.abc import Generator, Sequence
+from contextlib import nullcontext
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -62,8 +63,6 @@ class ReportSession:
             source=self._source,
             digest=self._digest,
         )
-        for directory in self._directories:
-            write_environment(directory, known)
         record = Record(
             run_id=verdict.run_id if verdict else secrets.token_hex(6),
             started=self._started,
@@ -73,12 +72,15 @@ class ReportSession:
             expected=tuple(self._promised),
             deselected=self._left_out,
         )
-        self._closed = finalize.close(self._staging.folder, record)
+        with self._staging.writing():
+            for directory in self._directories:
+                write_environment(directory, known)
+            self._closed = finalize.close(self._staging.folder, record)
         return result
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
         """Say where the verdict is, and the digest by which the evidence can be checked."""
-        if self._closed is None:
+        if self._closed is None or self._staging.failure:
             return
         assessment, digest = self._closed
         folder = os.path.relpath(config.stash[SETTINGS].reports, config.invocation_params.dir)
@@ -126,11 +128,11 @@ def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, objec
         return (yield)
     staging = config.stash[STAGING]
     try:
-        log = RunLog(staging.folder / LOG)
+        log = RunLog(staging.folder / LOG, staging.writing)
         staging.show_log()
         _start_allure(session, log)
     except OSError as error:
-        raise unwritable(settings.reports, str(error)) from None
+        raise unwritable(settings.reports, error) from None
     config.pluginmanager.register(log)
     config.add_cleanup(log.close)
     _log.info("%s on %s, configuration %s", settings.mode.value, settings.target, settings.config_path)
@@ -139,7 +141,11 @@ def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, objec
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """Say why there is no report where there is none."""
-    if STAGING in config.stash and ALLURE_DIRECTORY not in config.stash:
+    if STAGING in config.stash and (failure := config.stash[STAGING].failure):
+        terminalreporter.section("report")
+        terminalreporter.write_line(str(unwritable(config.stash[SETTINGS].reports, failure)), red=True)
+        terminalreporter.write_line("There is no report and no verdict of this run: not all of it could be written.")
+    elif STAGING in config.stash and ALLURE_DIRECTORY not in config.stash:
         terminalreporter.section("report")
         terminalreporter.write_line("There is no report: the plugin allure_pytest, which writes the results, is off.")
 
@@ -159,7 +165,8 @@ def _start_allure(session: pytest.Session, log: RunLog | None) -> None:
         return
     source = git.repository(config.rootpath)
     tenants = project_config(config).tenants if log else ()
-    recorder = allure.start_recording(config, directories, source=source, tenants=tenants)
+    writing = config.stash[STAGING].writing if log else nullcontext
+    recorder = allure.start_recording(config, directories, source=source, tenants=tenants, writing=writing)
     config.pluginmanager.register(AllureHooks(recorder, log))
     if log:
         config.pluginmanager.register(ReportSession(session, directories, source))

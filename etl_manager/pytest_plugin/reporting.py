@@ -5,9 +5,11 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import sys
 import threading
 import warnings
-from collections.abc import Generator
+from collections.abc import Callable, Generator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -39,14 +41,30 @@ def pytest_configure(config: pytest.Config) -> None:
         config.add_cleanup(restore)
 
 
+class _LogFile(logging.FileHandler):
+    """Has errors of writing taken by *writing*: logging itself would print a traceback for each line."""
+
+    def __init__(self, path: Path, writing: Callable[[], AbstractContextManager[None]]) -> None:
+        super().__init__(path, mode="w", encoding="utf-8")
+        self._writing = writing
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
+        """Take the error that is being handled, if it is one of writing."""
+        if isinstance(error := sys.exc_info()[1], OSError):
+            with self._writing():
+                raise error
+        else:
+            super().handleError(record)
+
+
 class RunLog:
     """Writes what the library logs, and each scenario with its steps and its outcome."""
 
-    def __init__(self, path: Path) -> None:
-        """Begin *path* anew."""
+    def __init__(self, path: Path, writing: Callable[[], AbstractContextManager[None]]) -> None:
+        """Begin *path* anew; *writing* takes errors of what is written later."""
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._path, self._begun = path, 0
-        self._handler = logging.FileHandler(path, mode="w", encoding="utf-8")
+        self._path, self._begun, self._writing = path, 0, writing
+        self._handler = _LogFile(path, writing)
         self._handler.setFormatter(logging.Formatter(FORMAT))
         self._level = _library.level
         _library.setLevel(logging.DEBUG)
@@ -62,7 +80,8 @@ class RunLog:
         """End the log."""
         _library.removeHandler(self._handler)
         _library.setLevel(self._level)
-        self._handler.close()
+        with self._writing():
+            self._handler.close()
 
     def pytest_runtest_logstart(self, nodeid: str) -> None:
         """Log that a scenario begins."""

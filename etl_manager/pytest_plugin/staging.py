@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from etl_manager.errors import remedy
 from etl_manager.pytest_plugin.collection import FeatureFile
 from etl_manager.pytest_plugin.options import SETTINGS
 from etl_manager.report.staging import Staging
@@ -63,10 +64,23 @@ def pytest_make_collect_report(collector: pytest.Collector) -> None:
 
 @pytest.hookimpl(wrapper=True, trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> Generator[None, object, object]:
-    """Put the reports into their place once everybody has written into them."""
+    """Put the reports into their place once everybody has written into them; where that cannot be, the run failed."""
     result = yield
     if STAGING in session.config.stash:
-        session.config.stash[STAGING].swap_in()
+        staging = session.config.stash[STAGING]
+        with staging.writing():
+            staging.swap_in()
+        if staging.failure:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+    return result
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """End the run where what a scenario left could not be written: without a report no run is a proof."""
+    result = yield
+    if STAGING in item.config.stash and item.config.stash[STAGING].failure:
+        item.session.shouldfail = "the run cannot write its reports"
     return result
 
 
@@ -87,7 +101,7 @@ def _begin(config: pytest.Config) -> None:
     try:
         staging = config.stash[STAGING] = Staging(reports)
     except OSError as error:
-        raise unwritable(reports, f"{error.filename or reports}: {error.strerror}") from error
+        raise unwritable(reports, error) from error
     config.add_cleanup(staging.close)
 
 
@@ -118,24 +132,26 @@ def allure_directories(config: pytest.Config) -> list[Path]:
     return [Path(asked).absolute()] if asked else []
 
 
-def unwritable(folder: Path, problem: str) -> pytest.UsageError:
+def unwritable(folder: Path, error: OSError) -> pytest.UsageError:
     """Return the error that says why *folder* takes no reports."""
+    otherwise = f"Make {folder} a folder that this user may write, with all that is in it, or remove it."
     return pytest.UsageError(
-        f"the run cannot write its reports: {problem}\n"
-        f"  next:  Make {folder} a folder that this user may write, with all that is in it, or remove it."
+        f"the run cannot write its reports: {error.filename or folder}: {error.strerror}\n"
+        f"  next:  {remedy(error, otherwise)}"
     )
 
 
-def _problems(folder: Path) -> Iterator[str]:
+def _problems(folder: Path) -> Iterator[OSError]:
     """Yield what keeps *folder* from being written; it is not made yet, since nothing may have been started."""
     there = next(path for path in (folder, *folder.parents) if path.exists())
     if not there.is_dir():
-        yield f"{there} is not a folder"
+        yield _problem(errno.ENOTDIR, there)
         return
     paths = [there, *(folder.iterdir() if there == folder else ())]
-    yield from (f"{path}: {_why(path)}" for path in paths if not os.access(path, os.W_OK))
+    for path in paths:
+        if not os.access(path, os.W_OK):
+            yield _problem(errno.EROFS if os.statvfs(path).f_flag & os.ST_RDONLY else errno.EACCES, path)
 
 
-def _why(path: Path) -> str:
-    read_only = os.statvfs(path).f_flag & os.ST_RDONLY
-    return os.strerror(errno.EROFS if read_only else errno.EACCES)
+def _problem(number: int, path: Path) -> OSError:
+    return OSError(number, os.strerror(number), str(path))

@@ -8,6 +8,7 @@ import io
 import json
 import os
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, Literal
 
@@ -38,9 +39,9 @@ class ResultWriter:
     Containers are left out: they describe fixtures, and every Gherkin step would be one, 7 files of 8.
     """
 
-    def __init__(self, directory: Path) -> None:
-        """Write into *directory*."""
-        self._directory = directory
+    def __init__(self, directory: Path, writing: Callable[[], AbstractContextManager[None]]) -> None:
+        """Write into *directory*, each file within *writing*."""
+        self._directory, self._writing = directory, writing
 
     @allure_commons.hookimpl
     def report_result(self, result: TestResult) -> None:
@@ -61,8 +62,9 @@ class ResultWriter:
 
     def _write(self, name: str, body: bytes) -> None:
         unfinished = self._directory / f"{name}.tmp"
-        unfinished.write_bytes(body)
-        unfinished.replace(self._directory / name)
+        with self._writing():
+            unfinished.write_bytes(body)
+            unfinished.replace(self._directory / name)
 
 
 Kind = Literal["text", "sql", "csv", "json", "command"]
@@ -287,7 +289,12 @@ def record_setup_failure(title: str, error: BaseException, details: str) -> None
 
 
 def start_recording(
-    config: Any, directories: Sequence[Path], *, source: Repository, tenants: Sequence[str]
+    config: Any,
+    directories: Sequence[Path],
+    *,
+    source: Repository,
+    tenants: Sequence[str],
+    writing: Callable[[], AbstractContextManager[None]] = nullcontext,
 ) -> Recorder:
     """Write Allure results into each of *directories* until pytest's *config* is done with.
 
@@ -296,13 +303,14 @@ def start_recording(
         directories: Where to.
         source: What is run, so that evidence can be linked to it.
         tenants: All of them.
+        writing: What each file is written within: it may take errors of writing.
     """
     global _recorder  # noqa: PLW0603 - library code attaches without knowing whether a report is written
     for directory in directories:
         directory.mkdir(parents=True, exist_ok=True)
         write_categories(directory)
         write_executor(directory, os.environ, EPIC)
-    current = listen(config, [ResultWriter(directory) for directory in directories])
+    current = listen(config, [ResultWriter(directory, writing) for directory in directories])
     _recorder = Recorder(current, source, tenant_groups(tenants))
     config.add_cleanup(_stop)
     return _recorder

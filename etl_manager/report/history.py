@@ -131,6 +131,6 @@ def _entry(result: Result) -> Iterator[tuple[str, Any]]:
         yield "message", result.message[:_LONGEST_MESSAGE]
     yield "start", result.start
     yield "stop", result.stop
-    yield "duration", result.stop - result.start
+    yield "duration", max(0, result.stop - result.start)  # the clock may have been set back meanwhile
     yield "url", ""
     yield "historyId", result.history_id

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from contextlib import ExitStack, suppress
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from etl_manager.errors import TargetError
@@ -46,6 +47,7 @@ class Staging:
     Attributes:
         folder: What everything is written into.
         refused: Why nothing of it will be kept: another run has ``reports/``; else None.
+        failure: Why nothing of it will be kept: the first thing that could not be written; else None.
     """
 
     def __init__(self, reports: Path) -> None:
@@ -59,6 +61,7 @@ class Staging:
         self._reports, self._made = reports, not reports.exists()
         self._lock: ExitStack | None = None
         self.refused: TargetError | None = None
+        self.failure: OSError | None = None
         try:
             self._lock = take(reports)
         except TargetError as error:
@@ -72,6 +75,14 @@ class Staging:
         if (reports / HISTORY).is_file():
             shutil.copy(reports / HISTORY, self.folder)
 
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Keep the first error of what is written within; it ends what is written, not the run."""
+        try:
+            yield
+        except OSError as error:
+            self.failure = self.failure or error
+
     def show_log(self) -> None:
         """Let the log be read at its usual place while it is written; after a kill it is still there."""
         if self._lock:
@@ -79,8 +90,8 @@ class Staging:
                 (self._reports / LOG).symlink_to(Path(UNFINISHED, LOG))
 
     def swap_in(self) -> None:
-        """Put what was written into its place, unless another run has it."""
-        if self._lock is None:
+        """Put what was written into its place, unless another run has it, or not all of it could be written."""
+        if self._lock is None or self.failure:
             return
         for name in (HISTORY, *reversed(OF_A_RUN)):
             made = self.folder / name

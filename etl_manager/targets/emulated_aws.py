@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import Any, Protocol
 
 from etl_manager.aws.clients import client_config, watch
-from etl_manager.errors import ConfigError, TargetError
+from etl_manager.errors import ConfigError, TargetError, remedy
 from etl_manager.targets.base import DEFAULT_REGION, TargetOptions
 from ssm_emulator import FaultError, Host, SsmEmulator
 from ssm_emulator.faults import FaultInjector
@@ -69,7 +69,10 @@ def start(bastion: Host, cluster: Cluster, options: TargetOptions) -> SsmEmulato
     try:
         aws.start()
     except OSError as error:
-        raise TargetError(f"port {options.port} is taken", hint="Take another, or 0 for a free one") from error
+        raise TargetError(
+            f"the emulated AWS cannot listen on port {options.port}: {error.strerror}",
+            hint=remedy(error, "Take another, or 0 for a free one"),
+        ) from error
     try:
         seed(aws, cluster)
         aws.set_faults(options.faults)

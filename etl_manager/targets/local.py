@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import atexit
+import errno
 import re
+import resource
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from etl_manager.errors import TargetError
+from etl_manager.errors import TargetError, remedy
 from etl_manager.targets import emulated_aws
 from etl_manager.targets.base import DEFAULT_REGION, TargetOptions
 from etl_manager.targets.postgres import EmbeddedPostgres
@@ -31,6 +33,7 @@ class LocalTarget:
 
     def __init__(self, options: TargetOptions) -> None:
         emulated_aws.check_faults(options.faults)
+        _check_open_files()
         self.region = options.region or DEFAULT_REGION
         self.endpoint_url: str | None = None
         self.aws: SsmEmulator | None = None
@@ -47,7 +50,9 @@ class LocalTarget:
             if isinstance(error, OSError):
                 raise TargetError(
                     f"the local target cannot be started: {error}",
-                    hint=f"What is in {state} must be this user's, and writable: look at it, or remove it.",
+                    hint=remedy(
+                        error, f"What is in {state} must be this user's, and writable: look at it, or remove it."
+                    ),
                 ) from error
             raise
 
@@ -82,6 +87,20 @@ class LocalTarget:
         loading.join()
         self.aws = emulated_aws.start(bastion, self.postgres, options)
         self.endpoint_url = self.aws.endpoint_url
+
+
+_OPEN_FILES = 128
+"""What a process must be allowed to have open: PostgreSQL wants 58 for itself, each command of the bastion a few."""
+
+
+def _check_open_files() -> None:
+    """Raise a TargetError where fewer are allowed: what fails then says anything but that."""
+    allowed = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    if allowed != resource.RLIM_INFINITY and allowed < _OPEN_FILES:
+        raise TargetError(
+            f"the local target needs {_OPEN_FILES} open files in a process, and {allowed} are allowed",
+            hint=remedy(OSError(errno.EMFILE, ""), ""),
+        )
 
 
 def forget(state: Path) -> None:

@@ -443,7 +443,9 @@ class EmbeddedPostgres:
         raise TargetError(
             "the embedded PostgreSQL did not start",
             context={"log": log},
-            hint=f"{redaction.redact(said)[-2000:]}\nIf its data is damaged, forget it: pytest features/ --reset-local",
+            hint=f"{redaction.redact(said).strip()[-2000:]}\n"
+            "Give it what PostgreSQL says above that it lacks. Only where its data is damaged, forget it: "
+            "pytest features/ --reset-local",
         )
 
     def _ready(self, pid: int) -> bool:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from etl_manager.errors import TargetError
+from etl_manager.errors import TargetError, remedy
 
 # Kept across reboots, unlike /tmp, and on Linux never below a closed home.
 _BASE = Path("/var/tmp")  # noqa: S108  # the folder made in it is checked to be ours
@@ -70,7 +70,10 @@ def lock_state(state: Path) -> ExitStack:
         raise TargetError(
             f"{state} cannot hold the target's state: {error.strerror}",
             context={"path": error.filename},
-            hint="It must be a folder that this user may write: make it one, or run from a checkout that is yours.",
+            hint=remedy(
+                error,
+                "It must be a folder that this user may write: make it one, or run from a checkout that is yours.",
+            ),
         ) from None
 
 

@@ -9,11 +9,12 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.defects import inside, outside
+from tests.defects import inside, outside, starved
 
 DOCUMENT = Path(__file__).parents[2] / "docs/reliability.md"
 TITLE = "# How far the proof can be trusted\n"
 HEADING = "## Seeded defects\n"
+STARVED_HEADING = "## Starved machines\n"
 INSIDE = "The verification finds no difference in the tenant"
 OUTSIDE = "The verification finds nothing out of order outside the tenants"
 REFUSED = "The run ends with PostgreSQL's error"
@@ -64,11 +65,27 @@ def section() -> str:
     ])  # fmt: skip
 
 
+def starved_section() -> str:
+    """Return the section on what a machine may lack, with its heading."""
+    return "\n".join([
+        STARVED_HEADING,
+        "Each ends in one message; nothing half written is taken for whole. Written by `python -m tests.defects.report`.",
+        "",
+        "| what is wrong | what happens | the test |",
+        "|---|---|---|",
+        *(f"| {what} | {happens} | `{test}` |" for what, happens, test in starved.STARVED),
+        "",
+    ])  # fmt: skip
+
+
 def written(text: str) -> str:
-    """Return *text* with the section in it written anew; other sections stay."""
-    before, _, rest = text.partition(HEADING)
-    after = re.search(r"^## ", rest, re.M)
-    return (before or f"{TITLE}\n") + section() + (f"\n{rest[after.start() :]}" if after else "")
+    """Return *text* with the sections in it written anew; other sections stay."""
+    text = text or f"{TITLE}\n"
+    for heading, new in ((HEADING, section()), (STARVED_HEADING, starved_section())):
+        before, found, rest = text.partition(heading)
+        after = re.search(r"^## ", rest, re.M)
+        text = (before if found else f"{before}\n") + new + (f"\n{rest[after.start() :]}" if after else "")
+    return text
 
 
 if __name__ == "__main__":

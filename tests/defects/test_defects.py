@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 import shutil
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
@@ -17,6 +18,7 @@ from etl_manager.database.snapshot import DatabaseSnapshot
 from tests.defects import inside, outside, report
 from tests.defects.inside import ALTERATIONS, MORE
 from tests.defects.outside import CLOSED, FOLLOWS, HARMLESS, OUTSIDE
+from tests.defects.starved import STARVED
 from tests.unit.sql.conftest import ROOT, Bastion, _bastion, server  # noqa: F401 - a fixture
 
 SHOP = ROOT / "tests/unit/sql/shop"
@@ -209,3 +211,10 @@ def test_document_lists_them() -> None:
     assert report.written(text) == text
     assert len([*report.rows()]) == len(INSIDE) + len(OUTSIDE) + len(CLOSED) >= 150
     assert len({*INSIDE}) == len(inside.ALTERATIONS) + len(inside.MORE)
+
+
+def test_every_starved_machine_names_a_test():
+    """A row without a test, or with one that was renamed, shows nothing."""
+    for _, _, test in STARVED:
+        path, _, name = test.partition("::")
+        assert re.search(rf"^def {name}\(", (ROOT / path).read_text(encoding="utf-8"), re.MULTILINE), test

@@ -78,6 +78,13 @@ stop_looking() {
     wait "$looking" || true
 }
 
+# uptime_into NAME: set the variable to the milliseconds since the machine's start; its clock may be set meanwhile.
+uptime_into() {
+    local up rest
+    IFS=' .' read -r up rest _ </proc/uptime
+    printf -v "$1" '%d' "$up${rest}0"
+}
+
 # framed NAME WORD...: run a command in the workspace, and print what it printed with its sizes before it.
 # The command writes into pipes: many programs, psql too, do not report that they could not write to a full disk; cat does.
 framed() {
@@ -88,13 +95,13 @@ framed() {
     stdout_writer=$!
     cat "$OUT.stderr-pipe" >"$OUT.stderr" 2>/dev/null &
     stderr_writer=$!
-    started=$(date +%s%N)
+    uptime_into started
     (cd "$WORKSPACE" && "$@") >"$OUT.stdout-pipe" 2>"$OUT.stderr-pipe"
     status=$?
-    finished=$(date +%s%N)
+    uptime_into finished
     written "$stdout_writer" && written "$stderr_writer" || output_lost=yes
     printf '%s file exit=%d milliseconds=%d stdout=%d stderr=%d name=%s\n' "$MARK" "$status" \
-        $(((finished - started) / 1000000)) "$(wc -c <"$OUT.stdout")" "$(wc -c <"$OUT.stderr")" "$name" || output_lost=yes
+        $((finished - started)) "$(wc -c <"$OUT.stdout")" "$(wc -c <"$OUT.stderr")" "$name" || output_lost=yes
     cat "$OUT.stdout" "$OUT.stderr" || output_lost=yes
     rm -f "$OUT.stdout"* "$OUT.stderr"*
     return "$status"

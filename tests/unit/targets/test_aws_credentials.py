@@ -10,6 +10,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 from botocore.credentials import SSOProvider
+from botocore.exceptions import ClientError
 from botocore.tokens import SSOTokenProvider
 
 from etl_manager import redaction
@@ -215,3 +216,20 @@ def test_credentials_that_cannot_be_renewed_are_one_message(endpoint, home, monk
     ):
         secrets.get_secret_value(SecretId="s")
     assert "aws sso login" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "RequestTimeTooSkewed",
+        "RequestExpired",
+        "RequestInTheFuture",
+        "SignatureDoesNotMatch",
+        "InvalidSignatureException",
+    ],
+)
+def test_clock_that_is_wrong_is_named(code):
+    """Whatever a service calls a request of another time: the clock is what to look at."""
+    with pytest.raises(DiscoveryError, match=code) as caught, aws_errors("STS", "GetCallerIdentity", "the account"):
+        raise ClientError({"Error": {"Code": code, "Message": "Signature not yet current"}}, "GetCallerIdentity")
+    assert "date -u" in caught.value.hint

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import resource
 import shutil
 import signal
 import socket
@@ -309,9 +311,34 @@ def test_taken_port(state):
     """A port that is taken is one error, and nothing stays behind."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        with pytest.raises(TargetError, match=f"port {port} is taken"):
+        with pytest.raises(TargetError, match=f"cannot listen on port {port}: Address already in use"):
             open_target("local", TargetOptions(region=REGION, state=state, port=port))
     assert not list(state.glob("postgres/data/postmaster.pid"))
+
+
+def test_too_few_open_files_start_nothing(tmp_path):
+    """What would fail then says anything but that; nothing is made."""
+    allowed = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (100, allowed[1]))
+    try:
+        with pytest.raises(
+            TargetError, match=r"needs 128 open files in a process, and 100 are allowed\n.*ulimit -n 1024"
+        ):
+            open_target("local", TargetOptions(region=REGION, state=tmp_path / "state"))
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, allowed)
+    assert not (tmp_path / "state").exists()
+
+
+def test_state_that_cannot_be_written_says_what_is_missing(tmp_path, monkeypatch):
+    """A file system without space is no matter of permissions."""
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(tmp_path / "state"))
+
+    monkeypatch.setattr(Path, "mkdir", full)
+    with pytest.raises(TargetError, match=r"No space left on device\n(.*\n)*.*df -i"):
+        open_target("local", TargetOptions(region=REGION, state=tmp_path / "state"))
 
 
 def test_unknown_fault_starts_nothing(tmp_path):
