@@ -264,7 +264,7 @@ WITH finding (ordinal, relation, position, part, tenant, object, expected, found
      WHERE NOT EXISTS (SELECT FROM difference WHERE (difference.tenant, difference.object) = (isolation.tenant, isolation.object))
      UNION ALL
     SELECT ordinal, NULL, 18, number, tenant, format('%s on %I.%I as role %I', verb, schema, relation, role),
-           CASE WHEN own THEN 'allowed' ELSE 'refused' END, coalesce(pg_temp.short(outcome), 'allowed'),
+           CASE WHEN own THEN 'allowed' ELSE 'refused' END, pg_temp.short(coalesce(outcome, 'allowed')),
            CASE WHEN own THEN 'isolation-refused' ELSE 'isolation-extra' END, NULL
       FROM attempt
      WHERE CASE WHEN own THEN outcome IS NOT NULL ELSE NOT refused END
