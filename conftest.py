@@ -11,6 +11,7 @@ pytest_plugins = [
     "steps.database",
     "steps.schema",
     "steps.data",
+    "steps.isolation",
     "steps.verification",
     "steps.gate",
 ]

@@ -270,11 +270,21 @@ class Config(Section):
             Phase(
                 name=name,
                 connection_db=section.connection_db or (MAINTENANCE_DATABASE if name == "database" else self.database),
-                description=section.description or phases.BUILT_IN.get(name, ""),
+                description=section.description or (phases.BUILT_IN | phases.OPTIONAL).get(name, ""),
             )
             for name in phases.execution_order(self.aurora.phases)
             for section in [self.aurora.phases.get(name, PhaseSection())]
         )
+
+    @property
+    def own_phases(self) -> tuple[str, ...]:
+        """The phases that are the project's own; a run does not repeat them."""
+        return tuple(phase.name for phase in self.phases if phase.name not in phases.KNOWN)
+
+    @property
+    def switched_off(self) -> frozenset[str]:
+        """The optional phases that the file does not name."""
+        return frozenset(phases.OPTIONAL.keys() - self.aurora.phases.keys())
 
     @property
     def transfer_key(self) -> str:

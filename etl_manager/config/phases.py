@@ -16,6 +16,11 @@ BUILT_IN = {
 }
 """The four steps every environment has, in their order, with a description."""
 
+OPTIONAL = {"isolation": "Tenant isolation phase"}
+"""Phases of the suite's own that a configuration switches on by naming them; they run between data and verification."""
+KNOWN = ("database", "schema", "data", "isolation", "verification")
+"""The phases that the suite brings, in their order: they are safe to repeat, and say what they did."""
+
 TENANT_PHASES = ("schema", "data", "verification")
 """The phases that work in the tenants' database."""
 
@@ -56,9 +61,10 @@ def execution_order(named: Iterable[str]) -> list[str]:
 def order_errors(named: Iterable[str]) -> Iterator[str]:
     """Yield what is wrong with the order of the phases as the file names them."""
     order = execution_order(named)
-    built_in = [name for name in order if name in BUILT_IN]
-    if built_in != list(BUILT_IN):
-        yield f"aurora.phases: {', '.join(built_in)} are out of order; they run as {', '.join(BUILT_IN)}"
+    found = [name for name in order if name in KNOWN]
+    wanted = sorted(found, key=KNOWN.index)
+    if found != wanted:
+        yield f"aurora.phases: {', '.join(found)} are out of order; they run as {', '.join(wanted)}"
     elif order[-1] != "verification":
         yield f"aurora.phases.{order[-1]}: stands after verification, which proves what the other phases built"
 

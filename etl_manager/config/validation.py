@@ -17,6 +17,9 @@ from etl_manager.config import model, phases
 from etl_manager.config.model import AuroraSection, Config
 from etl_manager.errors import ConfigError
 
+ROLE_SUFFIX = "_role"
+"""What the phase isolation puts behind a tenant's name for its role (``sql/shared/configuration.sql``)."""
+
 
 def parse(path: Path, raw: bytes, root: Path) -> Config:
     """Return what *raw*, the content of *path*, says about the project in *root*.
@@ -125,7 +128,7 @@ def _prevalidate(document: Mapping[str, Any], root: Path) -> Iterator[str]:
 
 def _contradictions(parsed: Config) -> Iterator[str]:
     """Yield what is wrong between values that are each well formed."""
-    for name in phases.TENANT_PHASES:
+    for name in (*phases.TENANT_PHASES, *(phases.OPTIONAL.keys() - parsed.switched_off)):
         if parsed.phase(name).connection_db != parsed.database:
             yield (
                 f"aurora.phases.{name}.connection_db: {parsed.phase(name).connection_db!r}, but the tenants' database is "
@@ -135,8 +138,15 @@ def _contradictions(parsed: Config) -> Iterator[str]:
         if name in parsed.tenants:
             yield f"aurora.otherSchemas[{number}]: {name!r} is a tenant"
     for name, section in parsed.aurora.phases.items():
-        if name not in phases.BUILT_IN and section.connection_db is None:
+        if name in parsed.own_phases and section.connection_db is None:
             yield f"aurora.phases.{name}.connection_db: missing; a phase of your own must name its database"
+    if "isolation" not in parsed.switched_off:
+        for number, name in enumerate(parsed.tenants):
+            if len(name) + len(ROLE_SUFFIX) > model.IDENTIFIER_BYTES:
+                yield (
+                    f"tenants[{number}]: {name!r} with {ROLE_SUFFIX!r} at its end is too long for the name of its role; "
+                    f"PostgreSQL keeps {model.IDENTIFIER_BYTES} bytes"
+                )
     yield from _transfer_problems(parsed)
     yield from _connection_contradictions(parsed.aurora, parsed.root)
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Aspect = Literal["schema", "tables", "shape", "changes", "rows", "surroundings", "database"]
+Aspect = Literal["schema", "tables", "shape", "changes", "rows", "isolation", "surroundings", "database"]
 """What a difference is about.
 
-A tenant's schema, which tables it has, how they are made, changes, rows; what outside the tenants acts on their tables; or
+A tenant's schema, which tables it has, how they are made, changes, rows, what its role may do; what outside the tenants acts on their tables; or
 the database's encoding.
 """
 
@@ -20,6 +20,7 @@ _ASPECTS: dict[Aspect, frozenset[str]] = {
     "tables": frozenset({"table-missing", "table-extra", "table-kind"}),
     "changes": frozenset({"change-pending", "change-edited", "change-gone", "out-of-order", "ledger-not-readable"}),
     "rows": UNCOUNTED | {"rows-too-few", "rows-too-many", "sample-rows-missing", "sample-rows-altered"},
+    "isolation": frozenset({"role-missing", "isolation-missing", "isolation-extra", "isolation-refused"}),
     "surroundings": frozenset(
         {
             "database-differs",
@@ -38,9 +39,13 @@ _ASPECTS: dict[Aspect, frozenset[str]] = {
 _ADDED = frozenset({
     "schema-missing", "change-pending", "table-missing", "view-missing", "sequence-missing", "column-missing",
     "primary-key-missing", "constraint-missing", "index-missing", "trigger-missing", "policy-missing", "grant-missing",
-    "rows-too-few", "sample-rows-missing",
+    "rows-too-few", "sample-rows-missing", "role-missing", "isolation-missing",
 })  # fmt: skip
 """Kinds that a run repairs: it only adds, and sets owners."""
+
+RIGHTS = frozenset({"grant-missing", "grant-extra", "default-privileges-differs", "row-security-differs", "policy-missing",
+                    "policy-extra", "policy-differs", "table-owner", "view-owner", "sequence-owner", "function-owner"})  # fmt: skip
+"""Kinds of how tables are made that decide who may do what in a tenant's schema."""
 
 BY_HAND = "correct it by hand: a run changes no rows or columns that are there, and drops nothing"
 

@@ -17,7 +17,7 @@ from etl_manager.errors import VerificationError
 from etl_manager.wording import number_of
 
 Kind = Literal["created", "repaired", "lost"]
-OBSERVED = ("database", "schema", "data")
+OBSERVED = ("database", "schema", "data", "isolation")
 """The phases that say what they did. What a phase of one's own changes is not looked at, unless it is a loss."""
 
 
@@ -94,12 +94,14 @@ class PhaseOutput:
         applied: Tenant → the changes that were applied to it.
         repaired: The repairs, in order.
         inserted: Tenant and table → how many rows were inserted.
+        isolated: Tenant → the role that was made for it.
     """
 
     adopted: Mapping[str, str]
     applied: Mapping[str, tuple[str, ...]]
     repaired: tuple[Repair, ...]
     inserted: Mapping[tuple[str, str], int]
+    isolated: Mapping[str, str]
 
     @classmethod
     def read(cls, text: str) -> PhaseOutput:
@@ -108,7 +110,7 @@ class PhaseOutput:
         Raises:
             VerificationError: When such a line cannot be read.
         """
-        kinds = ("adopted", "applied", "repaired", "inserted", "failed")
+        kinds = ("adopted", "applied", "repaired", "inserted", "isolated", "failed")
         lines: dict[str, list[dict[str, Any]]] = {kind: [] for kind in kinds}
         try:
             for line in text.splitlines():
@@ -123,6 +125,7 @@ class PhaseOutput:
                     for item in lines["repaired"]
                 ),
                 inserted={(item["tenant"], item["table"]): item["rows"] for item in lines["inserted"]},
+                isolated={item["tenant"]: item["role"] for item in lines["isolated"]},
             )
         except (ValueError, KeyError, TypeError) as error:
             raise VerificationError(
@@ -130,7 +133,7 @@ class PhaseOutput:
             ) from error
 
 
-NOTHING = PhaseOutput(adopted={}, applied={}, repaired=(), inserted={})
+NOTHING = PhaseOutput(adopted={}, applied={}, repaired=(), inserted={}, isolated={})
 """What a phase says that did nothing."""
 
 
@@ -154,6 +157,11 @@ def compare(
         changes = (*_created(before, after, output), *_repaired(before, output), *added)
     elif phase == "data":
         changes = (*_filled(before, after, initial, output), *_added(before, after, "rows"))
+    elif phase == "isolation":
+        made = (
+            Change("created", tenant, f"role {role}", "missing", "exists") for tenant, role in output.isolated.items()
+        )
+        changes = (*made, *_repaired(before, output))
     else:
         return PhaseDiff(phase, (), 0)
     return PhaseDiff(phase, changes, _unchanged(phase, before, after, output))
@@ -226,6 +234,8 @@ def _kind_of_rows(tenant: str, table: str, initial: DatabaseSnapshot) -> Kind:
 
 
 def _unchanged(phase: str, before: DatabaseSnapshot, after: DatabaseSnapshot, output: PhaseOutput) -> int:
+    if phase == "isolation":
+        return len(after.tenants.keys() - output.isolated.keys() - {repair.tenant for repair in output.repaired})
     if phase == "data":
         filled = sum(table in state.tables for state in after.tenants.values() for table in after.template.data)
         return filled - len(output.inserted)
@@ -303,7 +313,7 @@ def _lost_parts(was: TenantState, now: TenantState, output: PhaseOutput) -> Iter
 def _is_loss(difference: Difference) -> bool:
     """Return whether something is less than it was: what is too much, or hidden by a privilege, is not lost."""
     counted = difference.kind in UNCOUNTED | {"rows-too-few"}
-    return not counted and not _is_surplus(difference) and difference.aspect != "changes"
+    return not counted and not _is_surplus(difference) and difference.aspect not in {"changes", "isolation"}
 
 
 def predict(phase: str, snapshot: DatabaseSnapshot) -> PhaseDiff:
@@ -316,6 +326,8 @@ def predict(phase: str, snapshot: DatabaseSnapshot) -> PhaseDiff:
             changes += _predicted_schema(state)
         elif phase == "data":
             changes += _predicted_rows(state, snapshot)
+        elif phase == "isolation":
+            changes += _predicted_isolation(state)
     return PhaseDiff(phase, tuple(changes), 0)
 
 
@@ -336,6 +348,15 @@ def _predicted_rows(state: TenantState, snapshot: DatabaseSnapshot) -> Iterator[
             if not denied:
                 yield Change(kind, state.name, f"rows of {table}", "0", f"those of data/{table}.sql")
         elif difference := _row_difference(state, table):
+            yield Change(kind, state.name, difference.object, difference.found, difference.expected)
+
+
+def _predicted_isolation(state: TenantState) -> Iterator[Change]:
+    if not state.schema_exists:
+        yield Change("created", state.name, "role", "missing", "exists")
+    for difference in state.of("isolation"):
+        if difference.repairable:
+            kind: Kind = "created" if difference.kind == "role-missing" else "repaired"
             yield Change(kind, state.name, difference.object, difference.found, difference.expected)
 
 

@@ -35,6 +35,25 @@ class Template:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Attempts:
+    """What was tried as the role of a tenant.
+
+    Attributes:
+        role: The role.
+        table: The table of the template that was chosen for this tenant.
+        neighbour: The tenant in whose schema the same was tried; None where there is no other.
+        allowed: The statements that the role may do on its own table.
+        refused: Those that it was refused on its neighbour's, for lack of a privilege.
+    """
+
+    role: str
+    table: str
+    neighbour: str | None
+    allowed: tuple[str, ...]
+    refused: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class TenantState:
     """One tenant.
 
@@ -45,6 +64,7 @@ class TenantState:
         reference_rows: The tables with a data file: how many of its rows are there, altered ones included.
         pending: The changes that are not applied to it.
         differences: What is not as the template says, pending changes included.
+        attempts: What was tried as its role; None where there is no role that could be taken.
     """
 
     name: str
@@ -53,6 +73,7 @@ class TenantState:
     reference_rows: Mapping[str, int]
     pending: tuple[str, ...]
     differences: tuple[Difference, ...]
+    attempts: Attempts | None = None
 
     def of(self, *aspects: Aspect) -> tuple[Difference, ...]:
         """Return the differences about *aspects*."""
@@ -109,7 +130,7 @@ class DatabaseSnapshot:
             kind: []
             for kind in (
                 "database", "template", "expectation", "ledger", "ledger_problem", "tenant", "pending", "finding",
-                "stray_schema", "end",
+                "isolation", "stray_schema", "end",
             )
         }  # fmt: skip
         try:
@@ -175,6 +196,7 @@ def _tenants(lines: Mapping[str, list[dict[str, Any]]], found: Iterable[Differen
     differences: dict[str | None, list[Difference]] = {}
     for difference in found:
         differences.setdefault(difference.tenant, []).append(difference)
+    attempts = {item.pop("tenant"): _attempts(item) for item in lines["isolation"]}
     for item in lines["tenant"]:
         name = item["tenant"]
         yield TenantState(
@@ -184,7 +206,12 @@ def _tenants(lines: Mapping[str, list[dict[str, Any]]], found: Iterable[Differen
             reference_rows=item["reference_rows"],
             pending=tuple(pending.get(name, ())),
             differences=tuple(differences.get(name, ())),
+            attempts=attempts.get(name),
         )
+
+
+def _attempts(item: dict[str, Any]) -> Attempts:
+    return Attempts(**(item | {"allowed": tuple(item["allowed"]), "refused": tuple(item["refused"])}))
 
 
 def read_counts(text: str) -> dict[tuple[str, str], int | Difference]:

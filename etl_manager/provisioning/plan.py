@@ -26,7 +26,7 @@ def plan(config: Config, snapshot: DatabaseSnapshot) -> list[str]:
             changes += _pending(config, snapshot) if phase.name == "schema" else []
             lines += changes or ["  nothing to change"]
             lines += [f"  {line}" for line in unreplicated(config, snapshot)] if phase.name == "schema" else []
-        elif phase.name not in phases.BUILT_IN:
+        elif phase.name in config.own_phases:
             lines.append("  would be run; what it changes is not predicted")
     left = [with_hint(difference) for difference in not_repaired(snapshot)]
     return lines + (["a run leaves as it is, and will be red for:", *(f"  {line}" for line in left)] if left else [])

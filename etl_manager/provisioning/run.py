@@ -26,14 +26,14 @@ from etl_manager.ssm.script import SqlFileResult
 
 VERIFICATION = "verification"
 AGAIN = "all phases again"
-"""The part of a run after the verification that runs the four phases a second time."""
+"""The part of a run after the verification that runs the suite's own phases a second time."""
 INSPECTION_SQL = phases.INSPECTION.as_posix()
 COUNT_ROWS = phases.INSPECTION.with_name("count-rows.sql").as_posix()
 CATALOGUE_READ = "the catalogue"
 CATALOGUE = phases.INSPECTION.with_name("inspect-catalogue.sql").as_posix()
 LOG = logging.getLogger("etl_manager")
 RERUN_FAILED = (
-    "The four phases were run a second time, to prove that they can be: their files must be safe to repeat.\n"
+    "The phases were run a second time, to prove that they can be: their files must be safe to repeat.\n"
     "What may run only once belongs into a phase of its own under aurora.phases, which a run does not repeat."
 )
 
@@ -86,7 +86,7 @@ class ProvisioningRun:
         return self._observed.now
 
     def rerun_all_phases(self) -> list[PhaseDiff]:
-        """Run the four phases once more, in one command and once a run, and return what that changed.
+        """Run the suite's own phases once more, in one command and once a run, and return what that changed.
 
         A phase of the user's own runs once in a run: it need not be safe to repeat.
 
@@ -101,9 +101,9 @@ class ProvisioningRun:
         return self._rerun_diffs
 
     def _rerun(self) -> list[PhaseDiff]:
-        if own := [phase.name for phase in self.config.phases if phase.name not in phases.BUILT_IN]:
+        if own := self.config.own_phases:
             self.progress.say(f"run once, and not repeated: {', '.join(own)}")
-        runs = [(name, self._files(name)) for name in phases.BUILT_IN]
+        runs = [(name, self._files(name)) for name in self._repeated()]
         part = self._sent(AGAIN)
         before = self._observed.now
         try:
@@ -236,6 +236,9 @@ class ProvisioningRun:
     def _before_verification(self) -> list[str]:
         return [phase.name for phase in self.config.phases if phase.name != VERIFICATION]
 
+    def _repeated(self) -> list[str]:
+        return [phase.name for phase in self.config.phases if phase.name not in self.config.own_phases]
+
     def _files(self, phase: str) -> list[str]:
         return [file.as_posix() for file in phases.sql_files(self.config.root, phase)]
 
@@ -267,7 +270,7 @@ class ProvisioningRun:
     def _part_files(self, name: str) -> tuple[str, ...]:
         """Return the files of a phase, or of `AGAIN`, with the inspection after them; the first time before them too."""
         first = [INSPECTION_SQL] if self._observed.last is None and name == self.config.phases[0].name else []
-        files = [file for phase in (phases.BUILT_IN if name == AGAIN else [name]) for file in self._files(phase)]
+        files = [file for phase in (self._repeated() if name == AGAIN else [name]) for file in self._files(phase)]
         return (*first, *files, INSPECTION_SQL)
 
     def _run_phase(self, name: str) -> None:

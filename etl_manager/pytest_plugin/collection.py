@@ -21,7 +21,7 @@ from etl_manager.pytest_plugin import compat, gherkin_lint
 from etl_manager.pytest_plugin.compat import Feature, GherkinParseError, Scenario, ScenarioTemplate, Step
 from etl_manager.pytest_plugin.options import SETTINGS
 from etl_manager.report import allure
-from etl_manager.report.feature_files import EACH_TENANT, tenant_rows
+from etl_manager.report.feature_files import EACH_TENANT, runs, tenant_rows
 from etl_manager.sql_files.check import check as check_sql_files
 from etl_manager.wording import enumeration
 
@@ -168,8 +168,11 @@ class FeatureFile(compat.GeneratedModule):
         return found
 
     def _feature(self) -> Feature:
-        """Return the parsed feature, with one row a tenant where a scenario asks for that."""
+        """Return the parsed feature, with the scenarios that are run, and one row a tenant where one asks for that."""
         feature = compat.parse_feature(self.path)
+        for name, template in [*feature.scenarios.items()]:
+            if not runs(_tags(template), whole_config(self.config)):
+                del feature.scenarios[name]
         for template in feature.scenarios.values():
             if _is_per_tenant(template):
                 [table] = template.examples
@@ -215,8 +218,12 @@ class FeatureFile(compat.GeneratedModule):
         compat.set_location(item, template.line_number, title)
 
 
+def _tags(template: ScenarioTemplate) -> set[str]:
+    return template.tags | template.feature.tags | (template.rule.tags if template.rule else set())
+
+
 def _is_per_tenant(template: ScenarioTemplate) -> bool:
-    return EACH_TENANT in template.tags | template.feature.tags | (template.rule.tags if template.rule else set())
+    return EACH_TENANT in _tags(template)
 
 
 def _described(function: Callable[[], None], template: ScenarioTemplate) -> Callable[[], None]:
@@ -228,7 +235,7 @@ def _described(function: Callable[[], None], template: ScenarioTemplate) -> Call
         feature=template.feature.name,
         story=rule.name if rule else template.name,
         description="\n\n".join(inspect.cleandoc(part) for part in prose if part.strip()),
-        tags=template.tags | template.feature.tags | (rule.tags if rule else set()),
+        tags=_tags(template),
     )
 
 

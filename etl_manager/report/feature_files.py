@@ -79,6 +79,11 @@ def header(table: Node) -> list[str]:
     return [cell["value"] for cell in table.get("tableHeader", {"cells": []})["cells"]]
 
 
+def runs(tags: frozenset[str] | set[str], config: Config) -> bool:
+    """Return whether a scenario with *tags* is run: one that is about an optional phase only where the phase is."""
+    return not tags & config.switched_off
+
+
 def rows(scenario: Node, tags: frozenset[str], config: Config) -> Iterator[dict[str, str]]:
     """Yield each row that *scenario* runs with, column → value: an empty one without Examples."""
     tables = [table for table in scenario["examples"] if table.get("tableHeader")]

@@ -68,6 +68,7 @@ def expected_scenarios(root: Path, config: Config) -> list[ScenarioId]:
         found += (
             ScenarioId(file, scenario["name"], row(values))
             for scenario, tags in feature_files.scenarios(feature)
+            if feature_files.runs(tags, config)
             for values in feature_files.rows(scenario, tags, config)
         )
     return found

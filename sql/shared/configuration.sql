@@ -3,8 +3,9 @@
 -- variables:   config_file (default config.json in the working directory);
 --              only_tenants (optional): a JSON array of those configured tenants that are to be worked on
 -- leaves:      psql variables database, and database_conninfo, to connect with -reuse-previous=on :"database_conninfo";
---              pg_temp.configuration (content, database, users_per_tenant, accept_other_rows);
---              pg_temp.configured (ordinal, name): the configured tenants, in the order of the file;
+--              pg_temp.configuration (content, database, users_per_tenant, accept_other_rows, isolated);
+--              pg_temp.configured (ordinal, name, role): the configured tenants, in the order of the file, and what the role of
+--              each is called; NULL where the configuration names no phase isolation;
 --              pg_temp.tenant (ordinal, name): those of them that are to be worked on;
 --              the setting etl_manager.users_per_tenant, for the template's files.
 -- Temporary objects live in this session only; nothing else is written. A session is told once: a second time it is
@@ -50,7 +51,8 @@ SELECT content,
                 content #>> '{aurora,phases,schema,connection_db}',
                 'multitenant_analytics')                                  AS database,
        coalesce((content #>> '{sampleData,usersPerTenant}')::integer, 5) AS users_per_tenant,
-       coalesce(content #>> '{sampleData,otherRows}' = 'accept', false)  AS accept_other_rows
+       coalesce(content #>> '{sampleData,otherRows}' = 'accept', false)  AS accept_other_rows,
+       content #> '{aurora,phases,isolation}' IS NOT NULL                AS isolated
   FROM (SELECT :'config'::jsonb AS content) AS file;
 
 SELECT database,
@@ -62,13 +64,15 @@ SELECT database,
 CREATE TEMPORARY TABLE configured (
     ordinal bigint NOT NULL,
     name    text   NOT NULL,
+    role    text,
     CONSTRAINT tenant_is_named_once PRIMARY KEY (name),
     CONSTRAINT tenant_name_is_1_to_63_bytes_long CHECK (octet_length(name) BETWEEN 1 AND 63),
+    CONSTRAINT tenant_name_leaves_room_for_that_of_its_role CHECK (octet_length(role) <= 63),
     CONSTRAINT tenant_name_is_not_that_of_the_ledger CHECK (name <> 'etl_manager')
 );
 
 INSERT INTO configured
-SELECT listed.ordinal, listed.name
+SELECT listed.ordinal, listed.name, CASE WHEN isolated THEN listed.name || '_role' END
   FROM configuration,
        jsonb_array_elements_text(coalesce(content -> 'tenants', '["tenant_a", "tenant_b", "tenant_c"]'))
            WITH ORDINALITY AS listed (name, ordinal);

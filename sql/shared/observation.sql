@@ -8,7 +8,7 @@
 --              can be seen; the last three are NULL where its columns differ, or no data file fills it;
 --              pg_temp.finding: all that is not as it should be, for people and programs;
 --              pg_temp.stray (name, like_tenant): tenant schemas nobody configured, and the tenant whose name it looks like;
---              pg_temp.enumeration(names): the first ten, for people.
+--              what attempts.sql leaves.
 -- variables:   look_again (optional): yes, where this session has looked before and is to look anew; the template's files are as
 --              they were, and what they make is kept.
 -- What was observed once in this session is else not looked for again.
@@ -26,12 +26,8 @@ SELECT to_regclass('pg_temp.finding') IS NULL AS to_observe, to_regclass('pg_tem
 \ir compare.sql
 \ir ledger.sql
 \ir rows.sql
+\ir isolation.sql
 BEGIN READ WRITE;
-
--- The first ten tell a reader where to look.
-CREATE OR REPLACE FUNCTION pg_temp.enumeration(names text[]) RETURNS text LANGUAGE sql IMMUTABLE
-RETURN array_to_string(names[1:10], ', ')
-       || CASE WHEN cardinality(names) > 10 THEN format(' and %s more', cardinality(names) - 10) ELSE '' END;
 
 -- One line, not too long; what is cut off still tells two texts apart.
 CREATE OR REPLACE FUNCTION pg_temp.short(text text) RETURNS text LANGUAGE sql IMMUTABLE
@@ -190,6 +186,8 @@ BEGIN
     END LOOP;
 END $$;
 
+\ir attempts.sql
+
 BEGIN READ WRITE;
 CREATE TEMPORARY TABLE finding AS
 WITH finding (ordinal, relation, position, part, tenant, object, expected, found, kind, remedy) AS (
@@ -269,6 +267,22 @@ WITH finding (ordinal, relation, position, part, tenant, object, expected, found
      UNION ALL
     SELECT NULL, NULL, 16, position, NULL, object, expected, found, kind, remedy
       FROM surrounding
+     UNION ALL
+    -- What the template does not tell of either is told once.
+    SELECT ordinal, NULL, 17, stage, tenant, object, expected, pg_temp.short(found), kind, remedy
+      FROM isolation_found AS isolation
+     WHERE NOT EXISTS (SELECT FROM difference WHERE (difference.tenant, difference.object) = (isolation.tenant, isolation.object))
+     UNION ALL
+    SELECT ordinal, NULL, 18, number, tenant, format('%s on %I.%I as role %I', verb, schema, relation, role),
+           CASE WHEN own THEN 'allowed' ELSE 'refused' END, pg_temp.short(coalesce(outcome, 'allowed')),
+           CASE WHEN own THEN 'isolation-refused' ELSE 'isolation-extra' END, NULL
+      FROM attempt
+     WHERE CASE WHEN own THEN outcome IS NOT NULL ELSE NOT refused END
+     UNION ALL
+    SELECT ordinal, NULL, 18, 9, tenant, format('row-level security for role %I', role), 'in force', 'not in force in ' || pg_temp.enumeration(unprotected),
+           'isolation-extra', NULL
+      FROM tried
+     WHERE unprotected <> '{}'
 )
 SELECT row_number() OVER (ORDER BY ordinal NULLS LAST, relation COLLATE "C" NULLS FIRST, position, part, tenant COLLATE "C", object COLLATE "C") AS number,
        tenant, relation, object, expected, found, kind, remedy

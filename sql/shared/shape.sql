@@ -9,7 +9,8 @@
 --                whole     the key of what comes and goes as a whole and this fact with it, or NULL
 --                id        of an index, whose value is raw catalogue columns: pg_temp.index_shown(id, …) puts it in words;
 --                          of a column its number
---              pg_temp.deparse(in_transactions): to be called before pg_temp.described is read
+--              pg_temp.deparse(in_transactions): to be called before pg_temp.described is read;
+--              pg_temp.enumeration(names): the first ten, for people
 -- What is as PostgreSQL makes it by itself (logged, no row-level security) has no row.
 -- search_path must be pg_catalog, pg_temp: names of other schemas are then written out.
 BEGIN READ WRITE;
@@ -23,7 +24,9 @@ CREATE TEMPORARY TABLE scope_of_look (
     prefix  text NOT NULL, -- as the schema stands before a name
     inside  text NOT NULL, -- the same within a string
     outside text NOT NULL, -- regular expression: a string, a quoted name, or the prefix
-    literal text NOT NULL  -- regular expression: the prefix in a constant such as 's.orders_id_seq'::regclass
+    literal text NOT NULL, -- regular expression: the prefix in a constant such as 's.orders_id_seq'::regclass
+    isolated boolean NOT NULL, -- whether tenants have roles
+    role    text           -- the role of the tenant whose schema this is, as it stands in SQL
 );
 CREATE TEMPORARY VIEW scope AS
 SELECT * FROM scope_of_look WHERE look = nullif(current_setting('etl_manager.look', true), '')::bigint;
@@ -33,8 +36,10 @@ CREATE FUNCTION pg_temp.look_at(names text[]) RETURNS void LANGUAGE plpgsql AS $
     INSERT INTO pg_temp.scope_of_look
     SELECT currval('pg_temp.look'), oid, nspname, prefix, inside,
            '(''(?:[^'']|'''')*'')|("(?:[^"]|"")*")|(?<![[:alnum:]_$"])' || regexp_replace(prefix, '([][*+?.^$|(){}\\])', '\\\1', 'g'),
-           'E?''' || regexp_replace(inside, '([][*+?.^$|(){}\\])', '\\\1', 'g') || '((?:[^'']|'''')*''::reg)'
-      FROM pg_namespace,
+           'E?''' || regexp_replace(inside, '([][*+?.^$|(){}\\])', '\\\1', 'g') || '((?:[^'']|'''')*''::reg)',
+           isolated, quote_ident(configured.role)
+      FROM pg_temp.configuration, pg_namespace
+      LEFT JOIN pg_temp.configured ON configured.name = nspname,
            LATERAL (SELECT quote_ident(nspname) || '.') AS named (prefix),
            LATERAL (SELECT replace(replace(prefix, '\', '\\'), '''', '''''')) AS quoted (inside)
      WHERE nspname = ANY (names);
@@ -49,6 +54,11 @@ CREATE FUNCTION pg_temp.own(text text, scope pg_temp.scope) RETURNS text LANGUAG
     END IF;
     RETURN regexp_replace(regexp_replace(text, scope.literal, '''\1', 'g'), scope.outside, '\1\2', 'g');
 END $$;
+
+-- The first ten tell a reader where to look.
+CREATE FUNCTION pg_temp.enumeration(names text[]) RETURNS text LANGUAGE sql IMMUTABLE
+RETURN array_to_string(names[1:10], ', ')
+       || CASE WHEN cardinality(names) > 10 THEN format(' and %s more', cardinality(names) - 10) ELSE '' END;
 
 CREATE FUNCTION pg_temp.role(id oid) RETURNS text LANGUAGE sql STABLE
 RETURN CASE id WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(id)) END;
@@ -83,6 +93,21 @@ BEGIN ATOMIC
       FROM aclexplode(acl)
      WHERE grantee = owner;
 END;
+
+-- What the role of a tenant holds in its schema; the phase isolation grants it, and no template tells of it.
+CREATE TEMPORARY TABLE tenant_privilege (kind text NOT NULL, privilege text NOT NULL);
+INSERT INTO tenant_privilege
+VALUES ('schema', 'USAGE'), ('table', 'SELECT'), ('table', 'INSERT'), ('table', 'UPDATE'), ('table', 'DELETE'),
+       ('sequence', 'USAGE'), ('routine', 'EXECUTE');
+
+-- Whether a grant is one that the phase isolation looks after, and so is held against no template: what the tenant's role is
+-- to hold, and that PUBLIC may execute what nobody said anything of.
+CREATE FUNCTION pg_temp.of_isolation(scope pg_temp.scope, kind text, privilege text, grantee text, value text)
+RETURNS boolean LANGUAGE sql STABLE
+RETURN scope.isolated
+       AND (grantee = scope.role AND value = 'granted'
+            AND EXISTS (SELECT FROM pg_temp.tenant_privilege AS held WHERE (held.kind, held.privilege) = (of_isolation.kind, of_isolation.privilege))
+            OR grantee = 'PUBLIC' AND kind = 'routine');
 
 -- Putting a view, a rule or a function in words locks what it reads until the transaction ends: it is done beforehand.
 CREATE TEMPORARY TABLE deparsed (look bigint NOT NULL, id oid NOT NULL, value text NOT NULL);
@@ -136,19 +161,19 @@ WITH relation AS (
       FROM pg_temp.scope
       JOIN pg_type AS type ON typnamespace = scope.id
      WHERE typrelid = 0 AND typtype IN ('e', 'd', 'r')
-), acl (space, relation, key, object, acl, owner) AS (
-    SELECT space, relname, format('%s %s', noun, named), CASE WHEN noun IN ('sequence', 'type') THEN noun ELSE 'table' END || ' ' || named,
+), acl (scope, kind, relation, key, object, acl, owner) AS (
+    SELECT scope, CASE noun WHEN 'sequence' THEN noun ELSE 'table' END, relname, format('%s %s', noun, named), CASE WHEN noun IN ('sequence', 'type') THEN noun ELSE 'table' END || ' ' || named,
            coalesce(relacl, acldefault(CASE relkind WHEN 'S' THEN 's' ELSE 'r' END::"char", relowner)), relowner
       FROM relation WHERE relkind <> 'c'
      UNION ALL
-    SELECT space, NULL, format('%s %s', noun, named), format('%s %s', CASE noun WHEN 'aggregate' THEN 'function' ELSE noun END, named),
+    SELECT scope, 'routine', NULL, format('%s %s', noun, named), format('%s %s', CASE noun WHEN 'aggregate' THEN 'function' ELSE noun END, named),
            coalesce(proacl, acldefault('f', proowner)), proowner
       FROM routine
      UNION ALL
-    SELECT space, NULL, format('type %s', named), format('type %s', named), coalesce(typacl, acldefault('T', typowner)), typowner
+    SELECT scope, 'type', NULL, format('type %s', named), format('type %s', named), coalesce(typacl, acldefault('T', typowner)), typowner
       FROM own_type
      UNION ALL
-    SELECT scope.id, NULL, 'schema', 'schema', coalesce(nspacl, acldefault('n', nspowner)), nspowner
+    SELECT scope, 'schema', NULL, 'schema', 'schema', coalesce(nspacl, acldefault('n', nspowner)), nspowner
       FROM pg_temp.scope JOIN pg_namespace AS space ON space.oid = scope.id
 )
 SELECT space, 'relation' AS class, relname AS relation, 'relation ' || named AS key, noun || ' ' || named AS object,
@@ -316,12 +341,13 @@ SELECT scope.id, 'other', NULL, other.kind || ' ' || other.name, other.kind || '
          UNION ALL SELECT dictnamespace, 'text search dictionary', quote_ident(dictname) FROM pg_ts_dict)
        AS other (space, kind, name) ON other.space = scope.id
  UNION ALL
-SELECT space, CASE grantee WHEN '' THEN 'owner-privileges' ELSE 'grant' END, relation,
+SELECT (scope).id, CASE grantee WHEN '' THEN 'owner-privileges' ELSE 'grant' END, relation,
        format(E'grant %s\t%s %s', key, privilege, grantee),
        CASE grantee WHEN '' THEN 'privileges of the owner of ' || object
                     ELSE format('grant %s on %s to %s', privilege, object, grantee) END,
        coalesce(granted.value, 'none'), NULL
   FROM acl, pg_temp.grants(acl, owner) AS granted
+ WHERE NOT coalesce((scope).isolated AND pg_temp.of_isolation(scope, kind, privilege, grantee, granted.value), false)
  UNION ALL
 SELECT space, 'grant', relname, format('grant %s %s.%I %s', privilege, named, attname, grantee),
        format('grant %s (%I) on table %s to %s', privilege, attname, named, grantee), granted.value, NULL
@@ -333,8 +359,15 @@ SELECT space, 'grant', relname, format('grant %s %s.%I %s', privilege, named, at
 SELECT scope.id, 'default-privileges', NULL, format('default-privileges %s %s', defaclobjtype, pg_temp.role(defaclrole)),
        format('default privileges of %s on %s', pg_temp.role(defaclrole),
               CASE defaclobjtype WHEN 'r' THEN 'tables' WHEN 'S' THEN 'sequences' WHEN 'f' THEN 'functions' ELSE 'types' END),
-       (SELECT string_agg(format('%s to %s', privilege_type, pg_temp.role(grantee)), ', ' ORDER BY 1) FROM aclexplode(defaclacl)), NULL
+       others, NULL
   FROM pg_temp.scope JOIN pg_default_acl ON defaclnamespace = scope.id
+ CROSS JOIN LATERAL (
+       SELECT string_agg(format('%s to %s', privilege_type, pg_temp.role(grantee)), ', ' ORDER BY 1)
+         FROM aclexplode(defaclacl)
+        WHERE NOT coalesce(pg_temp.of_isolation(scope, CASE defaclobjtype WHEN 'r' THEN 'table' WHEN 'S' THEN 'sequence' END, privilege_type,
+                                                pg_temp.role(grantee), CASE WHEN NOT is_grantable THEN 'granted' END), false)
+     ) AS other (others)
+ WHERE others IS NOT NULL
 )
 SELECT fact.*,
        CASE WHEN class = 'relation' THEN (SELECT 'relation ' || quote_ident(relname) FROM pg_class WHERE oid = id)

@@ -6,7 +6,9 @@
 --              difference, a "stray_schema" for each; a "tenant" for each that is worked on (tables: name to rows, null
 --              where they cannot be counted; missing tables are left out; reference_rows: of each table with a data file,
 --              how many of its rows are there, altered ones included; applied, pending, findings: how many), a "pending"
---              for each change that some tenants lack; and one "end" that counts tenants and findings
+--              for each change that some tenants lack; an "isolation" for each tenant whose role was tried (role, table, neighbour,
+--              and which statements were allowed in its own schema, and refused in the neighbour's), where the configuration
+--              names the phase isolation; and one "end" that counts tenants and findings
 \set ON_ERROR_STOP on
 \ir ../../shared/configuration.sql
 \ir ../../shared/template.sql
@@ -54,6 +56,13 @@ SELECT EXISTS (SELECT FROM pg_database WHERE datname = :'database') AS database_
     SELECT row_to_json(line)
       FROM (SELECT 'pending' AS kind, change, json_agg(tenant ORDER BY ordinal) AS tenants
               FROM pending GROUP BY position, change ORDER BY position) AS line;
+    SELECT row_to_json(line)
+      FROM (SELECT 'isolation' AS kind, tenant, role, relation AS table, neighbour,
+                   (SELECT coalesce(json_agg(verb ORDER BY number) FILTER (WHERE own AND outcome IS NULL), '[]')
+                      FROM attempt WHERE attempt.ordinal = tried.ordinal) AS allowed,
+                   (SELECT coalesce(json_agg(verb ORDER BY number) FILTER (WHERE NOT own AND refused), '[]')
+                      FROM attempt WHERE attempt.ordinal = tried.ordinal) AS refused
+              FROM tried ORDER BY ordinal) AS line;
     SELECT row_to_json(line)
       FROM (SELECT 'finding' AS kind, tenant, relation AS table, object, expected, found, finding.kind AS difference, remedy
               FROM finding ORDER BY number) AS line;

@@ -23,6 +23,7 @@ FOUR = ["database", "schema", "data", "verification"]
         (["schema", "grants"], ["database", "schema", "data", "grants", "verification"]),
         (["schema", "grants", "data"], ["database", "schema", "grants", "data", "verification"]),
         (["data", "grants", "verification"], ["database", "schema", "data", "grants", "verification"]),
+        (["isolation"], ["database", "schema", "data", "isolation", "verification"]),
         (["extensions", "schema", "grants"], ["database", "extensions", "schema", "data", "grants", "verification"]),
     ],
 )
@@ -32,7 +33,9 @@ def test_left_out_phases_are_put_in_their_places(named, order):
     assert list(phases.order_errors(named)) == []
 
 
-@pytest.mark.parametrize("named", [["schema", "database"], ["verification", "data"], ["verification", "grants"]])
+@pytest.mark.parametrize(
+    "named", [["schema", "database"], ["verification", "data"], ["verification", "grants"], ["isolation", "schema"]]
+)
 def test_order_that_cannot_be_run_is_told(named):
     """The four steps have one order, and nothing comes after the proof."""
     [problem] = phases.order_errors(named)

@@ -48,6 +48,16 @@ def test_what_changed_meanwhile_is_seen(built):
     assert after == built.inspect()
 
 
+def test_isolation_is_looked_at_anew(built):
+    """With the phase isolation switched on, what the roles of the tenants may do is."""
+    built.configure(aurora={"databaseName": built.database, "phases": {"isolation": {}}})
+    before, after = two_looks(built, lambda: built.break_things("GRANT USAGE ON SCHEMA tenant_a TO PUBLIC"))
+    assert len([line for line in after if line["kind"] == "finding"]) > len(
+        [line for line in before if line["kind"] == "finding"]
+    )
+    assert after == built.inspect()
+
+
 def test_database_that_is_made_meanwhile(bastion):
     """Without a database the first look tells so; the second one goes where the database is by then."""
     before, after = two_looks(bastion, bastion.build)

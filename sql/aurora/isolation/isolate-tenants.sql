@@ -1,0 +1,93 @@
+-- Give every configured tenant a role that works in the tenant's own schema, and holds nothing else.
+-- connects to: the multi-tenant database
+-- variables:   lock_wait (default 5min): how long to wait for another run
+-- makes:       the role, named after the tenant with _role at its end, which cannot log in; the master user may take it
+-- grants:      USAGE on the schema; SELECT, INSERT, UPDATE, DELETE on its tables and views, USAGE on its sequences, also on those
+--              to come; EXECUTE on its functions, which PUBLIC loses where that is as PostgreSQL gives it by default
+-- prints:      how many tenants there are, and how many roles and privileges were added; then JSON for programs, one object a line:
+--              "isolated", "repaired", "failed"
+-- A role that can do more than that, or is a member of another, is given nothing; what anybody granted is taken from nobody:
+-- verification tells of both, and what would help.
+-- Safe to run twice, concurrently and after an interruption.
+\set ON_ERROR_STOP on
+\ir ../../shared/configuration.sql
+\ir ../../shared/lock.sql
+\ir ../../shared/shape.sql
+\ir ../../shared/isolation.sql
+
+CREATE TEMPORARY TABLE isolated (ordinal bigint, tenant text, role text);
+CREATE TEMPORARY TABLE granted (number bigint GENERATED ALWAYS AS IDENTITY, tenant text, object text, found text, statement text);
+CREATE TEMPORARY TABLE failure (
+    number bigint GENERATED ALWAYS AS IDENTITY, tenant text, object text, message text, detail text, hint text, sqlstate text);
+
+-- First the roles: what each is to be granted is seen when it is there.
+CREATE PROCEDURE pg_temp.isolate(stages int4range) LANGUAGE plpgsql AS $$
+DECLARE
+    task   record;
+    step   record;
+    detail text;
+    hint   text;
+BEGIN
+    FOR task IN
+        SELECT ordinal, tenant, array_agg(gap ORDER BY stage, object) AS gaps
+          FROM pg_temp.isolation AS gap
+         WHERE statement IS NOT NULL AND stage <@ stages
+         GROUP BY ordinal, tenant
+         ORDER BY ordinal
+    LOOP
+        FOR step IN SELECT * FROM unnest(task.gaps) LOOP
+            BEGIN
+                EXECUTE step.statement;
+                IF step.stage = 1 THEN
+                    INSERT INTO pg_temp.isolated SELECT ordinal, name, role FROM pg_temp.configured WHERE name = task.tenant;
+                ELSE
+                    INSERT INTO pg_temp.granted (tenant, object, found, statement)
+                    VALUES (task.tenant, step.object, step.found, step.statement);
+                END IF;
+            EXCEPTION WHEN OTHERS THEN
+                GET STACKED DIAGNOSTICS detail = PG_EXCEPTION_DETAIL, hint = PG_EXCEPTION_HINT;
+                INSERT INTO pg_temp.failure (tenant, object, message, detail, hint, sqlstate)
+                VALUES (task.tenant, step.object, SQLERRM, detail, hint, SQLSTATE);
+            END;
+        END LOOP;
+        -- Locks are held until the transaction ends, and the lock table is small.
+        COMMIT;
+        SET search_path = pg_catalog, pg_temp;
+    END LOOP;
+END $$;
+
+CALL pg_temp.isolate('[1,1]');
+CALL pg_temp.isolate('[2,4]');
+
+SELECT (SELECT count(*) FROM pg_temp.tenant)   AS tenants,
+       (SELECT count(*) FROM pg_temp.isolated) AS roles_created,
+       (SELECT count(*) FROM pg_temp.granted)  AS privileges_set,
+       (SELECT count(DISTINCT tenant) FROM pg_temp.isolation) AS not_isolated;
+
+\pset format unaligned
+\pset tuples_only on
+SELECT row_to_json(line) FROM (SELECT 'isolated' AS kind, tenant, role FROM pg_temp.isolated ORDER BY ordinal) AS line;
+-- What a new role is granted comes with it.
+SELECT row_to_json(line)
+  FROM (SELECT 'repaired' AS kind, tenant, object, found, statement, false AS with_table
+          FROM pg_temp.granted WHERE tenant NOT IN (SELECT isolated.tenant FROM pg_temp.isolated) ORDER BY number) AS line;
+SELECT row_to_json(line)
+  FROM (SELECT 'failed' AS kind, tenant, object, message, detail, hint FROM pg_temp.failure ORDER BY number) AS line;
+\pset format aligned
+\pset tuples_only off
+
+DO $$
+DECLARE
+    first  record;
+    others text;
+BEGIN
+    SELECT *, (SELECT count(*) FROM pg_temp.failure) AS failures INTO first FROM pg_temp.failure ORDER BY number LIMIT 1;
+    IF NOT FOUND THEN
+        RETURN;
+    END IF;
+    SELECT string_agg(format('tenant "%s": %s: %s', tenant, object, message), E'\n' ORDER BY number) INTO others
+      FROM (SELECT * FROM pg_temp.failure ORDER BY number OFFSET 1 LIMIT 20) AS failure;
+    RAISE '%', concat(CASE WHEN first.failures > 1 THEN format('%s privileges could not be set; the first: ', first.failures) END,
+                      format('tenant "%s": %s: %s', first.tenant, first.object, first.message))
+    USING ERRCODE = first.sqlstate, DETAIL = concat_ws(E'\n', nullif(first.detail, ''), others), HINT = coalesce(first.hint, '');
+END $$;
