@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from etl_manager.redaction import one_line
+
 Aspect = Literal["schema", "tables", "shape", "changes", "rows", "surroundings", "database"]
 """What a difference is about.
 
@@ -101,4 +103,4 @@ class Difference:
     def __str__(self) -> str:
         """Return the line that a failing scenario shows."""
         line = f"{self.tenant}: {self.problem}" if self.tenant else self.problem
-        return f"{line}; what helps: {self.remedy}" if self.remedy else line
+        return one_line(f"{line}; what helps: {self.remedy}" if self.remedy else line)

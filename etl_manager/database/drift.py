@@ -14,6 +14,7 @@ from typing import Any, Literal
 from etl_manager.database.difference import UNCOUNTED, Aspect, Difference
 from etl_manager.database.snapshot import DatabaseSnapshot, TenantState
 from etl_manager.errors import VerificationError
+from etl_manager.redaction import one_line
 from etl_manager.wording import number_of
 
 Kind = Literal["created", "repaired", "lost"]
@@ -36,9 +37,14 @@ class Change:
         """Tenant and object."""
         return f"{self.tenant}: {self.object}" if self.tenant else self.object
 
+    @property
+    def line(self) -> str:
+        """Subject, before and after."""
+        return one_line(f"{self.subject}: {self.before} → {self.after}")
+
     def __str__(self) -> str:
         """Return the line that terminal, log and report show."""
-        return f"{self.kind} {self.subject}: {self.before} → {self.after}"
+        return f"{self.kind} {self.line}"
 
 
 @dataclass(frozen=True)
@@ -56,7 +62,7 @@ class PhaseDiff:
     @property
     def lost(self) -> list[str]:
         """What was lost, each as one line without its kind."""
-        return [f"{change.subject}: {change.before} → {change.after}" for change in self.of("lost")]
+        return [change.line for change in self.of("lost")]
 
     def lines(self, most: int = 20) -> list[str]:
         """Return the report as lines: every loss and repair, and of what was created at most *most* lines."""

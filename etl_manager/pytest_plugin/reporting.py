@@ -39,6 +39,14 @@ def pytest_configure(config: pytest.Config) -> None:
         config.add_cleanup(restore)
 
 
+class _Indented(logging.Formatter):
+    """Sets off the further lines of a record: none of them can be taken for a record of its own."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return *record*, with every line but its first behind a bar."""
+        return super().format(record).replace("\n", "\n  | ")
+
+
 class RunLog:
     """Writes what the library logs, and each scenario with its steps and its outcome."""
 
@@ -47,7 +55,7 @@ class RunLog:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._path, self._begun = path, 0
         self._handler = logging.FileHandler(path, mode="w", encoding="utf-8")
-        self._handler.setFormatter(logging.Formatter(FORMAT))
+        self._handler.setFormatter(_Indented(FORMAT))
         self._level = _library.level
         _library.setLevel(logging.DEBUG)
         _library.addHandler(self._handler)
