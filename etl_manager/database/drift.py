@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from etl_manager.database.difference import UNCOUNTED, Aspect, Difference
-from etl_manager.database.snapshot import DatabaseSnapshot, TenantState
+from etl_manager.database.snapshot import UNREADABLE, DatabaseSnapshot, TenantState
 from etl_manager.errors import VerificationError
 from etl_manager.redaction import one_line
 from etl_manager.wording import number_of
@@ -117,7 +117,7 @@ class PhaseOutput:
         kinds = ("adopted", "applied", "repaired", "inserted", "failed")
         lines: dict[str, list[dict[str, Any]]] = {kind: [] for kind in kinds}
         try:
-            for line in text.splitlines():
+            for line in text.split("\n"):  # as in `json_lines`
                 if line.startswith('{"kind":'):
                     item = json.loads(line)
                     lines[item["kind"]].append(item)
@@ -130,7 +130,7 @@ class PhaseOutput:
                 ),
                 inserted={(item["tenant"], item["table"]): item["rows"] for item in lines["inserted"]},
             )
-        except (ValueError, KeyError, TypeError) as error:
+        except UNREADABLE as error:
             raise VerificationError(
                 f"What the phase did cannot be read: {error}", hint="reports/run.log has its output."
             ) from error
