@@ -26,7 +26,7 @@ RUNTIME_PREFIX = "etl-manager-run-"
 
 _END = re.compile(
     rf"\n{MARK} token=(?P<token>\w+) encoding=(?P<encoding>plain|gzip) bytes=(?P<bytes>[0-9]{{1,18}}) sha256=(?P<sha256>[0-9a-f]{{64}})"
-    r" status=(?P<status>[0-9]{{1,18}}) size=(?P<size>[0-9]{{1,18}}) remainder=(?P<remainder>\S*)\n?$"
+    r" status=(?P<status>[0-9]{1,18}) size=(?P<size>[0-9]{1,18}) remainder=(?P<remainder>\S*)\n?$"
 )
 _FILE = re.compile(
     rf"{MARK} file exit=(\d{{1,18}}) milliseconds=(\d{{1,18}}) stdout=(\d{{1,18}}) stderr=(\d{{1,18}}) name=(.+)\n".encode(),

@@ -107,6 +107,9 @@ def test_any_answer_in_a_run(answer):
 @given(outputs())
 def test_any_end_marker(output):
     """An output is whole, has no end, or is an error."""
+    whole = hashlib.sha256(b"x").hexdigest()
+    end = f"\n{MARK} token={TOKEN} encoding=plain bytes=1 sha256={whole} status=0 size=1 remainder=\n"
+    assert read_end_marker(f"{output}{end}") is not None
     marker = read_end_marker(output)
     if marker is not None:
         try:
