@@ -52,7 +52,7 @@ class Watch:
     def _look(self) -> None:
         query = (
             "SELECT pid, (SELECT count(*) FROM pg_locks WHERE pg_locks.pid = activity.pid)"
-            " FROM pg_stat_activity AS activity WHERE application_name = '2-sql-execute'"
+            " FROM pg_stat_activity AS activity WHERE starts_with(application_name, '2-sql-execute')"
         )
         with psycopg.connect(self._conninfo, autocommit=True) as connection:
             while not self._done.wait(0.05):

@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from enum import Enum
 from typing import ClassVar
 
+from etl_manager.redaction import one_line
+
 
 class FailureKind(Enum):
     """The kinds of failure that reports tell apart: the title, and the status that Allure gives to what it ends.
@@ -73,7 +75,9 @@ class ProvisioningError(Exception):
         """Return the whole message, ready to be shown."""
         lines = [self.message]
         if self.context:
-            lines.append("  where: " + ", ".join(f"{name} {value}" for name, value in self.context.items()))
+            lines.append(
+                "  where: " + ", ".join(f"{name} {one_line(str(value))}" for name, value in self.context.items())
+            )
         lines += [f"  next:  {line}" for line in self.hint.splitlines()]
         return "\n".join(lines)
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Protocol
 
-from etl_manager.redaction import redact
+from etl_manager.redaction import one_line, redact
 
 QUIET_SECONDS = 10.0
 """Where no cursor can be moved, a status is shown at most this often, so that logs stay short."""
@@ -58,7 +58,7 @@ class LiveLine:
         """Show *line*, without its secrets."""
         if self._is_terminal() and os.environ.get("TERM") != "dumb":
             self.erase()
-            self._write(redact(line)[: _columns() - 1])  # a line that wraps could not be erased
+            self._write(one_line(redact(line))[: _columns() - 1])  # a line that wraps could not be erased
             self._live = True
         elif self._clock() - self._shown_at >= QUIET_SECONDS:
             self._write(f"{redact(line)}\n")

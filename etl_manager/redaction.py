@@ -1,4 +1,7 @@
-"""Masks registered secrets, in every spelling, in all that is written: terminal, logs, reports, verdict."""
+"""What all that is shown or written goes through: terminal, logs, reports, verdict.
+
+Registered secrets are masked in every spelling, and characters that would steer a terminal or hide are shown as text.
+"""
 
 from __future__ import annotations
 
@@ -188,7 +191,33 @@ def register(secret: str) -> None:
             _spellings = dict(sorted(known.items(), key=lambda item: len(item[0]), reverse=True))
 
 
+_UNSEEN = re.compile(
+    "\r(?!\n)|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\xad\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff"
+    "\ufff9-\ufffb\U000e0000-\U000e007f]"
+)
+"""Control characters but for newline and tab; bidi controls and separators of lines; what has no width; lone surrogates."""
+_BREAKS = re.compile("[\r\n\t]")
+
+
+def visible(text: str) -> str:
+    r"""Return *text* with characters that steer a terminal, or cannot be seen, written as in JSON: ``\u001b``.
+
+    JSON stays JSON, and means the same.
+    """
+    return _UNSEEN.sub(lambda found: json.dumps(found[0])[1:-1], text)
+
+
+def one_line(text: str) -> str:
+    r"""Return *text*, a name or a value that a message quotes, as `visible` and on one line: a newline is ``\n``."""
+    return _BREAKS.sub(lambda found: json.dumps(found[0])[1:-1], visible(text))
+
+
 def redact(text: str) -> str:
+    """Return *text* as it may be shown: `masked`, then `visible`."""
+    return visible(masked(text))
+
+
+def masked(text: str) -> str:
     """Return *text* with every registered secret masked, however it is spelled, the longest first.
 
     An ordinary word (see `is_ordinary`) is masked only where the text calls it a password. Where a shortened repr left
@@ -209,12 +238,12 @@ def redact(text: str) -> str:
 
 
 def redact_all(data: Any) -> Any:
-    """Return *data*, as JSON has it, with every text in it redacted; keys stay as they are."""
+    """Return *data*, as JSON has it, with every text in it redacted; of keys only what cannot be seen."""
     if isinstance(data, str):
         return redact(data)
     if isinstance(data, dict):
         return {
-            key: MASK
+            visible(key) if isinstance(key, str) else key: MASK
             if isinstance(value, str) and value in _spellings and named_as_password(str(key))
             else redact_all(value)
             for key, value in data.items()

@@ -19,6 +19,7 @@
 # DATABASE_ANSWERED (optional) is set where the database has just been connected to: it is not waited for then.
 # ONLY_TENANTS (optional) is a JSON array of the tenants of CONFIG.json to work on, RUN_ID (optional) what the ledger of changes
 # calls this run.
+# LOCK_TIMEOUT (default 60) is how many seconds a statement waits for a lock that another session holds.
 # AURORA_RUNTIME_DIR (default TMPDIR, then /tmp) is where the pgpass file lives until psql has read it.
 #
 # stdout: what psql prints, and nothing else.   stderr: the log, and psql's messages.
@@ -34,6 +35,7 @@ export LC_ALL=C # psql's "(3 rows)" is read by programs: it must not be translat
 readonly EX_USAGE=64
 runtime=
 psql_pid=
+watcher=
 
 readonly CONNECT_ATTEMPTS=4 # of 15 s, or of the PGCONNECT_TIMEOUT that is set
 info() { printf '[INFO] %s\n' "$*" >&2; }
@@ -45,6 +47,7 @@ die() {
 }
 
 cleanup() {
+    [[ -z $watcher ]] || kill "$watcher" 2>/dev/null || true
     if [[ -n $runtime ]]; then
         rm -rf -- "$runtime"
     fi
@@ -221,6 +224,7 @@ prepare_connection() {
     for name in AURORA_ENDPOINT AURORA_USER; do
         [[ -n ${!name:-} ]] || die "$name is not set; see the head of scripts/2-sql-execute.sh"
     done
+    [[ ${LOCK_TIMEOUT:=60} =~ ^[1-9][0-9]{0,5}$ ]] || die "LOCK_TIMEOUT is no number of seconds: \"$LOCK_TIMEOUT\""
     [[ ${AURORA_PORT:=5432} =~ ^[0-9]{1,5}$ ]] || die "AURORA_PORT is not a port: \"$AURORA_PORT\""
 
     runtime=$(mktemp -d "${AURORA_RUNTIME_DIR:-${TMPDIR:-/tmp}}/2-sql-execute.XXXXXXXX") ||
@@ -237,7 +241,8 @@ prepare_connection() {
     fi
 
     export PGHOST=$AURORA_ENDPOINT PGPORT=$AURORA_PORT PGUSER=$AURORA_USER PGPASSFILE=$runtime/pgpass
-    export PGAPPNAME=2-sql-execute PGCLIENTENCODING=UTF8 PGCONNECT_TIMEOUT=${PGCONNECT_TIMEOUT:-15}
+    # The name is this engine's alone, by which it finds its own session among others.
+    export PGAPPNAME=${runtime##*/} PGCLIENTENCODING=UTF8 PGCONNECT_TIMEOUT=${PGCONNECT_TIMEOUT:-15}
     # In the environment, not by -d: psql takes an argument with "=" or "://" for a connection string.
     export PGDATABASE=$database
     [[ -z ${AURORA_SSLMODE:-} ]] || export PGSSLMODE=$AURORA_SSLMODE
@@ -245,6 +250,20 @@ prepare_connection() {
     # Secrets are not psql's to know, and these four would win over what was asked for.
     unset AURORA_PASSWORD AURORA_SEALED AURORA_SEALED_KEY AURORA_HANDOVER_KEY AURORA_PGPASS_FD
     unset PGPASSWORD PGHOSTADDR PGSERVICE PGSERVICEFILE
+    export PGOPTIONS="-c lock_timeout=${LOCK_TIMEOUT}s ${PGOPTIONS:-}"
+}
+
+# watch_locks: while psql runs, keep in $runtime/holder who holds the lock that it waits for. A session that waits cannot
+# ask, and one that gave up no longer waits. What runs for less than a sixth of LOCK_TIMEOUT is not watched.
+watch_locks() {
+    local seen never watched=$PGAPPNAME
+    export PGAPPNAME="watch $watched" PGPASSFILE=/dev/fd/$pgpass
+    exec {never}<> <(:)
+    while read -rt $((LOCK_TIMEOUT / 6 + 1)) -u "$never" || kill -0 "$psql_pid"; do
+        seen=$(psql -X -w -q -A -t -v ON_ERROR_STOP=1 -v watched="$watched" -v least=$((LOCK_TIMEOUT / 2)) \
+            -f sql/shared/lock-holder.sql) || continue
+        [[ -z $seen ]] || printf '%s\n' "$seen" >"$runtime/holder"
+    done
 }
 
 # connects_again FILE [DEPTH]: whether FILE, or one it includes, holds a \connect, wherever on its line; also where that
@@ -268,7 +287,7 @@ execute() {
     # The first command runs as soon as the connection stands; from there on no secret is on disk, and none is left
     # there should this script be killed. A file that connects once more needs it a second time, and keeps it to its end.
     # shellcheck disable=SC2016  # psql's shell expands it: a path is not pasted into a command
-    local status=0 once_connected='\! rm -f -- "$PGPASSFILE"' observing=no handed_on=(-v config_file="$config") files=(-f "$sql_file")
+    local status=0 pgpass once_connected='\! rm -f -- "$PGPASSFILE"' observing=no handed_on=(-v config_file="$config") files=(-f "$sql_file")
     ! connects_again "$sql_file" || once_connected='\! :'
     # Whoever only looks makes temporary objects, and nothing that a commit would have to wait for the disk for.
     case $phase in
@@ -283,11 +302,15 @@ execute() {
     [[ -z ${ONLY_TENANTS:-} ]] || handed_on+=(-v only_tenants="$ONLY_TENANTS")
     [[ -z ${RUN_ID:-} ]] || handed_on+=(-v run="$RUN_ID")
     [[ -z ${AURORA_NEXT:-} ]] || files+=(-f "$AURORA_NEXT")
+    exec {pgpass}<"$PGPASSFILE" # for watch_locks: the file itself goes away
     psql -X -w -q -v ON_ERROR_STOP=1 "${handed_on[@]}" \
-        -c "$once_connected" "${files[@]}" </dev/null &
+        -c "$once_connected" "${files[@]}" </dev/null {pgpass}<&- &
     psql_pid=$!
+    watch_locks </dev/null >/dev/null 2>&1 &
+    watcher=$!
     wait "$psql_pid" || status=$?
     psql_pid=
+    [[ $status != 3 || ! -s $runtime/holder ]] || printf '[LOCK] %s\n' "$(<"$runtime/holder")" >&2
     case $status in
     0) info "done in $SECONDS s" ;;
     2) error "no connection to $PGDATABASE at $PGHOST:$PGPORT as $PGUSER, or it was lost; psql's message is above" ;;

@@ -14,6 +14,7 @@ from pathlib import Path
 from etl_manager.config import Config, model
 from etl_manager.errors import ConfigError, WorkspaceError
 from etl_manager.project import path_of
+from etl_manager.redaction import one_line
 from etl_manager.ssm.script import facts
 
 PSQL, OPENSSL = (11,), (1, 1, 1)
@@ -48,7 +49,7 @@ class BastionState:
         def one(name: str) -> str:
             return found.get(name, [""])[0]
 
-        parts = (part.split(":", 1) for part in found.get("part", []))
+        parts = (part.partition(":") for part in found.get("part", []))
         return cls(
             state=one("workspace"),
             owner=one("owner"),
@@ -56,7 +57,7 @@ class BastionState:
             digest=one("digest"),
             intact=one("manifest") == "intact",
             edited=tuple(sorted(map(_printable, found.get("edited", [])))),
-            parts={int(number): digest for number, digest in parts if number.isdigit()},
+            parts={int(number): digest for number, _, digest in parts if re.fullmatch("[0-9]{1,9}", number)},
             psql=one("psql"),
             json_reader=one("json"),
             openssl=one("openssl"),
@@ -219,7 +220,7 @@ def build(config: Config) -> Archive:
     The engine's files are those of the package, all others those of the project.
 
     Raises:
-        ConfigError: When a file cannot be read, leads out of the project by a link, or is a script with CRLF.
+        ConfigError: When a file cannot be read or sent, leads out of the project by a link, or is a script with CRLF.
     """
     tar = io.BytesIO()
     names, lines = [], []
@@ -228,7 +229,12 @@ def build(config: Config) -> Archive:
             entry = tarfile.TarInfo(name)
             entry.size = len(content)
             entry.mode = 0o755 if name.endswith(".sh") else 0o644
-            archive.addfile(entry, io.BytesIO(content))
+            try:
+                archive.addfile(entry, io.BytesIO(content))
+            except ValueError as error:  # of tarfile's USTAR: 100 bytes, and 155 of folders
+                raise ConfigError(
+                    f"{one_line(name)} cannot be sent: {error}", hint="Shorten it, or leave it out."
+                ) from error
             names.append(name)
             lines.append(f"{hashlib.sha256(content).hexdigest()}  ./{name}\n".encode())
     manifest = hashlib.sha256(b"".join(sorted(lines))).hexdigest()
@@ -255,9 +261,19 @@ def _contents(config: Config) -> dict[str, bytes]:
         contents[config.aurora.ca_bundle] = _read(root, config.aurora.ca_bundle, "aurora.caBundle")
     contents[CONFIG_NAME] = config.resolved()
     for name, content in contents.items():
+        _check_name(name)
         if name.endswith(".sh"):
             check_line_ends(name, content)
     return contents
+
+
+def _check_name(name: str) -> None:
+    """Refuse a name that sha256sum writes in a way of its own, and the bastion's list of digests so has otherwise."""
+    if "\\" in name or one_line(name) != name:
+        raise ConfigError(
+            f"{one_line(name)} cannot be sent: its name holds a backslash, or a character that cannot be seen",
+            hint="Rename it, or leave it out by excludePatterns.",
+        )
 
 
 def check_line_ends(name: str, content: bytes) -> None:

@@ -9,7 +9,7 @@ from typing import TextIO
 
 from etl_manager.errors import ProvisioningError
 from etl_manager.progress import LiveLine
-from etl_manager.redaction import redact
+from etl_manager.redaction import masked, redact
 
 
 class Console:
@@ -38,11 +38,15 @@ class Console:
         self._print(sys.stderr, text if text.startswith("[") else f"[ERROR] {text}")
 
     def output(self, text: str, stream: TextIO) -> None:
-        """Show what a command printed, byte by byte, on *stream*; bytes that are no UTF-8 are surrogates in *text*."""
+        """Show what a command printed on *stream*: byte by byte, but on a terminal, which it could steer.
+
+        Bytes that are no UTF-8 are surrogates in *text*.
+        """
         self._line.erase()
         sys.stdout.flush()
         stream.flush()
-        stream.buffer.write(redact(text).encode("utf-8", "surrogateescape"))
+        shown = redact(text) if stream.isatty() else masked(text)
+        stream.buffer.write(shown.encode("utf-8", "surrogateescape"))
         stream.buffer.flush()
 
     def _print(self, stream: TextIO, line: str) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from etl_manager.errors import VerificationError
+from etl_manager.redaction import redact
 from etl_manager.report import MANIFEST, finalize
 from etl_manager.report.finalize import pages
 from etl_manager.report.page import counted, headline
@@ -41,7 +42,7 @@ def run(namespace: argparse.Namespace) -> int:
         from etl_manager.report.render import render
 
         said = f"The report is {render(namespace.reports)}"
-    print(said)  # noqa: T201  # what the command is for
+    print(redact(said))  # noqa: T201  # what the command is for
     return 0
 
 

@@ -6,7 +6,7 @@ import difflib
 import json
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any, get_args, get_origin
 
@@ -16,6 +16,10 @@ from etl_manager import project
 from etl_manager.config import model, phases
 from etl_manager.config.model import AuroraSection, Config
 from etl_manager.errors import ConfigError
+from etl_manager.redaction import one_line
+
+DEEPEST = 50
+"""Objects and lists within one another; more of them end in an error of some reader on the way to PostgreSQL."""
 
 ROLE_SUFFIX = "_role"
 """What the phase isolation puts behind a tenant's name for its role (``sql/shared/configuration.sql``)."""
@@ -37,12 +41,16 @@ def parse(path: Path, raw: bytes, root: Path) -> Config:
     if parsed is not None:
         problems += _contradictions(parsed)
     if parsed is None or problems:
-        raise ConfigError(
-            "The configuration cannot be used:\n" + "\n".join(f"  - {problem}" for problem in problems),
-            context={"file": path},
-            hint="Correct the file; README.md explains every key.",
-        )
+        raise _unusable(path, problems)
     return parsed
+
+
+def _unusable(path: Path, problems: Iterable[str]) -> ConfigError:
+    return ConfigError(
+        "The configuration cannot be used:\n" + "\n".join(f"  - {one_line(problem)}" for problem in problems),
+        context={"file": path},
+        hint="Correct the file; README.md explains every key.",
+    )
 
 
 def _parse(path: Path, raw: bytes) -> Mapping[str, Any]:
@@ -58,11 +66,37 @@ def _parse(path: Path, raw: bytes) -> Mapping[str, Any]:
             context={"file": f"{path}:{error.lineno}:{error.colno}"},
             hint="Correct the file at that line and column.",
         ) from error
-    except (ValueError, RecursionError) as error:  # also a number of 5,000 digits, or an object 1,000 deep
+    except RecursionError as error:
+        raise ConfigError("The configuration cannot be used: it is nested too deep", context={"file": path}) from error
+    except ValueError as error:  # also a number of 5,000 digits
         raise ConfigError(f"The configuration cannot be used: {error}", context={"file": path}) from error
     if not isinstance(document, dict):
         raise ConfigError("The configuration must be a JSON object", context={"file": path})
+    if problems := list(_unstorable(document)):
+        raise _unusable(path, problems)
     return document
+
+
+def _unstorable(document: Any) -> Iterator[str]:
+    """Yield what PostgreSQL's jsonb, which the configuration is read into, does not take, and what is nested too deep."""
+    places = [("", document, 0)]
+    while places:
+        path, value, depth = places.pop()
+        inside: Iterable[tuple[str, Any]] = ()
+        if isinstance(value, Mapping):
+            inside = ((f"{path}.{key}" if path else str(key), part) for key, part in value.items())
+        elif isinstance(value, list):
+            inside = ((f"{path}[{number}]", part) for number, part in enumerate(value))
+        for text in value if isinstance(value, Mapping) else [value] if isinstance(value, str) else []:
+            place = f"{path}.{text}".lstrip(".") if isinstance(value, Mapping) else path
+            if "\0" in text:
+                yield f"{place}: holds a NUL, which PostgreSQL keeps in no text"
+            if any("\ud800" <= character <= "\udfff" for character in text):
+                yield f"{place}: holds half of a surrogate pair, which is no text"
+        if depth < DEEPEST:
+            places += ((*part, depth + 1) for part in inside)
+        elif inside:
+            yield f"{path}: is nested more than {DEEPEST} deep"
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -25,11 +25,13 @@ def check(conninfo: str, claimed: Verification) -> None:
     try:
         with psycopg.connect(conninfo, connect_timeout=10, autocommit=True) as connection:
             connection.execute("SET default_transaction_read_only = on")
+            connection.execute("SET lock_timeout = '60s'")  # as the engine's sessions
             differences = list(_differences(connection, claimed))
     except psycopg.OperationalError as error:
         raise InfrastructureError(
             f"The second witness cannot read the database: {str(error).splitlines()[0]}",
-            hint="The database answered through the bastion, but not directly: did it stop meanwhile?",
+            hint="The database answered through the bastion, but not directly: did it stop meanwhile, or "
+            "did another session lock a table?",
         ) from None
     if differences:
         shown = differences[:20] + ([f"… and {len(differences) - 20} more"] if len(differences) > 20 else [])

@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from etl_manager.redaction import one_line
+
 Aspect = Literal["schema", "tables", "shape", "changes", "rows", "isolation", "surroundings", "database"]
 """What a difference is about.
 
-A tenant's schema, which tables it has, how they are made, changes, rows, what its role may do; what outside the tenants acts on their tables; or
-the database's encoding.
+A tenant's schema, which tables it has, how they are made, changes, rows, what its role may do; what outside the tenants acts
+on their tables; or the database's encoding.
 """
 
 UNCOUNTED = frozenset({"not-readable", "row-level-security"})
@@ -106,4 +108,4 @@ class Difference:
     def __str__(self) -> str:
         """Return the line that a failing scenario shows."""
         line = f"{self.tenant}: {self.problem}" if self.tenant else self.problem
-        return f"{line}; what helps: {self.remedy}" if self.remedy else line
+        return one_line(f"{line}; what helps: {self.remedy}" if self.remedy else line)

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from etl_manager.database.difference import UNCOUNTED, Aspect, Difference
-from etl_manager.database.snapshot import DatabaseSnapshot, TenantState
+from etl_manager.database.snapshot import UNREADABLE, DatabaseSnapshot, TenantState
 from etl_manager.errors import VerificationError
+from etl_manager.redaction import one_line
 from etl_manager.wording import number_of
 
 Kind = Literal["created", "repaired", "lost"]
@@ -36,9 +37,14 @@ class Change:
         """Tenant and object."""
         return f"{self.tenant}: {self.object}" if self.tenant else self.object
 
+    @property
+    def line(self) -> str:
+        """Subject, before and after."""
+        return one_line(f"{self.subject}: {self.before} → {self.after}")
+
     def __str__(self) -> str:
         """Return the line that terminal, log and report show."""
-        return f"{self.kind} {self.subject}: {self.before} → {self.after}"
+        return f"{self.kind} {self.line}"
 
 
 @dataclass(frozen=True)
@@ -56,7 +62,7 @@ class PhaseDiff:
     @property
     def lost(self) -> list[str]:
         """What was lost, each as one line without its kind."""
-        return [f"{change.subject}: {change.before} → {change.after}" for change in self.of("lost")]
+        return [change.line for change in self.of("lost")]
 
     def lines(self, most: int = 20) -> list[str]:
         """Return the report as lines: every loss and repair, and of what was created at most *most* lines."""
@@ -113,7 +119,7 @@ class PhaseOutput:
         kinds = ("adopted", "applied", "repaired", "inserted", "isolated", "failed")
         lines: dict[str, list[dict[str, Any]]] = {kind: [] for kind in kinds}
         try:
-            for line in text.splitlines():
+            for line in text.split("\n"):  # as in `json_lines`
                 if line.startswith('{"kind":'):
                     item = json.loads(line)
                     lines[item["kind"]].append(item)
@@ -127,7 +133,7 @@ class PhaseOutput:
                 inserted={(item["tenant"], item["table"]): item["rows"] for item in lines["inserted"]},
                 isolated={item["tenant"]: item["role"] for item in lines["isolated"]},
             )
-        except (ValueError, KeyError, TypeError) as error:
+        except UNREADABLE as error:
             raise VerificationError(
                 f"What the phase did cannot be read: {error}", hint="reports/run.log has its output."
             ) from error

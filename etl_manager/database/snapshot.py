@@ -15,6 +15,19 @@ ENCODING = "UTF8"
 """The encoding that zero-ETL demands (AWS: Aurora zero-ETL limitations)."""
 
 
+UNREADABLE = (ValueError, KeyError, TypeError, AttributeError, RecursionError)
+"""What reading a line of another kind raises."""
+
+
+def json_lines(text: str) -> Iterator[Any]:
+    """Yield what each line of *text* holds; a line ends at a newline only, since names may hold other separators.
+
+    Raises:
+        ValueError: When a line is no JSON; RecursionError: when it is nested too deep.
+    """
+    yield from map(json.loads, filter(None, text.split("\n")))
+
+
 @dataclass(frozen=True, kw_only=True)
 class Template:
     """The tenant template as the bastion reads it.
@@ -134,10 +147,10 @@ class DatabaseSnapshot:
             )
         }  # fmt: skip
         try:
-            for line in filter(None, text.splitlines()):
-                item = json.loads(line)
+            for item in json_lines(text):
                 lines[item.pop("kind")].append(item)
             [database], [template], [end] = lines["database"], lines["template"], lines["end"]
+            counted = int(end["tenants"]), int(end["findings"])
             found = [_difference(item) for item in lines["finding"]]
             tenants = {state.name: state for state in _tenants(lines, found)}
             snapshot = cls(
@@ -159,14 +172,14 @@ class DatabaseSnapshot:
                 strays=tuple(each for each in found if each.tenant is not None and each.tenant not in tenants),
                 common=(*(each for each in found if each.tenant is None), *_encoding(database)),
             )
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except UNREADABLE as error:
             raise VerificationError(
                 f"The inspection of the database cannot be read: {error}", hint="reports/run.log has its output."
             ) from error
-        if (end["tenants"], end["findings"]) != (len(tenants), len(found)):
+        if counted != (len(tenants), len(found)):
             raise VerificationError(
-                f"The inspection of the database is not whole: {number_of(len(tenants), 'tenant')} of {end['tenants']}, "
-                f"{number_of(len(found), 'difference')} of {end['findings']}"
+                f"The inspection of the database is not whole: {number_of(len(tenants), 'tenant')} of {counted[0]}, "
+                f"{number_of(len(found), 'difference')} of {counted[1]}"
             )
         return snapshot
 
@@ -221,12 +234,11 @@ def read_counts(text: str) -> dict[tuple[str, str], int | Difference]:
         VerificationError: When a line cannot be read.
     """
     try:
-        lines = [json.loads(line) for line in text.splitlines() if line]
         return {
             (line["schema"], line["table"]): _uncounted(line) if line["rows"] is None else int(line["rows"])
-            for line in lines
+            for line in json_lines(text)
         }
-    except (ValueError, KeyError, TypeError) as error:
+    except UNREADABLE as error:
         raise VerificationError(
             f"The counts of rows cannot be read: {error}", hint="reports/run.log has its output."
         ) from error
@@ -317,8 +329,7 @@ class Catalogue:
             "server": [], "database": [], "shape": [], "tables": [], "partition": [], "end": []
         }  # fmt: skip
         try:
-            for line in filter(None, text.splitlines()):
-                item = json.loads(line)
+            for item in json_lines(text):
                 lines[item.pop("kind")].append(item)
             [server], [end] = lines["server"], lines["end"]
             shapes = {item["number"]: _shape(item["shape"]) for item in lines["shape"]}
@@ -328,17 +339,18 @@ class Catalogue:
                 parent = item["parent_schema"], item["parent"]
                 partitions.setdefault(parent, []).append((item["schema"], item["name"]))
             encodings = {item["name"]: item["encoding"] for item in lines["database"]}
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            counted, version, values = int(end["tables"]), str(server["version"]), dict(server["settings"])
+        except UNREADABLE as error:
             raise VerificationError(
                 f"The inspection of the catalogue cannot be read: {error}", hint="reports/run.log has its output."
             ) from error
-        if end["tables"] != len(tables):
+        if counted != len(tables):
             raise VerificationError(
-                f"The inspection of the catalogue tells of {len(tables)}, not {number_of(end['tables'], 'table')}"
+                f"The inspection of the catalogue tells of {len(tables)}, not {number_of(counted, 'table')}"
             )
         return cls(
-            server_version=server["version"],
-            settings=server["settings"],
+            server_version=version,
+            settings=values,
             encodings=encodings,
             tables=tables,
             partitions={parent: tuple(parts) for parent, parts in partitions.items()},

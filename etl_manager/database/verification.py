@@ -22,7 +22,7 @@ _USER_COUNTS = ("tenant", "user_count")
 """The third result set of the default template, which has one table."""
 _DIFFERENCES = ("tenant", "object", "expected", "found", "kind", "remedy")
 
-_FOOTER = re.compile(r"\((\d+) rows?\)")
+_FOOTER = re.compile(r"\(([0-9]{1,18}) rows?\)")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,7 +151,7 @@ def _squeezed(*cells: str) -> str:
 def _count(row: tuple[str, ...], facts: DatabaseSnapshot) -> tuple[tuple[str, str], int]:
     """Return tenant and table with the rows; of a template with one table the result set may leave out its name."""
     tenant, table, rows = row if len(row) == len(_COUNTS) else (row[0], "".join(facts.template.tables), row[1])
-    if not rows.isdecimal():
+    if not re.fullmatch(r"[0-9]{1,18}", rows):
         raise VerificationError(f"The verification's count of the rows of {tenant}.{table} cannot be read: {rows!r}")
     return (tenant, table), int(rows)
 
@@ -166,7 +166,7 @@ class _ResultSet(NamedTuple):
 
 def _result_sets(text: str) -> list[_ResultSet]:
     """Split psql's aligned output: a header, a ruler of dashes, rows, and a footer that counts them."""
-    lines = text.splitlines()
+    lines = text.split("\n")
     found = []
     for number, line in enumerate(lines):
         if number and line and set(line) <= {"-", "+"}:

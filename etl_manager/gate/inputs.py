@@ -16,6 +16,7 @@ from etl_manager.database.snapshot import Catalogue, Name, Shape
 from etl_manager.database.verification import Verification
 from etl_manager.gate import cluster
 from etl_manager.provisioning.context import RunContext
+from etl_manager.redaction import one_line
 from etl_manager.zero_etl import FilterComparison, FilterError, Pattern, compare_filter, compile_filter, parse
 
 
@@ -29,7 +30,7 @@ class GateFinding:
 
     def __str__(self) -> str:
         """Return the line that a red gate shows."""
-        return f"{self.subject}: {self.problem}; {self.remedy}"
+        return one_line(f"{self.subject}: {self.problem}; {self.remedy}")
 
 
 SOURCE = "zeroEtl.dataFilter"

@@ -24,6 +24,8 @@ Attach = Callable[[str, str, Literal["text", "sql", "csv", "json", "command"]], 
 LOG = logging.getLogger("etl_manager")
 ENGINE_WARNING = "[WARNING] "
 """How a line of the engine's log begins that people should see."""
+ENGINE_LOCK = "[LOCK] "
+"""How the line of the engine's log begins that says for which lock psql waited, and who held it."""
 INSPECTIONS = str(phases.INSPECTION.parent)
 NO_CONNECTION = 2
 """Exit status of the engine, and psql's own (PostgreSQL manual, psql, "Exit Status")."""
@@ -169,10 +171,11 @@ class SqlRunner:
             "instance": self.bastion.instance_id,
         }
         why = cause(part.stderr)
+        lock = next((line[len(ENGINE_LOCK) :] for line in part.stderr.splitlines() if line.startswith(ENGINE_LOCK)), "")
         if part.exit_code == SQL_FAILED:
             return SqlError(
                 f"{'psql could not go on' if why.by_psql else 'PostgreSQL refused a statement'}: {why.message}",
-                context=where | {"SQL": why.place or part.file, "detail": why.detail},
+                context=where | {"SQL": why.place or part.file, "detail": why.detail, "lock": lock},
                 hint="Nothing after it was run. Correct the cause and run again.",
             )
         if part.exit_code == NO_CONNECTION:

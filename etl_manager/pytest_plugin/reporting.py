@@ -57,6 +57,14 @@ class _LogFile(logging.FileHandler):
             super().handleError(record)
 
 
+class _Indented(logging.Formatter):
+    """Sets off the further lines of a record: none of them can be taken for a record of its own."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return *record*, with every line but its first behind a bar."""
+        return super().format(record).replace("\n", "\n  | ")
+
+
 class RunLog:
     """Writes what the library logs, and each scenario with its steps and its outcome."""
 
@@ -65,7 +73,7 @@ class RunLog:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._path, self._begun, self._writing = path, 0, writing
         self._handler = _LogFile(path, writing)
-        self._handler.setFormatter(logging.Formatter(FORMAT))
+        self._handler.setFormatter(_Indented(FORMAT))
         self._level = _library.level
         _library.setLevel(logging.DEBUG)
         _library.addHandler(self._handler)

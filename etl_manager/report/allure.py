@@ -26,7 +26,7 @@ from allure_commons.model2 import (
 
 from etl_manager.errors import FailureKind, ProvisioningError
 from etl_manager.git import Repository
-from etl_manager.redaction import redact, redact_all
+from etl_manager.redaction import masked, redact, redact_all
 from etl_manager.report import labels
 from etl_manager.report.compat import ComparedDetails, as_data, attachment_name, evolve, get_status, listen, md5, now
 from etl_manager.report.labels import EPIC, describe, tenant_groups, with_kind, write_categories, write_executor
@@ -52,8 +52,12 @@ class ResultWriter:
     @allure_commons.hookimpl
     def report_attached_data(self, body: str | bytes, file_name: str) -> None:
         """Write an attachment."""
-        text = body if isinstance(body, str) else body.decode(errors="surrogateescape")
-        self._write(file_name, redact(text).encode(errors="surrogateescape"))
+        raw = body.encode(errors="surrogatepass") if isinstance(body, str) else body
+        try:
+            whole = redact(raw.decode()).encode()
+        except UnicodeDecodeError:  # no text, such as a picture
+            whole = masked(raw.decode(errors="surrogateescape")).encode(errors="surrogateescape")
+        self._write(file_name, whole)
 
     @allure_commons.hookimpl
     def report_attached_file(self, source: str, file_name: str) -> None:

@@ -14,7 +14,7 @@ from typing import Literal
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
 from etl_manager.gate.verdict import Scenarios, Verdict
-from etl_manager.redaction import redact
+from etl_manager.redaction import one_line, redact
 from etl_manager.report import DATA_FILTER
 from etl_manager.report.results import BAD, EXIT_STATUSES, Result
 from etl_manager.report.verdict import RunVerdict
@@ -351,6 +351,7 @@ def _as_markdown(line: Line, mark: str = "") -> str:
 
 def _piece(piece: Text) -> str:
     sign = f"{SIGNS[piece.mark]} " if piece.mark else ""
-    if piece.code and piece.text and "`" not in piece.text:
-        return f"{sign}`{piece.text.replace('|', '/')}`"
-    return sign + re.sub(r"([\\`*{}\[\]<>|~]|(?<!\w)_|_(?!\w))", r"\\\1", piece.text.replace("\n", " "))
+    text = one_line(piece.text)
+    if piece.code and text and not {"`", "|"} & set(text):  # neither can be escaped in code
+        return f"{sign}`{text}`"
+    return sign + re.sub(r"([\\`*{}\[\]<>|~&]|(?<!\w)_|_(?!\w))", r"\\\1", text)

@@ -224,7 +224,7 @@ class RunCommand:
                 answer: dict[str, Any] = self.client.get_command_invocation(
                     CommandId=command.command_id, InstanceId=self.instance_id
                 )
-                command.status = str(answer["Status"])
+                command.status = str(answer.get("Status", ""))
                 return answer
             if attempt.code == "InvocationDoesNotExist":
                 return None
@@ -303,8 +303,9 @@ def parse_invocation(
     Raises:
         CommandError: When it did not exit: it never ran, was killed, or that cannot be known.
     """
-    status, details = str(answer["Status"]), str(answer.get("StatusDetails", "")).replace(" ", "")
-    exit_status = int(answer.get("ResponseCode", -1))
+    status, details = command.status, str(answer.get("StatusDetails", "")).replace(" ", "")
+    code = answer.get("ResponseCode", -1)
+    exit_status = code if isinstance(code, int) else -1
     stderr = str(answer.get("StandardErrorContent", ""))
     stdout = str(answer.get("StandardOutputContent", ""))
     # Failed without a word is the agent's own answer where its document worker died: our scripts always print.
@@ -315,7 +316,7 @@ def parse_invocation(
             instance_id=command.instance_id,
             status=status,
             exit_status=exit_status,
-            stdout=stdout.encode(),
+            stdout=stdout.encode(errors="replace"),  # of half a surrogate pair; its digest tells
             stderr=stderr,
             seconds=seconds,
         )

@@ -25,11 +25,11 @@ LIMIT = 22_000
 RUNTIME_PREFIX = "etl-manager-run-"
 
 _END = re.compile(
-    rf"\n{MARK} token=(?P<token>\w+) encoding=(?P<encoding>plain|gzip) bytes=(?P<bytes>\d+) sha256=(?P<sha256>[0-9a-f]{{64}})"
-    r" status=(?P<status>\d+) size=(?P<size>\d+) remainder=(?P<remainder>\S*)\n?$"
+    rf"\n{MARK} token=(?P<token>\w+) encoding=(?P<encoding>plain|gzip) bytes=(?P<bytes>[0-9]{{1,18}}) sha256=(?P<sha256>[0-9a-f]{{64}})"
+    r" status=(?P<status>[0-9]{1,18}) size=(?P<size>[0-9]{1,18}) remainder=(?P<remainder>\S*)\n?$"
 )
 _FILE = re.compile(
-    rf"{MARK} file exit=(\d+) milliseconds=(\d+) stdout=(\d+) stderr=(\d+) name=(.+)\n".encode(),
+    rf"{MARK} file exit=(\d{{1,18}}) milliseconds=(\d{{1,18}}) stdout=(\d{{1,18}}) stderr=(\d{{1,18}}) name=(.+)\n".encode(),
 )
 
 
@@ -187,7 +187,7 @@ class CommandResult:
             position = end_of_out + err
             found.append(
                 SqlFileResult(
-                    file=match[5].decode(),
+                    file=match[5].decode("utf-8", errors),
                     exit_code=exit_code,
                     seconds=milliseconds / 1000,
                     stdout=self.stdout[match.end() : end_of_out].decode("utf-8", errors),

@@ -91,11 +91,16 @@ BEGIN ATOMIC
     SELECT (work).ordinal, (work).tenant, (work).position, (work).change WHERE NOT by_adoption;
 END;
 
+-- After a lock that was waited for in vain no other is waited for as long: many tenants may stand behind the same one.
+CREATE FUNCTION pg_temp.wait_less(state text) RETURNS text LANGUAGE sql
+RETURN CASE state WHEN '55P03' THEN set_config('lock_timeout', '1s', false) END;
+
 CREATE FUNCTION pg_temp.fail(work pg_temp.pending, message text, state text, detail text, hint text, in_change boolean)
 RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     change record;
 BEGIN
+    PERFORM pg_temp.wait_less(state);
     SELECT * INTO change FROM pg_temp.change WHERE ordinal = work.position;
     INSERT INTO pg_temp.failure (tenant, file, line, message, detail, hint, sqlstate)
     VALUES (work.tenant,

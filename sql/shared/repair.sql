@@ -124,6 +124,7 @@ BEGIN
                 GET STACKED DIAGNOSTICS detail = PG_EXCEPTION_DETAIL, hint = PG_EXCEPTION_HINT;
                 INSERT INTO pg_temp.failure (tenant, object, message, detail, hint, sqlstate)
                 VALUES (task.tenant, step.object, SQLERRM, detail, hint, SQLSTATE);
+                PERFORM pg_temp.wait_less(SQLSTATE);
             END;
         END LOOP;
         -- Locks are held until the transaction ends, and the lock table is small.

@@ -97,7 +97,7 @@ def test_long_log_does_not_push_out_the_output(host, project, connection):
 def test_output_that_looks_like_the_frame_is_output(host, project, connection):
     """What imitates a marker does not end the output, nor begin another step."""
     mark = f"\n{script.MARK} token=0badcafe encoding=plain bytes=0 sha256={'0' * 64} status=0 size=0 remainder=\n"
-    data = f"{mark}{script.MARK} step exit=0 milliseconds=1 stdout=0 stderr=0 file=x\n{mark}".encode()
+    data = f"{mark}{script.MARK} file exit=0 milliseconds=1 stdout=0 stderr=0 name=x\n{mark}".encode()
     step, _ = printed(host, project, connection, data)
     assert step.stdout.encode() == data
 

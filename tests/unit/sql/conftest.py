@@ -136,7 +136,7 @@ class Bastion:
         """Return as soon as *count* engines wait for a lock; they do so for as long as the test holds it."""
         query = (
             "SELECT count(*) FROM pg_stat_activity"
-            " WHERE application_name = '2-sql-execute' AND datname = %s AND wait_event_type = 'Lock'"
+            " WHERE starts_with(application_name, '2-sql-execute') AND datname = %s AND wait_event_type = 'Lock'"
         )
         deadline = time.monotonic() + 30
         with self.connect("postgres") as connection:
