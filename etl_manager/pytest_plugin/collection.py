@@ -10,6 +10,7 @@ import os
 import re
 import types
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from functools import cached_property
 from pathlib import Path
 
 import pytest
@@ -127,6 +128,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         items[index] = item
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    """Run the steps of a scenario, as it was read when it was collected."""
+    if SCENARIO not in pyfuncitem.stash:
+        return None
+    __tracebackhide__ = True
+    file = pyfuncitem.getparent(FeatureFile)
+    assert file is not None  # noqa: S101 - only its tests have a scenario
+    compat.run_scenario(pyfuncitem, pyfuncitem.stash[SCENARIO], file.step_functions)
+    return True
+
+
 def _sort_key(item: pytest.Item) -> tuple[list[str | int], Path, int]:
     """Return the sort key of *item*: ``10-x.feature`` comes after ``9-y.feature``; rows stay as they are."""
     parts = re.split(r"(\d+)", item.path.name)
@@ -188,7 +201,12 @@ class FeatureFile(compat.GeneratedModule):
     def _kind(self, step: Step) -> str | None:
         """Return the kind *step* is known as: its own if there is a function for that, else another, else none."""
         kinds = (step.type, "given", "when", "then")
-        return next((kind for kind in kinds if compat.has_step_function(step, kind, self)), None)
+        return next((kind for kind in kinds if self.step_functions.find(kind, step.name)), None)
+
+    @cached_property
+    def step_functions(self) -> compat.StepFunctions:
+        """What the steps of this file may call; which of them a row calls depends on its values."""
+        return compat.StepFunctions(self)
 
     def make_module(self) -> types.ModuleType:
         """Return a module made of the scenarios, each under its own name."""

@@ -36,13 +36,26 @@ def attachment_name(extension: str) -> str:
     return str(ATTACHMENT_PATTERN.format(prefix=uuid4(), ext=extension))
 
 
+class ScenarioListener(AllureListener):
+    """Allure's listener without its containers, which describe fixtures; nobody writes them.
+
+    Private: the names of the hooks and of the method that keep containers. They take a third of Allure's time.
+    """
+
+    pytest_fixture_setup: Any = None
+    pytest_fixture_post_finalizer: Any = None
+
+    def _update_fixtures_children(self, item: object) -> None:
+        """Keep no children of containers."""
+
+
 def listen(config: Any, writers: Sequence[object]) -> Callable[[], TestResult]:
     """Have Allure's listener observe pytest's *config* and hand its results to *writers* until the config is closed.
 
     Returns:
         A function that gives the result of the test that runs.
     """
-    listener = AllureListener(config)
+    listener = ScenarioListener(config)  # type: ignore[no-untyped-call]
     config.pluginmanager.register(listener, "allure_listener")
     for plugin in (listener, *writers):
         allure_commons.plugin_manager.register(plugin)
