@@ -6,6 +6,7 @@ tests/unit/plugin/test_compat.py names the part that a new version no longer has
 
 from __future__ import annotations
 
+import inspect
 import types
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
@@ -83,6 +84,11 @@ class StepFunctions:
         ]
         visible.sort(key=lambda definition: len(definition.baseid))  # each is of a node above the other's
         self._nearest_first = [step_function_context_registry[definition.func] for definition in reversed(visible)]
+        for known in self._nearest_first:
+            if inspect.isfunction(
+                known.step_func
+            ):  # pytest-bdd reads it twice a step; PEP 362: this is where it is kept
+                known.step_func.__signature__ = inspect.signature(known.step_func)  # type: ignore[attr-defined]
 
     def find(self, kind: str, text: str) -> StepFunctionContext | None:
         """Return the function of the step *text* of *kind* (given, when, then), the nearest one; None without one."""

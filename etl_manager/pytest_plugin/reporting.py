@@ -6,6 +6,7 @@ import logging
 import os
 import signal
 import threading
+import time
 import warnings
 from collections.abc import Generator
 from pathlib import Path
@@ -39,44 +40,85 @@ def pytest_configure(config: pytest.Config) -> None:
         config.add_cleanup(restore)
 
 
+class _LogFile(logging.FileHandler):
+    """Writes what is logged; what is only held is written before it, or not at all."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, mode="w", encoding="utf-8")
+        self.setFormatter(logging.Formatter(FORMAT))
+        self._held: list[tuple[float, str]] = []
+
+    def hold(self, text: str) -> None:
+        """Keep *text* until it is known whether somebody will want to read it."""
+        self._held.append((time.time(), text))
+
+    def drop(self) -> None:
+        """Forget what is held."""
+        self._held = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write *record*."""
+        self.write_held()
+        super().emit(record)
+
+    def write_held(self) -> None:
+        """Write what is held, with the time at which it was."""
+        held, self._held = self._held, []
+        for at, text in held:
+            values = {
+                "created": at,
+                "msecs": at % 1 * 1000,
+                "levelname": "INFO",
+                "name": _log.name,
+                "msg": redact(text),
+            }
+            super().emit(logging.makeLogRecord(values))
+
+
 class RunLog:
-    """Writes what the library logs, and each scenario with its steps and its outcome."""
+    """Writes what the library logs, and each scenario with its outcome.
+
+    Its steps are written where something was logged meanwhile, and where it failed: of thousands that passed, a line each.
+    """
 
     def __init__(self, path: Path) -> None:
         """Begin *path* anew."""
         path.parent.mkdir(parents=True, exist_ok=True)
         self._path, self._begun = path, 0
-        self._handler = logging.FileHandler(path, mode="w", encoding="utf-8")
-        self._handler.setFormatter(logging.Formatter(FORMAT))
+        self._file = _LogFile(path)
         self._level = _library.level
         _library.setLevel(logging.DEBUG)
-        _library.addHandler(self._handler)
+        _library.addHandler(self._file)
 
     def of_scenario(self) -> str:
-        """Return what was logged since the scenario that runs began."""
+        """Return what was logged since the scenario that runs began, with its steps."""
+        self._file.write_held()
         with self._path.open("rb") as file:
             file.seek(self._begun)
             return file.read().decode(errors="replace")
 
     def close(self) -> None:
         """End the log."""
-        _library.removeHandler(self._handler)
+        _library.removeHandler(self._file)
         _library.setLevel(self._level)
-        self._handler.close()
+        self._file.close()
 
     def pytest_runtest_logstart(self, nodeid: str) -> None:
-        """Log that a scenario begins."""
+        """Note that a scenario begins."""
+        self._file.drop()
         self._begun = self._path.stat().st_size
-        _log.info("begin %s", nodeid)
+        self._file.hold(f"begin {nodeid}")
 
     def pytest_bdd_before_step(self, step: Step) -> None:
-        """Log the step that begins."""
-        _log.info("  %s %s", step.keyword, step.name)
+        """Note the step that begins."""
+        self._file.hold(f"  {step.keyword} {step.name}")
 
     @pytest.hookimpl(trylast=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Log how a scenario ended, and why it did not pass."""
         if report.when == "call" or not report.passed:
+            if not report.failed:
+                self._file.drop()
             _log.info("%s %s (%.2f s)", report.outcome, report.nodeid, report.duration)
         if isinstance(report.longrepr, tuple):
             _log.warning("%s", report.longrepr[2])

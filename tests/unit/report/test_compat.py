@@ -32,7 +32,7 @@ def test_results_are_attrs_classes():
     assert model2.TestResult.file_pattern.format(prefix="p") == "p-result.json"
     details = compat.ComparedDetails(message="m", expected="5", actual="4")
     result = model2.TestResult(uuid="u", name="", statusDetails=details)
-    assert compat.as_data(result) == {
+    assert compat.as_data(result, str) == {
         "uuid": "u",
         "name": "",
         "statusDetails": {"message": "m", "expected": "5", "actual": "4"},
