@@ -11,12 +11,6 @@ import base64
 import secrets
 from dataclasses import dataclass
 
-from cryptography.hazmat.primitives import hashes, padding, serialization
-from cryptography.hazmat.primitives.asymmetric import padding as rsa_padding
-from cryptography.hazmat.primitives.asymmetric import rsa
-from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
-from cryptography.hazmat.primitives.kdf.pbkdf2 import PBKDF2HMAC
-
 from etl_manager.aws.connection import Credentials
 from etl_manager.errors import WorkspaceError
 
@@ -47,6 +41,9 @@ def seal_text(text: str, public_key_pem: str) -> Sealed:
     Raises:
         WorkspaceError: When the bastion sent no RSA public key.
     """
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import padding, rsa
+
     try:
         public_key = serialization.load_pem_public_key(public_key_pem.encode())
     except ValueError as error:
@@ -54,7 +51,7 @@ def seal_text(text: str, public_key_pem: str) -> Sealed:
     if not isinstance(public_key, rsa.RSAPublicKey):
         raise WorkspaceError("The bastion sent a public key that is not RSA")
     passphrase = secrets.token_hex(32)
-    oaep = rsa_padding.OAEP(mgf=rsa_padding.MGF1(hashes.SHA256()), algorithm=hashes.SHA256(), label=None)
+    oaep = padding.OAEP(mgf=padding.MGF1(hashes.SHA256()), algorithm=hashes.SHA256(), label=None)
     return Sealed(
         key=base64.b64encode(public_key.encrypt(passphrase.encode(), oaep)).decode(),
         body=base64.b64encode(_encrypt(text.encode(), passphrase)).decode(),
@@ -68,6 +65,10 @@ def _escaped(value: str) -> str:
 
 def _encrypt(plain: bytes, passphrase: str) -> bytes:
     """Return what ``openssl enc -aes-256-cbc -pbkdf2 -md sha256`` would write: a magic word, salt and ciphertext."""
+    from cryptography.hazmat.primitives import hashes, padding
+    from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+    from cryptography.hazmat.primitives.kdf.pbkdf2 import PBKDF2HMAC
+
     salt = secrets.token_bytes(8)
     derived = PBKDF2HMAC(algorithm=hashes.SHA256(), length=48, salt=salt, iterations=ITERATIONS).derive(
         passphrase.encode()

@@ -23,7 +23,6 @@ from etl_manager.pytest_plugin.compat import Feature, GherkinParseError, Scenari
 from etl_manager.pytest_plugin.options import SETTINGS
 from etl_manager.report import allure
 from etl_manager.report.feature_files import EACH_TENANT, tenant_rows
-from etl_manager.sql_files.check import check as check_sql_files
 from etl_manager.wording import enumeration
 
 CONFIG = pytest.StashKey[configuration.Config]()
@@ -82,7 +81,7 @@ def project_config(config: pytest.Config) -> configuration.Config:
 
 
 def whole_config(config: pytest.Config) -> configuration.Config:
-    """Return the project's configuration, which is read once a run and only when it is needed, and the SQL with it.
+    """Return the project's configuration, which is read once a run and only when it is needed, and the SQL with it where it may be run.
 
     Raises:
         ConfigError: When it, or an SQL file of its phases, cannot be used.
@@ -90,7 +89,10 @@ def whole_config(config: pytest.Config) -> configuration.Config:
     if CONFIG not in config.stash:
         settings = config.stash[SETTINGS]
         loaded = configuration.load(settings.config_path, settings.root)
-        check_sql_files(loaded)
+        if not config.option.collectonly:  # nobody's SQL is run: reading all of it is a fifth of a collection
+            from etl_manager.sql_files.check import check
+
+            check(loaded)
         config.stash[CONFIG] = loaded
     return config.stash[CONFIG]
 
