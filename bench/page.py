@@ -32,8 +32,8 @@ WHY = """
   was loaded, `inspect-database.sql` took 0.30 to 0.43 s and `create-tenant-schemas.sql` 0.45 s, each. What would have to
   change: one psql session for all files of a command, so that the expectation is made once.
 - **`--verify-only` and fresh over bare psql at 1,000 tenants.** Three scenarios a tenant, each with its result: 2.4 ms of CPU a
-  scenario, from 5.4, of which pytest's hooks and fixtures, and Allure's listener, are most. `reports/history.jsonl` adds 0.3 ms once it
-  holds ten runs, whose texts are masked anew. What would have to change: the proving spread over several processes.
+  scenario, from 5.4, of which pytest's hooks and fixtures, and Allure's listener, are most. `reports/history.jsonl` adds 0.2 ms with nine
+  runs in it, whose texts are masked anew. What would have to change: the proving spread over several processes.
 - **The start of the local target.** 1.2 s, of which moto takes 1.0 s to import: its CloudFormation imports the models of all services
   that it can build. What would have to change: stacks answered without moto, or the emulator in a process of its own.
 """
