@@ -13,7 +13,7 @@ import re
 import threading
 import traceback
 from collections.abc import Callable, Iterator
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 MASK = "********"
@@ -223,7 +223,11 @@ def masked(text: str) -> str:
     An ordinary word (see `is_ordinary`) is masked only where the text calls it a password. Where a shortened repr left
     only the beginning or the end of a secret beside its dots, that is masked too.
     """
-    known = _spellings.values()
+    known = tuple(_spellings.values())
+    return _redacted_before(text, known) if len(text) <= _KEPT_LENGTH else _redacted(text, known)
+
+
+def _redacted(text: str, known: tuple[Spelling, ...]) -> str:
     for spelling in known:
         text = spelling.masked(text, MASK)
     text = _ROWS.sub(r"\1(withheld)", text)
@@ -235,6 +239,11 @@ def masked(text: str) -> str:
         for spelling in known:
             text = spelling.without_pieces(text, MASK)
     return text
+
+
+_KEPT_LENGTH = 256
+"""The most characters of a text that is remembered as it was masked: a report repeats its short ones for each tenant."""
+_redacted_before = lru_cache(4096)(_redacted)
 
 
 def redact_all(data: Any) -> Any:

@@ -12,11 +12,6 @@ import base64
 import secrets
 from dataclasses import dataclass
 
-from cryptography.hazmat.primitives import hashes, padding, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
-from cryptography.hazmat.primitives.kdf.pbkdf2 import PBKDF2HMAC
-
 from etl_manager.aws.connection import Credentials
 from etl_manager.errors import WorkspaceError
 
@@ -47,6 +42,9 @@ def seal_text(text: str, public_key_pem: str) -> Sealed:
     Raises:
         WorkspaceError: When the bastion sent no public key on P-256.
     """
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+
     try:
         public_key = serialization.load_pem_public_key(public_key_pem.encode())
     except ValueError as error:
@@ -71,6 +69,10 @@ def _escaped(value: str) -> str:
 
 def _encrypt(plain: bytes, passphrase: bytes) -> bytes:
     """Return what ``openssl enc -aes-256-cbc -pbkdf2 -md sha256`` would write: a magic word, salt and ciphertext."""
+    from cryptography.hazmat.primitives import hashes, padding
+    from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+    from cryptography.hazmat.primitives.kdf.pbkdf2 import PBKDF2HMAC
+
     salt = secrets.token_bytes(8)
     derived = PBKDF2HMAC(algorithm=hashes.SHA256(), length=48, salt=salt, iterations=ITERATIONS).derive(passphrase)
     padder = padding.PKCS7(128).padder()

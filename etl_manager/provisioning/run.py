@@ -67,6 +67,9 @@ class ProvisioningRun:
     _results: dict[str, PartResult] = field(default_factory=dict)
     _rerun_diffs: list[PhaseDiff] | None = None
     _rows: dict[tuple[str, str], int | Difference] | None = None
+    _through: dict[str, list[str]] = field(default_factory=dict)
+    _proven: DatabaseSnapshot | None = None
+    """The snapshot that most tenants were found in: looking through all of them for each would take their square."""
 
     def ensure(self, phase: str) -> DatabaseSnapshot:
         """Run *phase* and all before it, each once a run, and return the snapshot after it.
@@ -79,11 +82,17 @@ class ProvisioningRun:
         """
         if self.verify_only:
             return self._verify_only(phase)
-        for name in self.config.up_to(phase):
+        for name in self._up_to(phase):
             if name not in self.reports or f"phase {name}" in self._failures:
                 with self._failures.once(f"phase {name}"):
                     self._run_phase(name)
         return self._observed.now
+
+    def _up_to(self, phase: str) -> list[str]:
+        """Return the phases through *phase*; a configuration works them out each time, and every scenario asks."""
+        if phase not in self._through:
+            self._through[phase] = self.config.up_to(phase)
+        return self._through[phase]
 
     def rerun_all_phases(self) -> list[PhaseDiff]:
         """Run the suite's own phases once more, in one command and once a run, and return what that changed.
@@ -340,9 +349,10 @@ class ProvisioningRun:
         with self._failures.once("the proof of phase database"):
             if not self._observed.now.exists:
                 raise self._no_database()
-        if "schema" in self.config.up_to(phase):
+        if self._proven is not self._observed.now and "schema" in self._up_to(phase):
             with self._failures.once("the proof of phase schema"):
                 self._require_most_tenants(self._observed.now)
+            self._proven = self._observed.now
         return self._observed.now
 
     def _require_most_tenants(self, snapshot: DatabaseSnapshot) -> None:

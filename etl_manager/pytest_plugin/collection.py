@@ -10,6 +10,7 @@ import os
 import re
 import types
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from functools import cached_property
 from pathlib import Path
 
 import pytest
@@ -22,7 +23,6 @@ from etl_manager.pytest_plugin.compat import Feature, GherkinParseError, Scenari
 from etl_manager.pytest_plugin.options import SETTINGS
 from etl_manager.report import allure
 from etl_manager.report.feature_files import EACH_TENANT, runs, tenant_rows
-from etl_manager.sql_files.check import check as check_sql_files
 from etl_manager.wording import enumeration
 
 CONFIG = pytest.StashKey[configuration.Config]()
@@ -81,7 +81,7 @@ def project_config(config: pytest.Config) -> configuration.Config:
 
 
 def whole_config(config: pytest.Config) -> configuration.Config:
-    """Return the project's configuration, which is read once a run and only when it is needed, and the SQL with it.
+    """Return the project's configuration, which is read once a run and only when it is needed, and the SQL with it where it may be run.
 
     Raises:
         ConfigError: When it, or an SQL file of its phases, cannot be used.
@@ -89,7 +89,10 @@ def whole_config(config: pytest.Config) -> configuration.Config:
     if CONFIG not in config.stash:
         settings = config.stash[SETTINGS]
         loaded = configuration.load(settings.config_path, settings.root)
-        check_sql_files(loaded)
+        if not config.option.collectonly:  # nobody's SQL is run: reading all of it is a fifth of a collection
+            from etl_manager.sql_files.check import check
+
+            check(loaded)
         config.stash[CONFIG] = loaded
     return config.stash[CONFIG]
 
@@ -125,6 +128,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     in_order = sorted((items[index] for index in positions), key=_sort_key)
     for index, item in zip(positions, in_order, strict=True):
         items[index] = item
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    """Run the steps of a scenario, as it was read when it was collected."""
+    if SCENARIO not in pyfuncitem.stash:
+        return None
+    __tracebackhide__ = True
+    file = pyfuncitem.getparent(FeatureFile)
+    assert file is not None  # noqa: S101 - only its tests have a scenario
+    compat.run_scenario(pyfuncitem, pyfuncitem.stash[SCENARIO], file.step_functions)
+    return True
 
 
 def _sort_key(item: pytest.Item) -> tuple[list[str | int], Path, int]:
@@ -191,7 +206,12 @@ class FeatureFile(compat.GeneratedModule):
     def _kind(self, step: Step) -> str | None:
         """Return the kind *step* is known as: its own if there is a function for that, else another, else none."""
         kinds = (step.type, "given", "when", "then")
-        return next((kind for kind in kinds if compat.has_step_function(step, kind, self)), None)
+        return next((kind for kind in kinds if self.step_functions.find(kind, step.name)), None)
+
+    @cached_property
+    def step_functions(self) -> compat.StepFunctions:
+        """What the steps of this file may call; which of them a row calls depends on its values."""
+        return compat.StepFunctions(self)
 
     def make_module(self) -> types.ModuleType:
         """Return a module made of the scenarios, each under its own name."""

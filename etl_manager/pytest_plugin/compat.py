@@ -6,7 +6,7 @@ tests/unit/plugin/test_compat.py names the part that a new version no longer has
 
 from __future__ import annotations
 
-import copy
+import inspect
 import types
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,10 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pytest_bdd.exceptions import GherkinParseError
+from pytest_bdd.compat import get_fixture_names, getfixturedefs
+from pytest_bdd.exceptions import GherkinParseError, StepDefinitionNotFoundError
 from pytest_bdd.feature import get_feature
 from pytest_bdd.parser import Examples, Feature, Scenario, ScenarioTemplate, Step
-from pytest_bdd.scenario import find_fixturedefs_for_step, scenario_wrapper_template_registry
+from pytest_bdd.scenario import _execute_step_function, scenario_wrapper_template_registry
+from pytest_bdd.steps import StepFunctionContext, step_function_context_registry
 
 from etl_manager.redaction import redact
 
@@ -63,16 +65,63 @@ def set_rows(table: Examples, rows: Sequence[Sequence[str]]) -> None:
     table.examples = [list(row) for row in rows]
 
 
-def has_step_function(step: Step, kind: str, module: pytest.Module) -> bool:
-    """Return whether a function for *step*, taken as a *kind* (given, when, then), is visible in *module*.
+class StepFunctions:
+    """The step functions that a module sees.
 
-    Private: `find_fixturedefs_for_step` and `Session._fixturemanager`. pytest-bdd looks for a step when it runs; a
-    misspelt one is to be found before anything is built.
+    Private: `Session._fixturemanager`, pytest-bdd's look at it and its registry. pytest-bdd looks through all fixtures of
+    pytest for each step of each row, and makes a fixture of what it finds: a third of a scenario's time. It looks when a
+    step runs; a misspelt one is to be found before anything is built.
     """
-    candidate = copy.copy(step)
-    candidate.type = kind
-    manager = module.session._fixturemanager  # noqa: SLF001
-    return any(True for _ in find_fixturedefs_for_step(candidate, manager, module))
+
+    def __init__(self, module: pytest.Module) -> None:
+        """Look for them."""
+        manager = module.session._fixturemanager  # noqa: SLF001
+        visible = [
+            definition
+            for name in get_fixture_names(manager)
+            for definition in getfixturedefs(manager, name, module) or ()
+            if definition.func in step_function_context_registry
+        ]
+        visible.sort(key=lambda definition: len(definition.baseid))  # each is of a node above the other's
+        self._nearest_first = [step_function_context_registry[definition.func] for definition in reversed(visible)]
+        for known in self._nearest_first:
+            if inspect.isfunction(
+                known.step_func
+            ):  # pytest-bdd reads it twice a step; PEP 362: this is where it is kept
+                known.step_func.__signature__ = inspect.signature(known.step_func)  # type: ignore[attr-defined]
+
+    def find(self, kind: str, text: str) -> StepFunctionContext | None:
+        """Return the function of the step *text* of *kind* (given, when, then), the nearest one; None without one."""
+        return next(
+            (known for known in self._nearest_first if known.type in (None, kind) and known.parser.is_matching(text)),
+            None,
+        )
+
+
+def run_scenario(item: pytest.Function, scenario: Scenario, functions: StepFunctions) -> None:
+    """Run the steps of *scenario*, the test *item*, with pytest-bdd's hooks and as it would.
+
+    Private: `Function._request` and `_execute_step_function`; pytest-bdd's own way begins with looking for the functions.
+
+    Raises:
+        StepDefinitionNotFoundError: When there is no function for a step.
+    """
+    __tracebackhide__ = True
+    request, hook = item._request, item.config.hook  # noqa: SLF001
+    known: dict[str, Any] = {"request": request, "feature": scenario.feature, "scenario": scenario}
+    hook.pytest_bdd_before_scenario(**known)
+    try:
+        for step in scenario.steps:
+            function = functions.find(step.type, step.name)
+            if function is None:
+                error = StepDefinitionNotFoundError(
+                    f"unknown step: {step.keyword} {step.name} (line {step.line_number})"
+                )
+                hook.pytest_bdd_step_func_lookup_error(**known, step=step, exception=error)
+                raise error
+            _execute_step_function(request, scenario, step, function)
+    finally:
+        hook.pytest_bdd_after_scenario(**known)
 
 
 def template_of(item: pytest.Function) -> ScenarioTemplate:

@@ -38,8 +38,17 @@ NOT_APPLICABLE = "not applicable"
 WORST_FIRST = ("failed", "skipped", "passed", "not-applicable")
 
 
+_ID = pytest.StashKey[ScenarioId]()
+
+
 def scenario_id(item: pytest.Item) -> ScenarioId:
     """Return what the scenario *item* is the proof of."""
+    if _ID not in item.stash:
+        item.stash[_ID] = _scenario_id(item)
+    return item.stash[_ID]
+
+
+def _scenario_id(item: pytest.Item) -> ScenarioId:
     inside = item.path.is_relative_to(item.config.rootpath)
     file = item.path.relative_to(item.config.rootpath).as_posix() if inside else str(item.path)
     name = item.originalname if isinstance(item, pytest.Function) else item.name

@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import threading
+import time
 import warnings
 from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager
@@ -41,12 +42,51 @@ def pytest_configure(config: pytest.Config) -> None:
         config.add_cleanup(restore)
 
 
+class _Indented(logging.Formatter):
+    """Sets off the further lines of a record: none of them can be taken for a record of its own."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return *record*, with every line but its first behind a bar."""
+        return super().format(record).replace("\n", "\n  | ")
+
+
 class _LogFile(logging.FileHandler):
-    """Has errors of writing taken by *writing*: logging itself would print a traceback for each line."""
+    """Writes what is logged; what is only held is written before it, or not at all.
+
+    Errors of writing are taken by *writing*: logging itself would print a traceback for each line.
+    """
 
     def __init__(self, path: Path, writing: Callable[[], AbstractContextManager[None]]) -> None:
         super().__init__(path, mode="w", encoding="utf-8")
+        self.setFormatter(_Indented(FORMAT))
         self._writing = writing
+        self._held: list[tuple[float, str]] = []
+
+    def hold(self, text: str) -> None:
+        """Keep *text* until it is known whether somebody will want to read it."""
+        self._held.append((time.time(), text))
+
+    def drop(self) -> None:
+        """Forget what is held."""
+        self._held = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write *record*."""
+        self.write_held()
+        super().emit(record)
+
+    def write_held(self) -> None:
+        """Write what is held, with the time at which it was."""
+        held, self._held = self._held, []
+        for at, text in held:
+            values = {
+                "created": at,
+                "msecs": at % 1 * 1000,
+                "levelname": "INFO",
+                "name": _log.name,
+                "msg": redact(text),
+            }
+            super().emit(logging.makeLogRecord(values))
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
         """Take the error that is being handled, if it is one of writing."""
@@ -57,53 +97,51 @@ class _LogFile(logging.FileHandler):
             super().handleError(record)
 
 
-class _Indented(logging.Formatter):
-    """Sets off the further lines of a record: none of them can be taken for a record of its own."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        """Return *record*, with every line but its first behind a bar."""
-        return super().format(record).replace("\n", "\n  | ")
-
-
 class RunLog:
-    """Writes what the library logs, and each scenario with its steps and its outcome."""
+    """Writes what the library logs, and each scenario with its outcome.
+
+    Its steps are written where something was logged meanwhile, and where it failed: of thousands that passed, a line each.
+    """
 
     def __init__(self, path: Path, writing: Callable[[], AbstractContextManager[None]]) -> None:
         """Begin *path* anew; *writing* takes errors of what is written later."""
         path.parent.mkdir(parents=True, exist_ok=True)
         self._path, self._begun, self._writing = path, 0, writing
-        self._handler = _LogFile(path, writing)
-        self._handler.setFormatter(_Indented(FORMAT))
+        self._file = _LogFile(path, writing)
         self._level = _library.level
         _library.setLevel(logging.DEBUG)
-        _library.addHandler(self._handler)
+        _library.addHandler(self._file)
 
     def of_scenario(self) -> str:
-        """Return what was logged since the scenario that runs began."""
+        """Return what was logged since the scenario that runs began, with its steps."""
+        self._file.write_held()
         with self._path.open("rb") as file:
             file.seek(self._begun)
             return file.read().decode(errors="replace")
 
     def close(self) -> None:
         """End the log."""
-        _library.removeHandler(self._handler)
+        _library.removeHandler(self._file)
         _library.setLevel(self._level)
         with self._writing():
-            self._handler.close()
+            self._file.close()
 
     def pytest_runtest_logstart(self, nodeid: str) -> None:
-        """Log that a scenario begins."""
+        """Note that a scenario begins."""
+        self._file.drop()
         self._begun = self._path.stat().st_size
-        _log.info("begin %s", nodeid)
+        self._file.hold(f"begin {nodeid}")
 
     def pytest_bdd_before_step(self, step: Step) -> None:
-        """Log the step that begins."""
-        _log.info("  %s %s", step.keyword, step.name)
+        """Note the step that begins."""
+        self._file.hold(f"  {step.keyword} {step.name}")
 
     @pytest.hookimpl(trylast=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Log how a scenario ended, and why it did not pass."""
         if report.when == "call" or not report.passed:
+            if not report.failed:
+                self._file.drop()
             _log.info("%s %s (%.2f s)", report.outcome, report.nodeid, report.duration)
         if isinstance(report.longrepr, tuple):
             _log.warning("%s", report.longrepr[2])

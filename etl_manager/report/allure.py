@@ -26,7 +26,7 @@ from allure_commons.model2 import (
 
 from etl_manager.errors import FailureKind, ProvisioningError
 from etl_manager.git import Repository
-from etl_manager.redaction import masked, redact, redact_all
+from etl_manager.redaction import masked, redact
 from etl_manager.report import labels
 from etl_manager.report.compat import ComparedDetails, as_data, attachment_name, evolve, get_status, listen, md5, now
 from etl_manager.report.labels import EPIC, describe, tenant_groups, with_kind, write_categories, write_executor
@@ -46,7 +46,7 @@ class ResultWriter:
     @allure_commons.hookimpl
     def report_result(self, result: TestResult) -> None:
         """Write *result*."""
-        text = json.dumps(redact_all(as_data(result)), ensure_ascii=False)
+        text = json.dumps(as_data(result, redact), ensure_ascii=False)
         self._write(result.file_pattern.format(prefix=result.uuid), text.encode())
 
     @allure_commons.hookimpl

@@ -9,9 +9,7 @@ from dataclasses import dataclass
 from functools import cache
 from itertools import zip_longest
 from pathlib import Path
-from typing import Literal
-
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+from typing import TYPE_CHECKING, Literal
 
 from etl_manager.gate.verdict import Scenarios, Verdict
 from etl_manager.redaction import one_line, redact
@@ -19,6 +17,9 @@ from etl_manager.report import DATA_FILTER
 from etl_manager.report.results import BAD, EXIT_STATUSES, Result
 from etl_manager.report.verdict import RunVerdict
 from etl_manager.wording import number_of
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 MOST = 8
 """Lines of a list; the report has them all."""
@@ -333,6 +334,8 @@ def markdown(blocks: Iterable[Block]) -> str:
 
 @cache
 def _templates() -> Environment:
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).with_name("templates")),
         autoescape=select_autoescape(["html"]),

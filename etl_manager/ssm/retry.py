@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from types import TracebackType
 
 from botocore.exceptions import BotoCoreError, ClientError, ConnectionError, HTTPClientError  # noqa: A004
-from botocore.parsers import ResponseParserError
 
 from etl_manager.aws import errors
 from etl_manager.errors import CommandError
@@ -105,13 +104,17 @@ class Attempt:
     """One attempt of a call, as a context manager: an error of AWS's ends in it, and `Retry.attempts` goes on."""
 
     def __init__(self) -> None:
-        self.error: ClientError | BotoCoreError | ResponseParserError | None = None
+        self.error: Exception | None = None
+        self._unreadable = False
 
     def __enter__(self) -> None:
         """Begin the attempt."""
 
     def __exit__(self, _type: object, error: BaseException | None, _traceback: TracebackType | None) -> bool:
         """Keep an error of AWS's, and raise any other one."""
+        from botocore.parsers import ResponseParserError
+
+        self._unreadable = isinstance(error, ResponseParserError)
         if isinstance(error, (ClientError, BotoCoreError, ResponseParserError)):
             self.error = error
         return self.error is not None
@@ -127,7 +130,7 @@ class Attempt:
         if isinstance(self.error, ClientError):
             status = int(self.error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 400))
             return status >= 500 and not self._had_no_effect
-        return isinstance(self.error, (HTTPClientError, ResponseParserError)) and not self._had_no_effect
+        return (self._unreadable or isinstance(self.error, HTTPClientError)) and not self._had_no_effect
 
     @property
     def may_retry(self) -> bool:
@@ -171,8 +174,9 @@ class Retry:
             yield attempt
             if not attempt.may_retry:
                 self.reachable = False
-                remedy = "" if isinstance(attempt.error, ResponseParserError | None) else errors.remedy(attempt.error)
-                raise command.error(f"AWS refused {call}: {attempt}", remedy) from attempt.error
+                error = attempt.error
+                remedy = errors.remedy(error) if isinstance(error, ClientError | BotoCoreError) else ""
+                raise command.error(f"AWS refused {call}: {attempt}", remedy) from error
             if begun - started > self.timeouts.retry_timeout:
                 self.reachable = False
                 raise command.error(

@@ -14,11 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import hypothesis  # noqa: F401 - its plugin imports it at the end of a run: each run would do so again
+import jinja2  # noqa: F401 - as below
 import pytest
 from pytest_bdd.feature import features
 
 # What a run imports while it goes on would be imported by each run again.
 import etl_manager.report.finalize
+import etl_manager.sql_files.check
 import etl_manager.targets.local  # noqa: F401
 
 ROOT = Path(__file__).parents[3]

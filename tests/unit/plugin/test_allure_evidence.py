@@ -238,7 +238,7 @@ def test_history_follows_the_tenant(evidence_project, results):
 
 
 def test_the_log_tells_the_run(evidence_project):
-    """run.log is fresh, and holds each scenario with its sentences and its outcome."""
+    """run.log is fresh, and holds each scenario with its outcome, and the sentences of one that failed."""
     evidence_project.run("features/", "--alluredir", "elsewhere")
     text = (evidence_project.path / "reports/run.log").read_text()
     assert "of an earlier run" not in text
@@ -252,6 +252,8 @@ def test_the_log_tells_the_run(evidence_project):
         "exit status 1",
     ]:
         assert expected in text
+    [of_tenant_a] = [line for line in text.splitlines() if "tenant_a" in line]  # of what passed, nothing but that
+    assert " passed features/2-schema.feature::<tenant> has its rows[tenant_a]" in of_tenant_a
 
 
 def test_results_can_be_sent_elsewhere(evidence_project, results):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -23,3 +24,32 @@ def test_collecting_for_aws_imports_nothing_of_other_targets():
     assert loaded.isdisjoint(
         {"boto3", "docker", "flask", "moto", "psycopg", "ssm_emulator", "testcontainers", "werkzeug"}
     )
+    # Nor a collection for what a run needs later: SQL is not read, nothing is sealed, sent or rendered.
+    assert loaded.isdisjoint({"botocore.parsers", "cryptography", "etl_manager.sql_files.check", "jinja2"})
+
+
+RUN = """
+import sys
+import pytest
+assert pytest.main(["features/", "-q", "--target", "aws", "-p", "no:cacheprovider"]) == 1
+print("loaded:", *sorted(sys.modules))
+"""
+
+
+def test_a_run_on_aws_imports_nothing_of_other_targets(project):
+    """It gets as far as asking for credentials, of which there are none."""
+    project.append("sentences.py", '\n\n@given("the target is needed")\ndef needed(run):\n    pass\n')
+    project.write("features/1.feature", "Feature: F\n  Scenario: S\n    Given the target is needed\n")
+    nowhere = {
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+    }
+    environment = {**project.environment, **nowhere, "AWS_DEFAULT_REGION": "us-east-1"}
+    done = subprocess.run(
+        [sys.executable, "-c", RUN], cwd=project.path, env=environment, capture_output=True, text=True, check=False
+    )
+    assert "credentials" in done.stdout, done.stdout + done.stderr
+    loaded = set(done.stdout.splitlines()[-1].split())
+    assert {"boto3", "etl_manager.targets.aws"} <= loaded
+    assert loaded.isdisjoint({"docker", "flask", "moto", "ssm_emulator", "testcontainers", "werkzeug"})

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from types import SimpleNamespace
 
 import pytest
 
@@ -100,9 +99,12 @@ def locale_of_the_run(request):
 
 def test_scenario_is_known_although_its_row_is_masked(tmp_path, monkeypatch):
     """A cell that happens to be a secret's spelling is masked in the record, and its result is found all the same."""
-    monkeypatch.setattr(
-        redaction, "_spellings", {"t1": SimpleNamespace(masked=lambda text, mask: text.replace("t1", mask))}
-    )
+
+    class Spelling:
+        def masked(self, text: str, mask: str) -> str:
+            return text.replace("t1", mask)
+
+    monkeypatch.setattr(redaction, "_spellings", {"t1": Spelling()})
     folder = Folder(tmp_path)
     folder.results()
     folder.close()

@@ -263,3 +263,12 @@ def test_blank_secrets_mask_nothing(forgotten):
     redaction.register(" ")
     redaction.register("")
     assert redaction.redact("a b") == "a b"
+
+
+def test_a_text_that_was_shown_before_is_masked_once_its_secret_is_known(forgotten):
+    """What is remembered of a text was made without the secret, and is not used again."""
+    text = "the password is pa:ss\tw o rd$ indeed"
+    assert redaction.redact(text) == text
+    redaction.register("pa:ss\tw o rd$")
+    assert redaction.redact(text) == f"the password is {redaction.MASK} indeed"
+    assert redaction.redact(text) == f"the password is {redaction.MASK} indeed"

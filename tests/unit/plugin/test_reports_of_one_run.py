@@ -16,7 +16,7 @@ from pathlib import Path
 
 @then("the log can be read")
 def log_can_be_read():
-    assert "begin features/1.feature::S" in Path("reports/run.log").read_text()
+    assert "provision on local, configuration" in Path("reports/run.log").read_text()
 
 @then("the target is needed")
 def target_is_needed(run):

@@ -32,7 +32,7 @@ def test_results_are_attrs_classes():
     assert model2.TestResult.file_pattern.format(prefix="p") == "p-result.json"
     details = compat.ComparedDetails(message="m", expected="5", actual="4")
     result = model2.TestResult(uuid="u", name="", statusDetails=details)
-    assert compat.as_data(result) == {
+    assert compat.as_data(result, str) == {
         "uuid": "u",
         "name": "",
         "statusDetails": {"message": "m", "expected": "5", "actual": "4"},
@@ -51,10 +51,18 @@ def test_listener_is_made_from_a_config_and_has_a_logger():
     before = allure_commons.plugin_manager.get_plugins()
     current = compat.listen(config, [])
     try:
-        assert registered == [(AllureListener, "allure_listener")]
+        assert registered == [(compat.ScenarioListener, "allure_listener")]
         assert current() is None
         assert len(allure_commons.plugin_manager.get_plugins() - before) == 1
     finally:
         for clean in cleanups:
             clean()
     assert allure_commons.plugin_manager.get_plugins() == before
+
+
+def test_containers_are_made_by_these_parts_of_the_listener():
+    """`AllureListener` makes them in two hooks and one method; nothing else of it starts or ends a group."""
+    parts = {name: inspect.getsource(part) for name, part in vars(AllureListener).items() if inspect.isfunction(part)}
+    makers = {name for name, source in parts.items() if "_group(" in source}
+    assert makers == {"_update_fixtures_children", "pytest_fixture_setup", "pytest_fixture_post_finalizer"}
+    assert all(getattr(compat.ScenarioListener, name) != getattr(AllureListener, name) for name in makers)
