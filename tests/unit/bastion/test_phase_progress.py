@@ -179,25 +179,37 @@ def test_command_that_is_not_answered_is_left_alone():
     assert ssm.asked == 8 * 10
 
 
-def test_bastion_tells_what_runs_and_what_it_said_last(host, project, connection):
+READS_ON = r"""
+    exec 8<"$AURORA_NEXT"
+    read -r line <&8; echo "${line#\\echo }"
+    read -r line <&8; eval "${line#\\! }"
+    read -r line <&8
+"""
+"""What psql does with the lines that end a look, and with the one that ends it."""
+
+
+@pytest.mark.parametrize(("looks", "phase"), [(False, "schema"), (True, "verification")])
+def test_bastion_tells_what_runs_and_what_it_said_last(host, project, connection, looks, phase):
     """While it runs; the lines for programs are no part of the file's output, and the folder of the run goes as ever."""
+    file = f"sql/aurora/{phase}/{phase}.sql"
     project.engine(
-        f'echo "log" >&2; echo "{SAID.replace("340", "170")}" >&2; echo "{SAID}" >&2; '
-        'until [[ -e $RUNTIME/seen ]]; do sleep 0.02; done; echo "[INFO] done" >&2'
+        f'echo "log" >&2; echo "{SAID.replace("340", "170")}" >&2; echo "{SAID}" >&2\n'
+        f'until [[ -e $RUNTIME/seen ]]; do sleep 0.02; done; echo "[INFO] done" >&2\n{READS_ON if looks else ""}'
     )
     bastion = host.run(project.archive())
     bastion.run_command.retry = Retry(timeouts=Timeouts(progress_delay=0.5, execution_timeout=20))
     shown: list[str] = []
 
     def status(line: str) -> None:
-        shown.append(line)
-        if "340 of 1,000" in line:
+        if "340 of 1,000" in line and not any("340 of 1,000" in earlier for earlier in shown):
             next(host.tmp.glob("etl-manager-run-*")).joinpath("seen").touch()
+        shown.append(line)
 
     bastion.run_command.on_status = status
-    _, [step] = bastion.run_sql([SCHEMA], connection, "phase schema", closing=True)
+    inspection = file if looks else ""
+    _, [step] = bastion.run_sql([file], connection, phase, inspection=inspection, closing=True)
     assert any(
-        line.startswith("schema, applying changes: 340 of 1,000 tenants, 12 a second, about 5") for line in shown
+        line.startswith(f"{phase}, applying changes: 340 of 1,000 tenants, 12 a second, about 5") for line in shown
     )
     assert (step.exit_code, step.stderr) == (0, "log\n[INFO] done\n")
     assert list(host.tmp.glob("etl-manager-run-*")) == []
