@@ -159,7 +159,7 @@ class BastionSession:
         body = [*(["own_copy || return"] if own else []), "run_files() {", *runs, "}", "run_files", "stop_looking"]
         for is_last_try in (False, True):
             values = self._connection_values(connection) | own
-            script = Script(("batch.sh", "unseal.sh"), body, values, closing, phases=phases)
+            script = Script(("batch.sh", "unseal.sh"), body, values, closing, phases=phases, tells_progress=True)
             try:
                 with self._after_transfer(script) as whole:
                     return self._read(self.run_command.run(whole, purpose), closing=closing)

@@ -32,6 +32,7 @@ class Timeouts:
         agent_timeout: How long the agent of a running command may be offline; SSM reports it offline only minutes
             after it went silent.
         cancel_timeout: For a cancelled command to end.
+        progress_delay: Until a command in progress is first asked how far it is; then after twice as long, and so on.
     """
 
     delivery_timeout: int = 120
@@ -41,6 +42,7 @@ class Timeouts:
     lookup_delays: tuple[float, ...] = (0.5, 1.0, 2.0, 4.0)
     agent_timeout: float = 20.0
     cancel_timeout: float = 10.0
+    progress_delay: float = 20.0
 
 
 LONGEST_EXECUTION = 172_800

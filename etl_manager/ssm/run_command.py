@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -11,9 +12,11 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from etl_manager.errors import CommandError
-from etl_manager.ssm.retry import LONGEST_EXECUTION, PendingCommand, Retry, Timeouts
+from etl_manager.ssm.phase_progress import PROGRESS, PhaseProgress
+from etl_manager.ssm.retry import LONGEST_EXECUTION, Attempt, PendingCommand, Retry, Timeouts
 from etl_manager.ssm.script import LIMIT, MARK, RUNTIME_PREFIX, CommandResult, EndMarker, Script, read_end_marker
 
+LOG = logging.getLogger("etl_manager")
 DOCUMENT = "AWS-RunShellScript"
 UNFINISHED = frozenset({"Pending", "InProgress", "Delayed", "Cancelling"})
 REFUSED = 77
@@ -27,6 +30,10 @@ MAX_PURPOSE = 100 - 2 * TOKEN_BYTES - len(" []")
 MAX_LISTED = 20
 """Commands listed to find one whose response was lost: an agent runs 5 at once, so that it is among the newest."""
 ONLINE = "Online"
+SHORTEST_TIMEOUT = 30
+"""Seconds (AWS: SendCommand, TimeoutSeconds)."""
+PROGRESS_POLLS = 10
+"""How often the command that asks for progress is polled before it is left alone."""
 AGENT_POLLS = 10
 """How often the status of the agent is requested before it is given up."""
 
@@ -124,7 +131,7 @@ class RunCommand:
                     command.response_lost = True
                     if self._find(command):
                         break
-            result, marker = self._result(command)
+            result, marker = self._result(command, tells_progress=script.tells_progress)
         except KeyboardInterrupt:
             self._cancel(command)
             raise
@@ -133,9 +140,9 @@ class RunCommand:
             carried += self._fetch(marker.remainder_file, len(carried))
         return replace(result, stdout=marker.decode(carried), paged=bool(marker.remainder_file))
 
-    def _result(self, command: PendingCommand) -> tuple[CommandResult, EndMarker]:
+    def _result(self, command: PendingCommand, *, tells_progress: bool) -> tuple[CommandResult, EndMarker]:
         """Wait for the end of *command*, or of the one that ran in its place; return it with its end marker."""
-        result = self._wait(command)
+        result = self._wait(command, tells_progress=tells_progress)
         marker = read_end_marker(result.stdout.decode())
         if marker is not None and marker.status == REFUSED:
             if not command.response_lost and marker.content == "why=over":
@@ -147,7 +154,7 @@ class RunCommand:
             if not self._find(command):
                 raise duplicate_error(command)
             command.status = ""
-            result = self._wait(command)
+            result = self._wait(command, tells_progress=tells_progress)
             marker = read_end_marker(result.stdout.decode())
         if marker is None:
             raise CommandError(
@@ -195,9 +202,10 @@ class RunCommand:
                 return True
         return False
 
-    def _wait(self, command: PendingCommand) -> CommandResult:
+    def _wait(self, command: PendingCommand, *, tells_progress: bool) -> CommandResult:
         clock, timeouts = self.retry.clock, self.retry.timeouts
         started, agent = clock(), AgentMonitor(self.client, self.retry, command)
+        progress = ProgressMonitor(self, command.purpose)
         for pause in self.retry.pauses():
             self.retry.sleep(pause)
             polled = clock() - started
@@ -205,7 +213,9 @@ class RunCommand:
             waited = clock() - started
             ended = invocation is not None and command.status not in UNFINISHED
             note = "" if ended else agent.poll_status(waited)
-            self.on_status(f"{command.purpose} · {command.status or 'Pending'}{note} · {waited:.0f} s")
+            told = progress.poll() if tells_progress and command.status == "InProgress" else ""
+            doing = told or f"{command.purpose} · {command.status or 'Pending'}"
+            self.on_status(f"{doing}{note} · {waited:.0f} s")
             if ended:
                 return parse_invocation(command, invocation or {}, waited, timeouts)
             if invocation is None and not command.status and polled > timeouts.retry_timeout:
@@ -293,6 +303,60 @@ class AgentMonitor:
             "when the agent is back",
             may_have_run=True,
         )
+
+
+class ProgressMonitor:
+    """Asks the bastion how far a long command is, by small commands of their own, fewer the longer it takes.
+
+    An hour takes eight. They are not waited for, and nothing that goes wrong with one matters.
+    """
+
+    def __init__(self, run_command: RunCommand, purpose: str) -> None:
+        self._run = run_command
+        self._purpose = purpose
+        self._delay = run_command.retry.timeouts.progress_delay
+        self._started = self._read_at = run_command.retry.clock()
+        self._command_id = self._token = ""
+        self._polls = 0
+        self._last: PhaseProgress | None = None
+
+    def poll(self) -> str:
+        """Ask where that is due, and return how far the command was when it was last known; empty where it is not."""
+        now = self._run.retry.clock()
+        with suppress(CommandError, KeyError), Attempt():  # this is no part of the run: nothing is tried again
+            if self._command_id:
+                self._poll_command(now)
+            elif now - self._started >= self._delay:
+                self._delay *= 2
+                self._send()
+        return self._last.line(now - self._read_at) if self._last else ""
+
+    def _send(self) -> None:
+        token = secrets.token_hex(TOKEN_BYTES)
+        answer = self._run.client.send_command(
+            InstanceIds=[self._run.instance_id],
+            DocumentName=DOCUMENT,
+            Comment=f"etl-manager progress [{token}]",
+            TimeoutSeconds=SHORTEST_TIMEOUT,
+            Parameters={"commands": [self._run.text(PROGRESS, token)], "executionTimeout": [str(SHORTEST_TIMEOUT)]},
+        )
+        self._run.commands_sent += 1
+        self._command_id, self._token, self._polls = str(answer["Command"]["CommandId"]), token, 0
+
+    def _poll_command(self, now: float) -> None:
+        command_id, self._polls = self._command_id, self._polls + 1
+        if self._polls == PROGRESS_POLLS:
+            self._command_id = ""
+        answer = self._run.client.get_command_invocation(CommandId=command_id, InstanceId=self._run.instance_id)
+        if answer["Status"] in UNFINISHED:
+            return
+        self._command_id = ""
+        marker = read_end_marker(str(answer["StandardOutputContent"]))
+        if marker and marker.token == self._token and not marker.status:
+            said = marker.decode(marker.content).decode("utf-8", "replace")
+            self._last, self._read_at = PhaseProgress.read(said), now
+            if self._last:
+                LOG.info("%s: %s", self._purpose, self._last.line())
 
 
 def parse_invocation(

@@ -60,6 +60,7 @@ class Script:
         closing: Whether the script closes the run on the bastion when its body has ended.
         repeatable: Whether it may run twice; what opens or closes a run may, anything else runs at most once.
         phases: How many phases it runs: each has the whole execution timeout.
+        tells_progress: Whether the bastion can be asked how far it is.
     """
 
     templates: tuple[str, ...]
@@ -68,6 +69,7 @@ class Script:
     closing: bool = False
     repeatable: bool = False
     phases: int = 1
+    tells_progress: bool = False
 
     def before(self, other: Script) -> Script:
         """Return one script of both, which closes the run where *other* does."""
@@ -77,6 +79,7 @@ class Script:
             self.values | other.values,
             other.closing,
             phases=other.phases,
+            tells_progress=other.tells_progress,
         )
 
     def text(self, values: dict[str, str]) -> str:

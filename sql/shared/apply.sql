@@ -131,18 +131,22 @@ END $$;
 
 CREATE PROCEDURE pg_temp.apply(first_position bigint, last_position bigint) LANGUAGE plpgsql AS $$
 DECLARE
+    step      record;
     work      pg_temp.pending;
     in_change boolean;
     detail    text;
     hint      text;
 BEGIN
-    FOR work IN
-        SELECT pending.*
-          FROM pg_temp.pending
-          JOIN pg_temp.task ON name = tenant AND NOT left_alone
-         WHERE position BETWEEN first_position AND last_position
-         ORDER BY ordinal, position
+    FOR step IN
+        SELECT item, done, max(done) OVER () + 1 AS total
+          FROM (SELECT pending AS item, dense_rank() OVER (ORDER BY pending.ordinal) - 1 AS done
+                  FROM pg_temp.pending
+                  JOIN pg_temp.task ON name = tenant AND NOT left_alone
+                 WHERE position BETWEEN first_position AND last_position) AS numbered
+         ORDER BY done, (item).position
     LOOP
+        PERFORM pg_temp.progress('applying changes', step.done, step.total);
+        work := step.item;
         CONTINUE WHEN EXISTS (SELECT FROM pg_temp.failure WHERE failure.tenant = work.tenant);
         BEGIN
             in_change := false;

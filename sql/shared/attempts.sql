@@ -57,8 +57,10 @@ DECLARE
 BEGIN
     -- Policies are to hide rows from the role, and not to be an error.
     SET LOCAL row_security = on;
-    FOR task IN SELECT tried.*, ARRAY(SELECT sql FROM pg_temp.attempt WHERE attempt.ordinal = tried.ordinal ORDER BY own, number) AS statements
+    FOR task IN SELECT tried.*, ARRAY(SELECT sql FROM pg_temp.attempt WHERE attempt.ordinal = tried.ordinal ORDER BY own, number) AS statements,
+                       row_number() OVER (ORDER BY ordinal) - 1 AS done, count(*) OVER () AS total
                   FROM pg_temp.tried ORDER BY ordinal LOOP
+        PERFORM pg_temp.progress('trying what roles may do', task.done, task.total);
         states := '{}';
         outcomes := '{}';
         BEGIN

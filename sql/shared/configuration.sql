@@ -7,7 +7,8 @@
 --              pg_temp.configured (ordinal, name, role): the configured tenants, in the order of the file, and what the role of
 --              each is called; NULL where the configuration names no phase isolation;
 --              pg_temp.tenant (ordinal, name): those of them that are to be worked on;
---              the setting etl_manager.users_per_tenant, for the template's files.
+--              the setting etl_manager.users_per_tenant, for the template's files;
+--              pg_temp.progress(step, done, total): to be called for each tenant, tells psql every five seconds how far a step is.
 -- Temporary objects live in this session only; nothing else is written. A session is told once: a second time it is
 -- left as it is, and where sessions are read-only, this is the one transaction of it that writes.
 \set QUIET on
@@ -43,6 +44,20 @@ DO $$ BEGIN
     PERFORM set_config(name, '2s', false) FROM pg_settings WHERE name = 'client_connection_check_interval';
 EXCEPTION WHEN invalid_parameter_value THEN
     NULL; -- a server whose platform cannot tell (PostgreSQL manual, client_connection_check_interval)
+END $$;
+
+-- A line for programs, at most every five seconds; whoever runs psql on the bastion keeps it out of the log. An INFO is sent
+-- whatever client_min_messages is (PostgreSQL manual, client_min_messages).
+CREATE FUNCTION pg_temp.progress(step text, done bigint, total bigint) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    seconds bigint := extract(epoch FROM clock_timestamp());
+BEGIN
+    IF done = 0 THEN
+        PERFORM set_config('etl_manager.step_began', seconds::text, false), set_config('etl_manager.step_told', seconds::text, false);
+    ELSIF seconds >= current_setting('etl_manager.step_told')::bigint + 5 THEN
+        RAISE INFO '[PROGRESS] tenants=% of=% seconds=% step=%', done, total, seconds - current_setting('etl_manager.step_began')::bigint, step;
+        PERFORM set_config('etl_manager.step_told', seconds::text, false);
+    END IF;
 END $$;
 
 CREATE TEMPORARY TABLE configuration AS

@@ -138,12 +138,15 @@ BEGIN
     FOR task IN
         SELECT present.*, reference.name IS NOT NULL AND NOT EXISTS (
                    SELECT FROM pg_temp.difference
-                    WHERE difference.tenant = present.tenant AND relation = present.name AND class = 'column' AND expected <> 'absent') AS comparable
-          FROM pg_temp.observed_table AS present
+                    WHERE difference.tenant = present.tenant AND relation = present.name AND class = 'column' AND expected <> 'absent') AS comparable,
+               max(done) OVER () + 1 AS total
+          FROM (SELECT *, dense_rank() OVER (ORDER BY ordinal) - 1 AS done
+                  FROM pg_temp.observed_table
+                 WHERE is_table AND NOT denied && '{read,see-all-rows}') AS present
           LEFT JOIN pg_temp.reference USING (name)
-         WHERE is_table AND NOT denied && '{read,see-all-rows}'
          ORDER BY ordinal, name
     LOOP
+        PERFORM pg_temp.progress('reading rows', task.done, task.total);
         IF task.comparable THEN
             PERFORM pg_temp.prepare(task.tenant);
             SELECT * INTO file FROM pg_temp.fill WHERE fill.name = task.name;

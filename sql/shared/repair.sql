@@ -110,7 +110,13 @@ DECLARE
     detail text;
     hint   text;
 BEGIN
-    FOR task IN SELECT DISTINCT ordinal, tenant FROM pg_temp.mending ORDER BY ordinal LOOP
+    FOR task IN
+        SELECT ordinal, tenant, row_number() OVER (ORDER BY ordinal) - 1 AS done, count(*) OVER () AS total
+          FROM pg_temp.mending
+         GROUP BY ordinal, tenant
+         ORDER BY ordinal
+    LOOP
+        PERFORM pg_temp.progress('repairing', task.done, task.total);
         FOR step IN
             SELECT * FROM pg_temp.mending WHERE mending.ordinal = task.ordinal ORDER BY stage, object, statement
         LOOP

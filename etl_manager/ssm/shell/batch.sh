@@ -61,7 +61,8 @@ looked() {
         printf '\\set look_again yes\n\\i %s\n' "$1" >&6
     fi
     printf '\\echo %s\n\\! echo %s >&2\n' "$end" "$end" >&6
-    sed "/^$end\$/Q9" <&5 >&2 &
+    # Unbuffered: what it says of its progress is read meanwhile.
+    sed -u "/^$end\$/Q9" <&5 >&2 &
     reader=$!
     sed "/^$end\$/Q9" <&4
     wait "$reader"
@@ -86,14 +87,16 @@ uptime_into() {
 }
 
 # framed NAME WORD...: run a command in the workspace, and print what it printed with its sizes before it.
-# The command writes into pipes: many programs, psql too, do not report that they could not write to a full disk; cat does.
+# The command writes into pipes: many programs, psql too, do not report that they could not write to a full disk; cat and sed do.
+# What the SQL says of its progress is kept apart while it runs, for progress.sh, and is no part of the output.
 framed() {
     local name=$1 status started finished stdout_writer stderr_writer
     shift
     mkfifo "$OUT.stdout-pipe" "$OUT.stderr-pipe" || { output_lost=yes; return 1; }
+    printf '%s' "$name" >"$OUT.running"
     cat "$OUT.stdout-pipe" >"$OUT.stdout" 2>/dev/null &
     stdout_writer=$!
-    cat "$OUT.stderr-pipe" >"$OUT.stderr" 2>/dev/null &
+    sed -u -e '/ \[PROGRESS\] tenants=/{' -e "w $OUT.progress" -e 'd;}' "$OUT.stderr-pipe" >"$OUT.stderr" 2>/dev/null &
     stderr_writer=$!
     uptime_into started
     (cd "$WORKSPACE" && "$@") >"$OUT.stdout-pipe" 2>"$OUT.stderr-pipe"
@@ -103,7 +106,7 @@ framed() {
     printf '%s file exit=%d milliseconds=%d stdout=%d stderr=%d name=%s\n' "$MARK" "$status" \
         $((finished - started)) "$(wc -c <"$OUT.stdout")" "$(wc -c <"$OUT.stderr")" "$name" || output_lost=yes
     cat "$OUT.stdout" "$OUT.stderr" || output_lost=yes
-    rm -f "$OUT.stdout"* "$OUT.stderr"*
+    rm -f "$OUT.stdout"* "$OUT.stderr"* "$OUT.running" "$OUT.progress"
     return "$status"
 }
 

@@ -30,7 +30,12 @@ DECLARE
     detail    text;
     hint      text;
 BEGIN
-    FOR task IN SELECT * FROM pg_temp.task WHERE NOT left_alone ORDER BY ordinal, stage, table_name LOOP
+    FOR task IN
+        SELECT *, max(done) OVER () + 1 AS total
+          FROM (SELECT *, dense_rank() OVER (ORDER BY ordinal) - 1 AS done FROM pg_temp.task WHERE NOT left_alone) AS numbered
+         ORDER BY ordinal, stage, table_name
+    LOOP
+        PERFORM pg_temp.progress('inserting rows', task.done, task.total);
         BEGIN
             IF task.relkind NOT IN ('r', 'p') THEN
                 RAISE '% exists and is not an ordinary table (relkind %)', task.table_name, task.relkind

@@ -29,12 +29,14 @@ DECLARE
     hint   text;
 BEGIN
     FOR task IN
-        SELECT ordinal, tenant, array_agg(gap ORDER BY stage, object) AS gaps
+        SELECT ordinal, tenant, array_agg(gap ORDER BY stage, object) AS gaps,
+               row_number() OVER (ORDER BY ordinal) - 1 AS done, count(*) OVER () AS total
           FROM pg_temp.isolation AS gap
          WHERE statement IS NOT NULL AND stage <@ stages
          GROUP BY ordinal, tenant
          ORDER BY ordinal
     LOOP
+        PERFORM pg_temp.progress('isolating', task.done, task.total);
         FOR step IN SELECT * FROM unnest(task.gaps) LOOP
             BEGIN
                 EXECUTE step.statement;
