@@ -135,10 +135,10 @@ def test_place_that_was_taken_during_a_run_is_an_error(host: ShellHost, archive:
 @pytest.mark.parametrize("case", HELD)
 def test_alteration_after_the_copy_is_found(host: ShellHost, archive: Archive, project: Project, case: str) -> None:
     """What is changed behind a link, once the run has its own copy, has no part in it."""
+    session = host.session(archive)
+    session.open()
     HELD[case](host.workspace)
     (host.tmp / "meanwhile").write_text(f'printf -- "{FORGED}" >"{host.workspace / DATA}"\n')
-    session = host.session(archive, skip_copy=False)
-    session._state = host.session(archive).open() if "workspace" not in case else None
     assert run(session, project) == (0, "-- data\n")
 
 

@@ -57,6 +57,16 @@ def rename(name: str, other: str) -> Alter:
     return alter
 
 
+def together(*alters: Alter) -> Alter:
+    """Do one after another."""
+
+    def alter(workspace: Path) -> None:
+        for each in alters:
+            each(workspace)
+
+    return alter
+
+
 def configure(**changes: object) -> Alter:
     """Change the configuration there, as a person would with an editor."""
 
@@ -121,19 +131,17 @@ def _named(file: str, alter: Alter, what: str = EDITED) -> Seed:
     return Seed(alter, what + file)
 
 
-ABSENT_KEYS = {"tenants": ["tenant_a"]}
-
 BEFORE: dict[str, Seed] = {
     "SQL file edited": _named(DATA, write(DATA, FORGED)),
     "SQL file emptied": _named(DATA, write(DATA, "")),
     "SQL file deleted": _named(DATA, delete(DATA)),
     "SQL file renamed": _named(f"{SCHEMA}, sql/x.sql", rename(SCHEMA, "sql/x.sql")),
-    "two SQL files exchanged": _named(f"{DATA}, {SCHEMA}", lambda workspace: [rename(DATA, "x")(workspace), rename(SCHEMA, DATA)(workspace), rename("x", SCHEMA)(workspace)] and None),
+    "two SQL files exchanged": _named(f"{DATA}, {SCHEMA}", together(rename(DATA, "x"), rename(SCHEMA, DATA), rename("x", SCHEMA))),
     "SQL file longer by a blank": _named(DATA, write(DATA, "-- data\n ")),
     "engine edited": _named(ENGINE, write(ENGINE, "#!/bin/bash\necho forged\n")),
     "engine deleted": _named(ENGINE, delete(ENGINE)),
     "file made a link to another content": _named(DATA, link(DATA, FORGED)),
-    "file made a folder": _named(DATA, lambda workspace: [delete(DATA)(workspace), (workspace / DATA).mkdir()] and None),
+    "file made a folder": _named(DATA, together(delete(DATA), lambda workspace: (workspace / DATA).mkdir())),
     "folder made a link to another content": _named(DATA, link("sql", FORGED)),
     "config.json: a tenant dropped": _named(CONFIG, configure(tenants=["tenant_a"])),
     "config.json: a tenant added": _named(CONFIG, configure(tenants=["tenant_a", "tenant_b", "tenant_x"])),
@@ -173,8 +181,8 @@ DURING: dict[str, Alter] = {
 
 DURING_REFUSED: dict[str, Seed] = {
     "somebody's own folder in its place": Seed(replace, "holds files that no run put there", refused=True),
-    "folder of another user, with another content": Seed(lambda workspace: [write(DATA, FORGED)(workspace), give_away(workspace)] and None, "belongs to nobody", refused=True),
-    "link in its place, to another content": Seed(lambda workspace: [write(DATA, FORGED)(workspace), replace_by_link(workspace)] and None, "is a symbolic link", refused=True),
+    "folder of another user, with another content": Seed(together(write(DATA, FORGED), give_away), "belongs to nobody", refused=True),
+    "link in its place, to another content": Seed(together(write(DATA, FORGED), replace_by_link), "is a symbolic link", refused=True),
 }  # fmt: skip
 """As `DURING`, where the place cannot be taken any more."""
 
