@@ -24,7 +24,11 @@ class Left(NamedTuple):
 
 def one(reports: Path, status: str = "failed") -> Path:
     """Return the file of the result that has *status*."""
-    return next(path for path in sorted((reports / RESULTS).glob("*-result.json")) if f'"status": "{status}"' in path.read_text())
+    return next(
+        path
+        for path in sorted((reports / RESULTS).glob("*-result.json"))
+        if f'"status": "{status}"' in path.read_text()
+    )
 
 
 def edit(name: str, pattern: str, by: str) -> Callable[[Path], object]:
@@ -174,7 +178,9 @@ WENT: dict[str, tuple[Callable[[Folder], dict[str, Any]], str]] = {
 
 
 def _prerequisite(verdict: dict[str, Any], id_: str, status: str) -> tuple[PrerequisiteResult, ...]:
-    return tuple(each.model_copy(update={"status": status}) if each.id == id_ else each for each in verdict["prerequisites"])
+    return tuple(
+        each.model_copy(update={"status": status}) if each.id == id_ else each for each in verdict["prerequisites"]
+    )
 
 
 def _counts(**changes: int) -> Scenarios:
@@ -218,7 +224,10 @@ PROJECT: dict[str, tuple[str, str, str]] = {
 """What was altered in the project since its verdict → the file, its text, and what ``gate check`` says."""
 
 HARMLESS: dict[str, Callable[[Path], object]] = {
-    "the rendered report made": lambda reports: ((reports / "allure-report").mkdir(), (reports / "allure-report/x").touch()),
+    "the rendered report made": lambda reports: (
+        (reports / "allure-report").mkdir(),
+        (reports / "allure-report/x").touch(),
+    ),
     "files touched": lambda reports: [path.touch() for path in reports.rglob("*")],
     "a file of one's own in reports/": lambda reports: (reports / "notes.txt").write_text("mine"),
     "another mode of a result": lambda reports: one(reports).chmod(0o600),

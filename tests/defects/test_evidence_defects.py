@@ -45,8 +45,6 @@ def test_alteration_of_the_evidence_is_found(reports: Path, case: str) -> None:
 @pytest.mark.parametrize("case", HARMLESS)
 def test_evidence_that_is_as_it_was_stays_green(reports: Path, case: str) -> None:
     """Nothing is named."""
-    if case == "the rendered report made":
-        pass
     digest = finalize.digest(reports)
     HARMLESS[case](reports)
     assert "Not ready for Phase 3" in check(reports, digest)

@@ -17,6 +17,7 @@ DATA, SCHEMA, ENGINE, CONFIG = (
     "config.json",
 )
 FORGED = "-- forged\n"
+PLACE = "/tmp/workspace"
 EDITED = "Edited by hand in {} on the bastion, and replaced by this project's files: "
 LIST = "together with its list of digests, and replaced"
 Alter = Callable[[Path], None]
