@@ -52,7 +52,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         outcome: sum(
             each.when == "call" and ("_is_found[" in each.nodeid or "_is_an_error[" in each.nodeid)
             for each in terminalreporter.stats.get(outcome, [])
-            if each.nodeid.startswith("tests/defects/")
+            if each.nodeid.startswith(("tests/defects/", "tests/unit/sql/test_sql_isolation.py"))
         )
         for outcome in ("passed", "failed")
     }

@@ -145,7 +145,7 @@ class BastionSession:
 
         Raises:
             WorkspaceError: When the transfer failed.
-            CommandError: When the command did not run to its end.
+            CommandError: When the command did not run to its end, or its output is not of these files.
         """
         look = f"look {quote(inspection)}"
         after_error = f"[[ $? != {SQL_FAILED} ]] || {look}; " if inspection else ""
@@ -162,7 +162,9 @@ class BastionSession:
             script = Script(("batch.sh", "unseal.sh"), body, values, closing, phases=phases, tells_progress=True)
             try:
                 with self._after_transfer(script) as whole:
-                    return self._read(self.run_command.run(whole, purpose), closing=closing)
+                    result, done = self._read(self.run_command.run(whole, purpose), closing=closing)
+                _check_files(result, done, files, inspection)
+                return result, done
             except WorkspaceReplaced:
                 if is_last_try:
                     raise
@@ -219,7 +221,7 @@ class BastionSession:
         if self.skip_copy or self.state.matches(self.archive):
             yield script
             return
-        for warning in check_edits(self.state, self.workspace):
+        for warning in check_edits(self.state, self.archive, self.workspace):
             self.warn(warning)
         with self._transfer.prepend_transfer(script, self.state) as whole:
             yield whole
@@ -265,3 +267,17 @@ class BastionSession:
                 hint="Put it into scripts/, which is transferred, and run it with --bastion-command.",
             )
         return f"upload {quote(name)} <<'SCRIPT' || return\n{text}\nSCRIPT"
+
+
+def _check_files(result: CommandResult, done: Sequence[SqlFileResult], files: Sequence[str], inspection: str) -> None:
+    """Refuse an output that is not of the *files* that were to be run, up to the first that failed."""
+    failed = next((number for number, file in enumerate(done) if file.exit_code), len(files))
+    expected = [*files[: failed + 1]]
+    if inspection and failed < len(done) and done[failed].exit_code == SQL_FAILED and done[failed].file != inspection:
+        expected.append(inspection)
+    if (found := [file.file for file in done]) != expected:
+        raise CommandError(
+            f"The output is not of the files that were to be run: {', '.join(found)}",
+            context={"SSM command": result.command_id, "instance": result.instance_id, "expected": ", ".join(expected)},
+            hint="Look at the command's output in the SSM console, and run again: every phase is safe to repeat.",
+        )

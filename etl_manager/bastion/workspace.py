@@ -148,10 +148,13 @@ def check_skipped_copy(found: BastionState, archive: Archive, path: str) -> list
     return []
 
 
-def check_edits(found: BastionState, path: str) -> list[str]:
+def check_edits(found: BastionState, archive: Archive, path: str) -> list[str]:
     """Return the warnings of a run that replaces the workspace: files that were edited on the bastion are lost."""
     if not found.edited:
-        return []
+        # It says that it is this archive, and agrees with its own list: that list is not this archive's.
+        forged = found.state == "made" and found.digest == archive.digest and not found.intact
+        what = f"[WARNING] Edited by hand in {path} on the bastion together with its list of digests, and replaced"
+        return [what] if forged else []
     more = " and more" if len(found.edited) > MAX_EDITED else ""
     files = ", ".join(found.edited[:MAX_EDITED])
     return [f"[WARNING] Edited by hand in {path} on the bastion, and replaced by this project's files: {files}{more}"]

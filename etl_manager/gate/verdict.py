@@ -154,7 +154,7 @@ def blocking_reasons(
             yield f"{result.id} was not proven, and applies here"
     if not_run:
         yield f"not proven in this run: {', '.join(not_run)}"
-    if data_filter is None:
+    if not data_filter:
         yield "there is no data filter to give to Phase 3"
     accounted = scenarios.passed + scenarios.not_applicable
     if scenarios.failed:

@@ -169,6 +169,12 @@ class RunCommand:
                 context={"SSM command": result.command_id, "instance": result.instance_id, "token": command.token},
                 hint=f"Look at the command in the SSM console; its output ends in its own token. {self.retry_hint}",
             )
+        if (result.status == "Success", result.exit_status) != (marker.status == 0, marker.status):
+            raise CommandError(
+                f"SSM says {result.status} with exit status {result.exit_status}, and the command itself {marker.status}",
+                context={"SSM command": result.command_id, "instance": result.instance_id},
+                hint=f"Look at the command in the SSM console; its output ends in its own status. {self.retry_hint}",
+            )
         if marker.status == OUTPUT_LOST:
             raise CommandError(
                 "The output of the command could not be written whole on the bastion",

@@ -181,6 +181,9 @@ class CommandResult:
         """Return the parts of the SQL files, in their order; what was printed before the first is left out.
 
         *errors* says how bytes that are no UTF-8 are decoded, as in `bytes.decode`.
+
+        Raises:
+            CommandError: When their sizes do not add up to the output.
         """
         first = _FILE.search(self.stdout)
         found, position = [], first.start() if first else len(self.stdout)
@@ -197,6 +200,12 @@ class CommandResult:
                     stderr=self.stdout[end_of_out:position].decode("utf-8", errors),
                     command_id=self.command_id,
                 )
+            )
+        if position != len(self.stdout):
+            raise CommandError(
+                f"The output of the SQL files does not add up: they end at byte {position} of {len(self.stdout)}",
+                context={"SSM command": self.command_id, "instance": self.instance_id},
+                hint="Run again; if it persists, look at the command's output in the SSM console.",
             )
         return found
 

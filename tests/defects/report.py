@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.defects import inside, outside, starved
+from tests.defects import evidence, inside, isolation, outside, starved, transport, workspace
 
 DOCUMENT = Path(__file__).parents[2] / "docs/reliability.md"
 TITLE = "# How far the proof can be trusted\n"
@@ -18,6 +18,16 @@ STARVED_HEADING = "## Starved machines\n"
 INSIDE = "The verification finds no difference in the tenant"
 OUTSIDE = "The verification finds nothing out of order outside the tenants"
 REFUSED = "The run ends with PostgreSQL's error"
+ISOLATION = "What everybody may do reaches no tenant; The role of the tenant works in its own schema and nowhere else"
+ENDED = "The run ends with this error"
+WARNED = "The run warns, and runs its own files"
+OWN = "The run looks again, and runs its own files"
+REPORT_CHECK = "`report check` refuses the evidence"
+GATE_CHECK = "`gate check` refuses the verdict"
+NOT_READY = "The run is not ready, whatever the gate says"
+
+HARMLESS = {**outside.HARMLESS, **transport.HARMLESS, **workspace.HARMLESS, **evidence.HARMLESS}
+ACCEPTED = {**outside.ACCEPTED, **isolation.ACCEPTED, **transport.ACCEPTED, **workspace.ACCEPTED, **evidence.ACCEPTED}
 
 
 def rows() -> Iterator[str]:
@@ -30,6 +40,35 @@ def rows() -> Iterator[str]:
         yield _row(title, [f"{kind} ({thing})" for _, kind, thing in findings], "; ".join(sorted(scenarios)))
     for title, (_, message) in outside.CLOSED.items():
         yield _row(title, [message], REFUSED)
+    for title, (_, _, found) in isolation.DEFECTS.items():
+        yield _row(f"isolation: {title}", [thing for _, thing, *_ in found], ISOLATION)
+    for title, seed in transport.SEEDS.items():
+        yield _row(f"transport: {title}", [seed.told.strip()], ENDED)
+    yield from _workspace_rows()
+    yield from _evidence_rows()
+
+
+def _workspace_rows() -> Iterator[str]:
+    for title, seed in workspace.BEFORE.items():
+        told = seed.told.format(workspace.PLACE)
+        yield _row(f"bastion: {title}", [told], ENDED if seed.refused else WARNED)
+    for title, seed in workspace.DURING_REFUSED.items():
+        yield _row(f"bastion, during a run: {title}", [seed.told], ENDED)
+    again = (("during a run", workspace.DURING), ("after the run's copy", workspace.HELD), ("archive", workspace.PARTS))
+    for when, alterations in again:
+        for title in alterations:
+            yield _row(f"bastion, {when}: {title}", ["nothing of it is run"], OWN)
+
+
+def _evidence_rows() -> Iterator[str]:
+    for where, alterations, outcome in (
+        ("reports", evidence.LEFT, REPORT_CHECK),
+        ("reports", evidence.WENT, NOT_READY),
+        ("verdict", evidence.VERDICT, GATE_CHECK),
+        ("project since its verdict", evidence.PROJECT, GATE_CHECK),
+    ):
+        for title, (*_, told) in alterations.items():
+            yield _row(f"{where}: {title}", [told], outcome)
 
 
 def _row(title: str, found: list[str], scenario: str) -> str:
@@ -43,22 +82,24 @@ def section() -> str:
     found = [*rows()]
     return "\n".join([
         HEADING,
-        "Each alteration is applied alone: to a tenant of twenty tables, or to a database of three such tenants. The look of the",
-        "verification names it, and nothing else. `make test` applies all of them; the section is written by",
-        "`python -m tests.defects.report` from the same list.",
+        "Each alteration is applied alone: to a tenant of twenty tables, or to a database of three such tenants, where the look",
+        "of the verification names it, and nothing else; to what SSM tells of a command; to the workspace on the bastion and the",
+        "config.json there; to what a run left in `reports/`; to a verdict, and to the project that it is of. `make test` applies",
+        "all of them to the code that runs, and prints how many were caught; the section is written by",
+        "`python -m tests.defects.report` from the same lists.",
         "",
-        f"**{len(found)} of {len(found)} are caught (100 %)**; {len(outside.HARMLESS)} harmless ones stay green: "
-        + ", ".join(outside.HARMLESS) + ".",
+        f"**{len(found)} of {len(found)} are caught (100 %)**; {len(HARMLESS)} harmless ones stay green: "
+        + ", ".join(HARMLESS) + ".",
         "",
         "What is accepted on purpose:",
         "",
         "| what | why |",
         "|---|---|",
-        *(f"| {what} | {why} |" for what, why in outside.ACCEPTED.items()),
+        *(f"| {what} | {why} |" for what, why in ACCEPTED.items()),
         "",
         "What is caught:",
         "",
-        "| alteration | what the finding names | scenario that fails |",
+        "| alteration | what the finding names | scenario that fails, or what else comes of it |",
         "|---|---|---|",
         *found,
         "",

@@ -2,10 +2,15 @@
 # SQL files run one after another by the engine, each framed with its exit status, seconds and sizes; the first
 # failure ends the batch. Given by the suite: the AURORA_* variables, and the calls of run_sql_file FILE.
 # own_copy: have this run's files in its own folder, where no other run's transfer and no other user reaches them; the
-# workspace may be another archive's by now. Given by the suite: DIGEST and MANIFEST.
+# workspace may be another archive's by now. Only what the list names is copied, and of a link what it leads to: nothing that
+# was put beside the files comes along, and nothing can be changed from outside afterwards. Given by the suite: DIGEST and
+# MANIFEST.
 own_copy() {
     rm -rf "$RUNTIME/workspace"
-    cp -R "$WORKSPACE" "$RUNTIME/workspace" 2>/dev/null || return 79
+    mkdir "$RUNTIME/workspace" && (
+        cd "$WORKSPACE" && { cut -c 67- .transfer/manifest && printf '.transfer/%s\n' digest manifest; } |
+            tr '\n' '\0' | xargs -0 cp --parents -t "$RUNTIME/workspace" --
+    ) 2>/dev/null || return 79
     WORKSPACE=$RUNTIME/workspace
     [[ $(digest_of_workspace 2>/dev/null) == "${DIGEST:?}" ]] && intact || return 79
 }

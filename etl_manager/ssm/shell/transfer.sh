@@ -11,7 +11,9 @@ parts_folder() {
 
 receive() {
     local part
-    parts_folder && part=$(mktemp "$PARTS_FOLDER/.part-XXXXXX") && base64 -d >"$part" && mv "$part" "$PARTS_FOLDER/$1"
+    parts_folder || return
+    # 74, where another run with the same archive was first, and has deleted the folder.
+    part=$(mktemp "$PARTS_FOLDER/.part-XXXXXX") && base64 -d >"$part" && mv "$part" "$PARTS_FOLDER/$1" || return 74
 }
 
 # The lock orders runs on one bastion: they may have the same parts. Without flock the renames still never leave half a

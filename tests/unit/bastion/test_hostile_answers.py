@@ -125,13 +125,17 @@ def test_any_end_marker(output):
     numbers, numbers, numbers, numbers, st.binary(max_size=6),
 ), max_size=5).map(b"".join))  # fmt: skip
 def test_any_frames_of_files(stdout):
-    """Frames of any kind are read, as far as they are frames."""
+    """Frames of any kind are read, or are an error where their sizes do not add up to the output."""
     result = CommandResult(
         command_id="c", instance_id="i", status="Success", exit_status=0, stdout=stdout, stderr="", seconds=0
     )
     for errors in ("replace", "surrogateescape"):
-        for file in result.sql_files(errors):
-            assert isinstance(file.exit_code, int)
+        try:
+            files = result.sql_files(errors)
+        except CommandError as error:
+            assert "does not add up" in error.message  # noqa: PT017 - either end is right
+            continue
+        assert all(isinstance(file.exit_code, int) for file in files)
 
 
 facts = st.builds(lambda name, value: f"{name}={value}", st.sampled_from(

@@ -10,6 +10,7 @@ import pytest
 from psycopg import sql
 
 from etl_manager.targets.postgres import EmbeddedPostgres
+from tests.defects.isolation import DEFECTS
 from tests.unit.sql.conftest import Bastion, _bastion
 
 ISOLATION = "sql/aurora/isolation/isolate-tenants.sql"
@@ -101,83 +102,8 @@ def test_tables_to_come_are_covered(isolated: Bastion) -> None:
     isolated.break_things("DROP TABLE acme.more")
 
 
-DEFECTS: dict[str, tuple[str, str, list[tuple[str, str, str, str]]]] = {
-    "role may read its neighbour": (
-        "GRANT USAGE ON SCHEMA globex TO acme_role; GRANT SELECT ON globex.orders TO acme_role",
-        "REVOKE USAGE ON SCHEMA globex FROM acme_role; REVOKE SELECT ON globex.orders FROM acme_role",
-        [("acme", "what role acme_role holds outside of its schema", "nothing", "privileges on schema globex, privileges on table globex.orders"),
-         ("acme", "SELECT on globex.orders as role acme_role", "refused", "allowed"),
-         ("globex", "grant USAGE on schema to acme_role", "absent", "granted"),
-         ("globex", "grant SELECT on table orders to acme_role", "absent", "granted")],
-    ),
-    "role may write one that is not tried": (
-        "GRANT INSERT ON initech.users TO acme_role", "REVOKE INSERT ON initech.users FROM acme_role",
-        [("acme", "what role acme_role holds outside of its schema", "nothing", "privileges on table initech.users"),
-         ("initech", "grant INSERT on table users to acme_role", "absent", "granted")],
-    ),
-    "role member of master": (
-        "GRANT rds_superuser TO acme_role", "REVOKE rds_superuser FROM acme_role",
-        [("acme", "memberships of role acme_role", "none", "rds_superuser")],
-    ),
-    "role member of its neighbour's": (
-        "GRANT initech_role TO globex_role", "REVOKE initech_role FROM globex_role",
-        [("globex", "memberships of role globex_role", "none", "initech_role"),
-         *(("globex", f"{verb} on initech.users as role globex_role", "refused", "allowed") for verb in ("SELECT", "INSERT", "UPDATE", "DELETE"))],
-    ),
-    "PUBLIC may read": (
-        "GRANT SELECT ON acme.users TO PUBLIC", "REVOKE SELECT ON acme.users FROM PUBLIC",
-        [("acme", "grant SELECT on table users to PUBLIC", "absent", "granted")],
-    ),
-    "PUBLIC may use the schema": (
-        "GRANT USAGE ON SCHEMA acme TO PUBLIC", "REVOKE USAGE ON SCHEMA acme FROM PUBLIC",
-        [("acme", "grant USAGE on schema to PUBLIC", "absent", "granted")],
-    ),
-    "PUBLIC may execute": (
-        "GRANT EXECUTE ON FUNCTION acme.total() TO PUBLIC", "REVOKE EXECUTE ON FUNCTION acme.total() FROM PUBLIC",
-        [("acme", "grant EXECUTE on function total() to PUBLIC", "absent", "granted")],
-    ),
-    "PUBLIC may read elsewhere": (
-        "CREATE VIEW public.every AS TABLE acme.users; GRANT SELECT ON public.every TO PUBLIC", "DROP VIEW public.every",
-        [("", "grant SELECT on TABLE public.every to PUBLIC", "absent", "granted")],
-    ),
-    "default privilege missing": (
-        "ALTER DEFAULT PRIVILEGES FOR ROLE postgres IN SCHEMA acme REVOKE DELETE ON TABLES FROM acme_role", "",
-        [("acme", "privileges of acme_role on tables to come", "DELETE, INSERT, SELECT, UPDATE", "INSERT, SELECT, UPDATE")],
-    ),
-    "default privilege too much": (
-        "ALTER DEFAULT PRIVILEGES FOR ROLE postgres IN SCHEMA acme GRANT SELECT ON TABLES TO globex_role",
-        "ALTER DEFAULT PRIVILEGES FOR ROLE postgres IN SCHEMA acme REVOKE SELECT ON TABLES FROM globex_role",
-        [("acme", "default privileges of postgres on tables", "none", "SELECT to globex_role"),
-         ("globex", "what role globex_role holds outside of its schema", "nothing",
-          "privileges on default privileges on new relations belonging to role postgres in schema acme")],
-    ),
-    "own table not readable": (
-        "REVOKE SELECT ON acme.users FROM acme_role", "",
-        [("acme", "privileges of acme_role on table users", "DELETE, INSERT, SELECT, UPDATE", "DELETE, INSERT, UPDATE")],
-    ),
-    "role may empty its table": (
-        "GRANT TRUNCATE ON acme.users TO acme_role", "REVOKE TRUNCATE ON acme.users FROM acme_role",
-        [("acme", "grant TRUNCATE on table users to acme_role", "absent", "granted")],
-    ),
-    "role that passes policies by": (
-        "ALTER ROLE initech_role BYPASSRLS", "ALTER ROLE initech_role NOBYPASSRLS",
-        [("initech", "attributes of role initech_role", "none", "BYPASSRLS"),
-         ("initech", "row-level security for role initech_role", "in force", "not in force in initech.notes")],
-    ),
-    "role that may log in": (
-        "ALTER ROLE acme_role LOGIN CREATEDB", "ALTER ROLE acme_role NOLOGIN NOCREATEDB",
-        [("acme", "attributes of role acme_role", "none", "CREATEDB, LOGIN")],
-    ),
-    "row-level security disabled": (
-        "ALTER TABLE acme.notes DISABLE ROW LEVEL SECURITY", "ALTER TABLE acme.notes ENABLE ROW LEVEL SECURITY",
-        [("acme", "row-level security of notes", "enabled", "disabled")],
-    ),
-}  # fmt: skip
-"""What was altered → the statements, those that undo it (none where the phase does), and the findings."""
-
-
 @pytest.mark.parametrize("case", DEFECTS)
-def test_defect_is_found_and_nothing_is_revoked(isolated: Bastion, case: str) -> None:
+def test_defect_of_isolation_is_found(isolated: Bastion, case: str) -> None:
     """It is named with tenant, expected and found, and nothing else is; the phase adds what is missing and takes nothing back."""
     altered, undone, expected = DEFECTS[case]
     isolated.break_things(*altered.split("; "))
