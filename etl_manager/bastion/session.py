@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 
 from etl_manager.aws.connection import Connection, Credentials
 from etl_manager.bastion.credentials import Sealed, seal
+from etl_manager.bastion.records import RunRecords
 from etl_manager.bastion.transfer import Bucket, Transfer
 from etl_manager.bastion.workspace import (
     Archive,
@@ -40,6 +41,7 @@ class BastionSession:
     Args:
         run_command: Runs the scripts.
         archive: What the run needs in the workspace.
+        records: Of this project's runs on this bastion.
         skip_copy: Use the workspace as it is.
         warn: Shows a warning.
         bucket: Where an archive that does not fit into one command is uploaded, if there is such a bucket.
@@ -48,6 +50,7 @@ class BastionSession:
 
     run_command: RunCommand
     archive: Archive
+    records: RunRecords
     skip_copy: bool
     warn: Callable[[str], None]
     bucket: Bucket | None = None
@@ -62,15 +65,19 @@ class BastionSession:
         self._transfer = Transfer(self.run_command, self.archive, self.bucket, self.warn)
 
     def open(self) -> BastionState:
-        """Find out what the bastion has, and have it make this run's key.
+        """Find out what the bastion has, and have it make this run's key; what killed runs left there is removed.
 
         Raises:
             WorkspaceError: When the bastion lacks a program, or the workspace may not be used.
             CommandError: When the command did not run to its end.
         """
         self._opened = True  # from here on there may be something to clean up
-        script = Script(("open.sh",), ["open_run"], self.archive.values(), repeatable=True)
+        self.records.keep(self.run_id)
+        orphans = self.records.orphans()
+        values = {"ORPHANS": " ".join(orphans)} | self.archive.values()
+        script = Script(("processes.sh", "open.sh"), ["open_run"], values, repeatable=True)
         state = BastionState.read(self.run_command.run(script, "open").stdout.decode("utf-8", "replace"))
+        self.records.cleaned(orphans)
         check_tools(state)
         check_usable(state, self.workspace, skip_copy=self.skip_copy)
         if self.skip_copy:
@@ -198,21 +205,27 @@ class BastionSession:
             return result, part
 
     def close(self) -> None:
-        """Delete this run's folder with its key, once, and only when the run was opened; warn where that fails."""
+        """Delete this run's folder with its key, once, and only when the run was opened; warn where that fails.
+
+        What a command that did not run to its end left running is ended.
+        """
         if not self._opened:
             return
         self._opened = False
         failure = (
-            f"the bastion could not be reached any more: {self.run_command.runtime} stays there until a run more than a "
-            "day later removes it"
+            f"the bastion could not be reached any more: {self.run_command.runtime} stays there until this project's next "
+            "run removes it, or any run more than a day later"
         )
         if self.run_command.reachable:
             try:
-                self.run_command.run(Script((), [], closing=True, repeatable=True), "clean up")
+                end = ['end_processes "$RUNTIME"']
+                self.run_command.run(Script(("processes.sh",), end, closing=True, repeatable=True), "clean up")
             except CommandError as error:
                 failure = error.message
             else:
+                self.records.forget(self.run_id)
                 return
+        self.records.release()
         self.warn(f"[WARNING] The clean-up on the bastion did not complete: {failure}")
 
     @contextmanager
@@ -231,6 +244,8 @@ class BastionSession:
         self, result: CommandResult, *, closing: bool, errors: str = "replace"
     ) -> tuple[CommandResult, list[SqlFileResult]]:
         self._opened = not closing or result.paged
+        if not self._opened:
+            self.records.forget(self.run_id)
         files = result.sql_files(errors)
         if result.exit_status != 0 or not files:
             raise self._transfer.failed(result)

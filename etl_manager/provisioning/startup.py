@@ -7,6 +7,7 @@ from typing import Any
 
 from etl_manager.aws.discovery import DiscoveredCluster, discover
 from etl_manager.aws.preflight import Preflight
+from etl_manager.bastion.records import RunRecords
 from etl_manager.bastion.session import BastionSession
 from etl_manager.bastion.transfer import Bucket
 from etl_manager.bastion.workspace import build
@@ -167,4 +168,5 @@ def open_bastion(
     name = config.transfer.bucket
     bucket = Bucket(client=target.client("s3"), name=name, warn=warn) if name else None
     skip_copy = skip_copy or not config.transfer.enabled
-    return found, BastionSession(run_command, archive, skip_copy, warn, bucket, only_tenants)
+    records = RunRecords(config.root / ".local" / "runs" / f"{target.name}-{found.instance_id}")
+    return found, BastionSession(run_command, archive, records, skip_copy, warn, bucket, only_tenants)

@@ -1,9 +1,12 @@
 # shellcheck shell=bash disable=SC2154
 # The first command of a run: what the bastion has, and a key of this run's own for the sealed credentials.
-# Given by the suite: DIGEST and MANIFEST, of the archive this run would use.
+# Given by the suite: DIGEST and MANIFEST, of the archive this run would use; ORPHANS, the runs of this project whose
+# process on the operator's machine is gone.
 open_run() {
     local state part file
-    # Delete what killed runs left more than a day ago, where it carries our mark or is empty; what a person named alike stays.
+    remove_orphans
+    remove_parts_of_nobody
+    # Delete what else killed runs left more than a day ago, where it carries our mark or is empty; what a person named alike stays.
     find "${RUNTIME%/*}" "${WORKSPACE%/*}" -maxdepth 1 -type d -user "$(id -u)" -mmin +1440 \
         \( -name "${RUNTIME_PREFIX:?}*" -o -name "${WORKSPACE##*/}.parts-*" \
         -o -name "${WORKSPACE##*/}.new-??????" -o -name "${WORKSPACE##*/}.old-??????" \) \
@@ -35,6 +38,35 @@ open_run() {
     fi
     openssl pkey -in "$RUNTIME/key.pem" -pubout 2>/dev/null
     return 0
+}
+
+# remove_orphans: what runs left that were killed: their processes and their folders with the keys.
+remove_orphans() {
+    local run folder
+    for run in ${ORPHANS:-}; do
+        folder=${RUNTIME%/*}/${RUNTIME_PREFIX:?}$run
+        [[ -d $folder && -O $folder && ! -L $folder ]] || continue
+        end_processes "$folder"
+        rm -rf "$folder"
+    done
+}
+
+# remove_parts_of_nobody: parts of another archive that no run on this bastion has sent, and workspaces that nobody unpacks.
+remove_parts_of_nobody() {
+    local folder run
+    for folder in "$WORKSPACE".parts-*; do
+        [[ -f $folder/.etl-manager && -O $folder && ! -L $folder && $folder != "$WORKSPACE.parts-${DIGEST:?}" ]] || continue
+        for run in "$folder"/.run-*; do
+            [[ -e $run && ! -d ${RUNTIME%/*}/$RUNTIME_PREFIX${run##*/.run-} ]] || continue 2
+        done
+        rm -rf "$folder"
+    done
+    (
+        flock -n 9 || exit 0
+        for folder in "$WORKSPACE".new-?????? "$WORKSPACE".old-??????; do
+            [[ -d $folder/.transfer && -O $folder && ! -L $folder ]] && rm -rf "$folder"
+        done
+    ) 9<"${WORKSPACE%/*}" 2>/dev/null
 }
 
 # Files of the workspace that were changed, deleted or added since it was made.

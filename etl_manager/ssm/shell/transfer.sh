@@ -7,6 +7,7 @@ parts_folder() {
     (umask 022 && mkdir -p "${WORKSPACE%/*}")
     [[ -d $PARTS_FOLDER ]] || { mkdir "$PARTS_FOLDER" && : >"$PARTS_FOLDER/.etl-manager"; }
     [[ -O $PARTS_FOLDER && ! -L $PARTS_FOLDER ]] || return 71
+    : >"$PARTS_FOLDER/.run-${RUNTIME##*-}" # whose they are: as long as a run of these has its folder they stay
 }
 
 receive() {

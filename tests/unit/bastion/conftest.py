@@ -13,6 +13,7 @@ import pytest
 from etl_manager import config
 from etl_manager.aws.clients import client_config
 from etl_manager.aws.connection import Connection, Credentials
+from etl_manager.bastion.records import RunRecords
 from etl_manager.bastion.session import BastionSession
 from etl_manager.bastion.workspace import Archive, build
 from etl_manager.ssm.run_command import RunCommand
@@ -93,6 +94,7 @@ class Host:
         return BastionSession(
             run_command=RunCommand(self.client, self.aws.instance_id, "/tmp/workspace", most),
             archive=archive,
+            records=RunRecords(self.root / "records"),
             skip_copy=skip_copy,
             warn=self.told.append,
         )
