@@ -7,13 +7,14 @@ parts_folder() {
     (umask 022 && mkdir -p "${WORKSPACE%/*}")
     [[ -d $PARTS_FOLDER ]] || { mkdir "$PARTS_FOLDER" && : >"$PARTS_FOLDER/.etl-manager"; }
     [[ -O $PARTS_FOLDER && ! -L $PARTS_FOLDER ]] || return 71
-    : >"$PARTS_FOLDER/.run-${RUNTIME##*-}" # whose they are: as long as a run of these has its folder they stay
+    # Whose they are: as long as a run of these has its folder they stay.
+    : 2>/dev/null >"$PARTS_FOLDER/.run-${RUNTIME##*-}" || return 74
 }
 
 receive() {
     local part
     parts_folder || return
-    # 74, where another run with the same archive was first, and has deleted the folder.
+    # 74, here too, where another run with the same archive was first, and has deleted the folder.
     part=$(mktemp "$PARTS_FOLDER/.part-XXXXXX") && base64 -d >"$part" && mv "$part" "$PARTS_FOLDER/$1" || return 74
 }
 

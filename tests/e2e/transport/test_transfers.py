@@ -216,7 +216,7 @@ def test_presigned_url_is_of_the_regions_own_endpoint(region, monkeypatch):
 def test_small_archive_needs_no_bucket(depot):
     """What fits goes with the command."""
     bastion = depot()
-    transfer(bastion, project(bucket=bucket(bastion), max_command_bytes=60_000))
+    transfer(bastion, project(bucket=bucket(bastion), max_command_bytes=80_000))
     assert "s3:PutObject" not in bastion.calls - {"s3:CreateBucket"}
 
 
