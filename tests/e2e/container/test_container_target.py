@@ -77,7 +77,7 @@ def test_port_that_is_taken_is_told_and_nothing_is_left(start, left, tmp_path):
     """Where the emulated AWS cannot listen, the error names the port, and no container is left."""
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
-        with pytest.raises(TargetError, match=f"port {port} is taken"):
+        with pytest.raises(TargetError, match=f"cannot listen on port {port}"):
             start(port=port, state=tmp_path / ".local")
     assert left(tmp_path) == []
 
