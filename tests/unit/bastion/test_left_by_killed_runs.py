@@ -28,11 +28,13 @@ def folder_of(host, run) -> Path:
 def test_record_is_an_orphan_as_soon_as_its_process_is_killed(tmp_path):
     """The lock dies with its holder, whatever ends it; before, nobody takes the run for dead."""
     process = subprocess.Popen([sys.executable, "-c", KEEPER, tmp_path], stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    assert process.stdout.readline() == "kept\n"
-    assert RunRecords(tmp_path).orphans() == []
-    process.kill()
-    process.communicate()
+    try:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "kept\n"
+        assert RunRecords(tmp_path).orphans() == []
+    finally:
+        process.kill()
+        process.communicate()
     assert RunRecords(tmp_path).orphans() == ["abc123"]
 
 
