@@ -107,6 +107,8 @@ def kills_section() -> str:
         *(row(f"at {size} tenants", [each for each in kills if each["tenants"] == size]) for size in sizes),
         row("**all**", kills),
         "",
+        "Next run not proven: " + ("; ".join(f"seed {each['seed']}: {each['why']}" for each in kills if not each["proven"]) or "none") + ".",
+        "",
         "What a killed run leaves, and when it goes: [aws.md](aws.md#a-run-that-was-killed).",
         "",
     ])  # fmt: skip

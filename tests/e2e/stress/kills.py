@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -224,7 +225,7 @@ def recovered(stage: Stage, kill: Kill) -> dict[str, Any]:
         noise.unlink(missing_ok=True)
     config = json.loads((stage.project.path / "config.json").read_text())
     wanted = {tenant: [*range(1, config["sampleData"]["usersPerTenant"] + 1)] for tenant in config["tenants"]}
-    left, rows = stage.left(), stage.rows() if following.status == 0 else {}
+    left, rows = stage.left(), stage.rows() if following.status == 0 or kill.built else {}
     found = {tenant: set(ids) for tenant, ids in rows.items()}
     return {
         "seed": kill.seed,
@@ -236,8 +237,11 @@ def recovered(stage: Stage, kill: Kill) -> dict[str, Any]:
         "proven": following.status == 0,
         "doubled": sum(len(ids) - len(found[tenant]) for tenant, ids in rows.items())
         + sum(len(ids - set(wanted.get(tenant, []))) for tenant, ids in found.items()),
-        "lost": sum(len(set(ids) - found.get(tenant, set())) for tenant, ids in wanted.items()),
+        "lost": sum(len(set(ids) - found.get(tenant, set())) for tenant, ids in wanted.items() if rows or kill.built),
         "left": left,
+        "why": ""
+        if following.status == 0
+        else next(iter(re.findall(r"^E +(.+)", following.terminal, re.M)), "see its terminal"),
         "terminal": "" if following.status == 0 else following.terminal[-6000:],
     }
 
