@@ -192,7 +192,8 @@ opened() {
 }
 
 # Wait for the database: a paused Serverless v2 cluster resumes at the first connection, in 15 to 30 seconds or more.
-# Only a connection that timed out is tried again; any other failure is psql's to tell, once.
+# A server that starts again, as after a crash, refuses for a while (PostgreSQL manual, error 57P03, cannot_connect_now).
+# Only these are tried again; any other failure is psql's to tell, once.
 await_database() {
     local attempt status said started=$SECONDS
     for ((attempt = 1; ; attempt++)); do
@@ -203,7 +204,12 @@ await_database() {
         psql_pid=
         said=$(<"$runtime/said")
         rm -f -- "$runtime/said"
-        if ((status == 0 || attempt == CONNECT_ATTEMPTS)) || [[ $said != *"timeout expired"* ]]; then
+        if ((status != 0 && SECONDS - started < CONNECT_ATTEMPTS * PGCONNECT_TIMEOUT)) && [[ $said == *"FATAL:  the database system is "* ]]; then
+            ((attempt > 1)) || info "$PGHOST:$PGPORT is starting: waiting"
+            sleep 1
+            continue
+        fi
+        if ((status == 0 || attempt >= CONNECT_ATTEMPTS)) || [[ $said != *"timeout expired"* ]]; then
             break
         fi
         ((attempt > 1)) || info "no answer from $PGHOST:$PGPORT in $PGCONNECT_TIMEOUT s; a paused cluster resumes now: waiting"
@@ -213,7 +219,7 @@ await_database() {
         error "no connection to $PGDATABASE at $PGHOST:$PGPORT as $PGUSER after $((SECONDS - started)) s;" \
             "psql's message is above"
     elif ((attempt > 1)); then
-        warning "the database answered after $((SECONDS - started)) s only: it was paused, or the network is slow"
+        warning "the database answered after $((SECONDS - started)) s only: it was paused or starting, or the network is slow"
     fi
     return "$status"
 }

@@ -5,16 +5,21 @@ Write it anew: ``python -m tests.defects.report``
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from tests.defects import evidence, inside, isolation, outside, starved, transport, workspace
 
 DOCUMENT = Path(__file__).parents[2] / "docs/reliability.md"
+KILLS = Path(__file__).parents[1] / "e2e/stress/kills.json"
+"""What `make stress` measured last."""
 TITLE = "# How far the proof can be trusted\n"
 HEADING = "## Seeded defects\n"
 STARVED_HEADING = "## Starved machines\n"
+KILLS_HEADING = "## Killed anywhere\n"
 INSIDE = "The verification finds no difference in the tenant"
 OUTSIDE = "The verification finds nothing out of order outside the tenants"
 REFUSED = "The run ends with PostgreSQL's error"
@@ -119,10 +124,42 @@ def starved_section() -> str:
     ])  # fmt: skip
 
 
+def kills_section() -> str:
+    """Return the section on runs that were killed, with its heading."""
+    kills = json.loads(KILLS.read_text(encoding="utf-8"))
+
+    def row(name: str, of: list[dict[str, Any]]) -> str:
+        proven, own = sum(each["proven"] for each in of), sum(each["ended"] == 0 for each in of)
+        doubled, lost = sum(each["doubled"] for each in of), sum(each["lost"] for each in of)
+        left = sum(bool(each["left"]) for each in of)
+        return f"| {name} | {len(of)} | {own} | {proven} | {doubled} | {lost} | {left} |"
+
+    victims = dict.fromkeys(each["victim"] for each in kills)
+    sizes = sorted({each["tenants"] for each in kills})
+    return "\n".join([
+        KILLS_HEADING,
+        "Runs of `pytest features/` in which a process is killed with SIGKILL at a moment that a seed draws, on an account that",
+        "outlives them and on the local target, on an empty and on a built database; then the next run of the project. Measured by",
+        "`make stress` (`KILLS=100`), which keeps its figures in `tests/e2e/stress/kills.json`; two kills are in `make test`.",
+        "",
+        "| killed | kills | of them proven all the same | next run proven | rows doubled | rows lost | left something on the bastion |",
+        "|---|---|---|---|---|---|---|",
+        *(row(victim, [each for each in kills if each["victim"] == victim]) for victim in victims),
+        *(row(f"at {size} tenants", [each for each in kills if each["tenants"] == size]) for size in sizes),
+        row("**all**", kills),
+        "",
+        "Next run not proven: " + ("; ".join(f"seed {each['seed']}: {each['why']}" for each in kills if not each["proven"]) or "none") + ".",
+        "",
+        "What a killed run leaves, and when it goes: [aws.md](aws.md#a-run-that-was-killed).",
+        "",
+    ])  # fmt: skip
+
+
 def written(text: str) -> str:
     """Return *text* with the sections in it written anew; other sections stay."""
     text = text or f"{TITLE}\n"
-    for heading, new in ((HEADING, section()), (STARVED_HEADING, starved_section())):
+    sections = {HEADING: section(), STARVED_HEADING: starved_section(), KILLS_HEADING: kills_section()}
+    for heading, new in sections.items():
         before, found, rest = text.partition(heading)
         after = re.search(r"^## ", rest, re.M)
         text = (before if found else f"{before}\n") + new + (f"\n{rest[after.start() :]}" if after else "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,11 +10,15 @@ from pathlib import Path
 import pytest
 
 from etl_manager.targets.postgres import EmbeddedPostgres
+from tests.defects import report
+from tests.e2e.stress.kills import FIGURES
 from tests.e2e.transport import rig
 from tests.e2e.transport.rig import Account
 
 SEEDS = int(os.environ.get("SEEDS", "200"))
 """How many schedules are run."""
+KILLS = int(os.environ.get("KILLS", "100"))
+"""How many runs are killed."""
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -26,8 +31,19 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run a test once for each seed."""
-    if "seed" in metafunc.fixturenames:
+    if "kill" in metafunc.fixturenames:
+        metafunc.parametrize("kill", range(KILLS))
+    elif metafunc.function.__name__ == "test_schedule":
         metafunc.parametrize("seed", range(SEEDS))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Keep what was measured of the runs that were killed, for the table of docs/reliability.md."""
+    reports = [each for name in ("passed", "failed") for each in terminalreporter.stats.get(name, [])]
+    measured = [json.loads(text) for each in reports for name, text in each.user_properties if name == FIGURES]
+    if measured:
+        lines = ",\n".join(json.dumps(each) for each in sorted(measured, key=lambda each: each["seed"]))
+        report.KILLS.write_text(f"[\n{lines}\n]\n", encoding="utf-8")
 
 
 @pytest.fixture(scope="session")

@@ -33,7 +33,7 @@ written by `python -m tests.e2e.transport.faults`, and `make test` holds it agai
   empty, built or damaged. Each ends proven or with an error that helps, no command runs twice, the next run is proven,
   and no row is doubled or lost; `make stress SEEDS=20` has 20.
 - The run's folder on the bastion holds the private key of its sealed credentials, readable by root only. A run that
-  cannot remove it says so; a run more than a day later does.
+  cannot remove it says so, and the next run of the same project does.
 """
 PROVEN = "nothing: the run is proven"
 

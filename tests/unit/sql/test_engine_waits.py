@@ -87,6 +87,51 @@ def test_paused_cluster_is_waited_for_and_told(built, paused):
     assert cluster.taken == 4  # the one that was answered first, and the file's own
 
 
+class StartingServer(PausedCluster):
+    """Refuses the first *silent* sessions as a server that starts (PostgreSQL manual, Message Formats: ErrorResponse)."""
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                client, _ = self._listener.accept()
+            except OSError:
+                return
+            self._open.append(client)
+            self.taken += 1
+            serve = self._forward if self.taken > self._silent else self._refuse
+            threading.Thread(target=serve, args=(client,), daemon=True).start()
+
+    def _refuse(self, client: socket.socket) -> None:
+        while len(client.recv(10_000)) == 8:  # asks for encryption
+            client.sendall(b"N")
+        fields = b"SFATAL\0VFATAL\0C57P03\0Mthe database system is not yet accepting connections\0\0"
+        client.sendall(b"E" + (len(fields) + 4).to_bytes(4, "big") + fields)
+        client.close()
+
+
+def test_server_that_starts_is_waited_for(built, server):
+    """After a crash it refuses for a moment: the file is run as soon as it does not."""
+    starting = StartingServer(server.port, 2)
+    try:
+        done = built.engine(built.VERIFICATION, AURORA_PORT=starting.port)
+    finally:
+        starting.close()
+    assert done.returncode == 0, done.stderr
+    assert "is starting: waiting" in done.stderr
+    assert starting.taken == 4
+
+
+def test_server_that_never_has_started_is_given_up(built, server):
+    """After the time of four attempts psql's message is shown."""
+    starting = StartingServer(server.port, 999)
+    try:
+        done = built.engine(built.SCHEMA, AURORA_PORT=starting.port, PGCONNECT_TIMEOUT="1")
+    finally:
+        starting.close()
+    assert done.returncode == 2
+    assert "not yet accepting connections" in done.stderr
+
+
 def test_cluster_that_does_not_answer_is_given_up(built, paused):
     """After four attempts psql's message is shown, and the exit status says that there is no connection."""
     cluster = paused(99)

@@ -1,0 +1,132 @@
+"""What a killed run left on the bastion goes with the next run of its project; what a living run owns stays."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from etl_manager.bastion.records import DELIVERY_SECONDS, RunRecords
+from etl_manager.bastion.workspace import ArchiveChunks
+from etl_manager.errors import CommandError
+from etl_manager.ssm.script import Script
+
+KEEPER = "import sys, time; from pathlib import Path; from etl_manager.bastion.records import RunRecords; "
+KEEPER += "RunRecords(Path(sys.argv[1])).keep('abc123'); print('kept', flush=True); time.sleep(60)"
+
+
+def folder_of(host, run) -> Path:
+    """Return the run's folder."""
+    return host.tmp / f"etl-manager-run-{run.run_id}"
+
+
+def test_record_is_an_orphan_as_soon_as_its_process_is_killed(tmp_path):
+    """The lock dies with its holder, whatever ends it; before, nobody takes the run for dead."""
+    process = subprocess.Popen([sys.executable, "-c", KEEPER, tmp_path], stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "kept\n"
+        assert RunRecords(tmp_path).orphans() == []
+    finally:
+        process.kill()
+        process.communicate()
+    assert RunRecords(tmp_path).orphans() == ["abc123"]
+
+
+def test_record_stays_as_long_as_a_command_may_still_be_delivered(tmp_path):
+    """The run's first command may arrive after the folder was looked for: the next run looks again."""
+    dead = RunRecords(tmp_path)
+    dead.keep("abc123")
+    dead.release()
+    records = RunRecords(tmp_path)
+    records.cleaned(["abc123"])
+    assert records.orphans() == ["abc123"]
+    long_ago = time.time() - DELIVERY_SECONDS - 60
+    os.utime(tmp_path / "abc123", (long_ago, long_ago))
+    records.cleaned(["abc123"])
+    assert records.orphans() == []
+
+
+def test_folder_and_processes_of_a_killed_run_go_and_those_of_a_living_one_stay(host, project):
+    """The project's next run ends what the killed one left running, and deletes its folder with the key."""
+    dead, living, elsewhere = (host.run(project.archive()) for _ in range(3))
+    elsewhere.records = RunRecords(host.root / "records of another project")
+    for run in (dead, living, elsewhere):
+        run.open()
+    sleepers = {}
+    for run in (dead, living):
+        with (folder_of(host, run) / "out").open("w") as out:
+            sleepers[run.run_id] = subprocess.Popen(["sleep", "60"], stdout=out)
+    dead.records.release()  # as the kernel does
+    elsewhere.records.release()
+    following = host.run(project.archive())
+    try:
+        following.open()
+        assert sleepers[dead.run_id].wait(5) == -9
+        assert sleepers[living.run_id].poll() is None
+    finally:
+        for sleeper in sleepers.values():
+            sleeper.kill()
+            sleeper.wait()
+    there = {run.run_id: folder_of(host, run).exists() for run in (dead, living, elsewhere, following)}
+    assert there == {dead.run_id: False, living.run_id: True, elsewhere.run_id: True, following.run_id: True}
+    for run in (living, elsewhere, following):
+        run.close()
+
+
+def test_parts_go_when_no_run_that_sent_them_is_there(host, project):
+    """Parts of another archive stay as long as one of their runs has its folder; nobody else's are touched."""
+    project.write("sql/shared/large.bin", os.urandom(30_000))
+    parts = ArchiveChunks.cut(project.archive(), 10_000)
+    one, two = host.run(parts.archive), host.run(parts.archive)
+    for number, run in enumerate((one, two), start=1):
+        run.open()
+        sent = run.run_command.run(Script(("transfer.sh",), [parts.receive(number)], parts.values()), "part")
+        assert sent.exit_status == 0
+    folder, unmarked = host.tmp / f"workspace.parts-{parts.archive.digest}", host.tmp / "workspace.parts-design"
+    unmarked.mkdir()
+    project.write("sql/shared/large.bin", "small by now")
+    for run, stays in ((one, True), (two, False)):
+        run.close()
+        following = host.run(project.archive())
+        following.open()
+        following.close()
+        assert folder.exists() == stays
+    assert unmarked.exists()
+
+
+def test_workspace_that_is_half_made_goes_unless_it_is_being_made(host, project):
+    """Where somebody has the lock of the unpacking, it is left alone."""
+    half = host.tmp / "workspace.new-abcdef"
+    (half / ".transfer").mkdir(parents=True)
+    descriptor = os.open(host.tmp, os.O_RDONLY)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    run = host.run(project.archive())
+    run.open()
+    assert half.exists()
+    os.close(descriptor)
+    run.open()
+    assert not half.exists()
+    run.close()
+
+
+def test_what_goes_on_without_its_shell_is_ended_by_the_clean_up(host, project):
+    """The shell of a command is killed: what it had started would go on, with the database too."""
+    run = host.run(project.archive())
+    run.open()
+    script = 'setsid sleep 60 >"$RUNTIME/out.sleep" 2>/dev/null & echo $! >"$RUNTIME/sleeper"; kill -KILL $$'
+    with pytest.raises(CommandError):
+        run.run_command.run(Script((), [script]), "killed")
+    sleeper = int((folder_of(host, run) / "sleeper").read_text())
+    assert Path(f"/proc/{sleeper}").exists()
+    run.close()
+    deadline = time.monotonic() + 5
+    while Path(f"/proc/{sleeper}").exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not Path(f"/proc/{sleeper}").exists()
+    assert not folder_of(host, run).exists()
