@@ -7,6 +7,7 @@ import json
 import pytest
 
 from tests.e2e.acceptance.rig import Project
+from tests.e2e.acceptance.test_phases_in_order import added
 
 PHASES = {"data": {}, "tidy": {"connection_db": "multitenant_analytics"}}
 TIDY = "CREATE FUNCTION public.tidy() RETURNS void SECURITY DEFINER LANGUAGE sql AS $$ {} $$"
@@ -51,8 +52,8 @@ def test_loss_in_the_repeat_is_named_too(built, cloud):
         "CREATE SEQUENCE public.calls",
         TIDY.format("DELETE FROM tenant_b.users WHERE user_id = 3 AND nextval('public.calls') > 1"),
     )
-    built.write("sql/aurora/data/zz-tidy.sql", "SELECT public.tidy();\n")
-    outcome = built.run()
+    with added(built, "sql/aurora/data/zz-tidy.sql", "SELECT public.tidy();\n"):
+        outcome = built.run()
     verdict = json.loads((built.path / "reports/phase3-gate.json").read_text())
     assert outcome.status == 1
     assert "lost tenant_b: rows of users: 5 → 4" in outcome.failures()["Provisioning again changes nothing"]

@@ -29,9 +29,11 @@ def test_bastions_clock_is_set_back_while_a_file_runs(tmp_path):
     text = text.replace("/tmp/etl-manager-run-", f"{tmp_path}/etl-manager-run-")
     path = f"{tmp_path}/bin:/usr/bin:/bin"
     done = subprocess.run(["bash", "-c", text], capture_output=True, env={"PATH": path}, check=False)
-    assert read_end_marker(done.stdout.decode()) is not None, done.stderr
+    end = read_end_marker(done.stdout.decode())
+    assert end is not None, done.stderr
+    stdout = end.content.encode()
     result = CommandResult(
-        command_id="", instance_id="i-0", status="Success", exit_status=0, stdout=done.stdout, stderr="", seconds=0
+        command_id="", instance_id="i-0", status="Success", exit_status=0, stdout=stdout, stderr="", seconds=0
     )
     [file] = result.sql_files()
     assert (file.exit_code, file.stdout) == (0, "done\n")
