@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from etl_manager.aws.connection import Connection, Credentials
+from etl_manager.bastion.records import RunRecords
 from etl_manager.bastion.session import BastionSession
 from etl_manager.bastion.workspace import Archive
 from etl_manager.ssm.retry import Retry
@@ -93,4 +94,5 @@ class ShellHost:
         clock = Clock()
         retry = Retry(clock=clock.time, sleep=clock.sleep)
         command = ShellCommand(Shell(self.tmp), INSTANCE, str(self.workspace), most, retry, tmp=str(self.tmp))
-        return BastionSession(run_command=command, archive=archive, skip_copy=skip_copy, warn=self.told.append)
+        records = RunRecords(self.tmp / "records")
+        return BastionSession(command, archive, records, skip_copy, self.told.append)
