@@ -15,6 +15,7 @@ from etl_manager.aws.discovery import DiscoveredCluster
 from etl_manager.bastion.session import BastionSession
 from etl_manager.bastion.transfer import URL_SECONDS
 from etl_manager.config import Config
+from etl_manager.config.phases import BUILT_IN
 from etl_manager.errors import CommandError, DiscoveryError, WorkspaceError
 from etl_manager.provisioning.startup import open_bastion
 from etl_manager.targets.aws import AwsTarget
@@ -213,10 +214,15 @@ def test_presigned_url_is_of_the_regions_own_endpoint(region, monkeypatch):
     assert URL_SECONDS <= 15 * 60
 
 
-def test_small_archive_needs_no_bucket(depot):
+def test_small_archive_needs_no_bucket(depot, tmp_path, monkeypatch):
     """What fits goes with the command."""
     bastion = depot()
-    transfer(bastion, project(bucket=bucket(bastion), max_command_bytes=80_000))
+    monkeypatch.setattr("etl_manager.project.PACKAGED", tmp_path)  # else the package's own SQL is in the archive
+    shutil.copytree(rig.ROOT / "scripts", tmp_path / "scripts")
+    for file in (*NOTHING, *(f"sql/aurora/{phase}/nothing.sql" for phase in BUILT_IN)):
+        (tmp_path / file).parent.mkdir(parents=True)
+        (tmp_path / file).write_text("SELECT 1;\n")
+    transfer(bastion, project(root=tmp_path, bucket=bucket(bastion)))
     assert "s3:PutObject" not in bastion.calls - {"s3:CreateBucket"}
 
 

@@ -43,12 +43,16 @@ def test_not_visible_right_after_send(emulate):
 
 
 def test_eventual_consistency_is_the_ordinary_course(bastion):
-    """Without any fault too, a command is not visible at once."""
-    command = bastion.send("true")
-    with pytest.raises(ClientError) as failed:
-        bastion.look(command)
-    assert code_of(failed) == "InvocationDoesNotExist"
-    bastion.wait(command)
+    """Without any fault too, a command is not visible at once; a busy machine may ask too late to notice."""
+    codes = set()
+    for _ in range(20):
+        command = bastion.send("true")
+        try:
+            bastion.look(command)
+        except ClientError as error:
+            codes.add(error.response["Error"]["Code"])
+        bastion.wait(command)
+    assert codes == {"InvocationDoesNotExist"}
 
 
 def test_invocation_of_a_running_command(bastion):
