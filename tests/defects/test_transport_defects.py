@@ -13,7 +13,7 @@ from etl_manager.errors import ProvisioningError
 from etl_manager.ssm.script import SqlFileResult
 from tests.defects.shell import CONNECTION, Answer, Shell, ShellHost, unchanged
 from tests.defects.transport import DATA, HARMLESS, SCHEMA, SEEDS, Alter
-from tests.unit.bastion.conftest import PHASES, Project
+from tests.unit.bastion.conftest import checkout
 
 LINES = r"first line of $2\nsecond line\nfünf\na blank \n"
 PAGES = "".join(f"{number * number * 7919 % 1_000_003:x}" for number in range(16_000))
@@ -23,12 +23,8 @@ PAGES = "".join(f"{number * number * 7919 % 1_000_003:x}" for number in range(16
 @pytest.fixture(scope="module")
 def session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BastionSession]:
     """A run that is open, of a project whose engine prints a few lines for each file, and a log."""
-    with pytest.MonkeyPatch.context() as patch:
-        project = Project(tmp_path_factory.mktemp("project"))
-        patch.setattr("etl_manager.project.PACKAGED", project.root)
-        for phase in PHASES:
-            project.write(f"sql/aurora/{phase}/{phase}.sql", f"-- {phase}\n")
-        project.engine(f'printf "{LINES}"; [[ ! -e "$HOME/../long" ]] || cat "$HOME/../long"; echo "its log" >&2')
+    engine = f'printf "{LINES}"; [[ ! -e "$HOME/../long" ]] || cat "$HOME/../long"; echo "its log" >&2'
+    with checkout(tmp_path_factory.mktemp("project"), engine) as project:
         session = ShellHost(tmp_path_factory.mktemp("host")).session(project.archive())
         session.run_sql([SCHEMA, DATA], CONNECTION, "the transfer")
         yield session

@@ -27,7 +27,7 @@ from tests.defects.workspace import (
     Alter,
     give_away,
 )
-from tests.unit.bastion.conftest import PHASES, Project
+from tests.unit.bastion.conftest import Project, checkout
 
 ENGINE = """[[ ! -e $HOME/../meanwhile ]] || bash "$HOME/../meanwhile"
 sha256sum <"$1"
@@ -37,12 +37,7 @@ cat "$2\""""
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     """A project whose engine prints the digest of its configuration, and the SQL file."""
-    with pytest.MonkeyPatch.context() as patch:
-        project = Project(tmp_path_factory.mktemp("project"))
-        patch.setattr("etl_manager.project.PACKAGED", project.root)
-        for phase in PHASES:
-            project.write(f"sql/aurora/{phase}/{phase}.sql", f"-- {phase}\n")
-        project.engine(ENGINE)
+    with checkout(tmp_path_factory.mktemp("project"), ENGINE) as project:
         yield project
 
 

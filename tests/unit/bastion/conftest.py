@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -54,15 +55,23 @@ class Project:
         self.write("scripts/2-sql-execute.sh", f"#!/bin/bash\n{script}\n", 0o755)
 
 
+@contextmanager
+def checkout(root: Path, engine: str) -> Iterator[Project]:
+    """Make a project with an engine of its own, as in a checkout, and a file for each phase."""
+    with pytest.MonkeyPatch.context() as patch:
+        project = Project(root)
+        patch.setattr("etl_manager.project.PACKAGED", project.root)
+        for phase in PHASES:
+            project.write(f"sql/aurora/{phase}/{phase}.sql", f"-- {phase}\n")
+        project.engine(engine)
+        yield project
+
+
 @pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
-    """A project with an engine of its own, as in a checkout; it prints which file it was given."""
-    project = Project(tmp_path / "project")
-    monkeypatch.setattr("etl_manager.project.PACKAGED", project.root)
-    for phase in PHASES:
-        project.write(f"sql/aurora/{phase}/{phase}.sql", f"-- {phase}\n")
-    project.engine('echo "ran $2"')
-    return project
+def project(tmp_path: Path) -> Iterator[Project]:
+    """A project whose engine prints which file it was given."""
+    with checkout(tmp_path / "project", 'echo "ran $2"') as project:
+        yield project
 
 
 @dataclass

@@ -43,8 +43,11 @@ class PausedCluster:
                 return
             self._open.append(client)
             self.taken += 1
-            if self.taken > self._silent:
-                threading.Thread(target=self._forward, args=(client,), daemon=True).start()
+            serve = self._forward if self.taken > self._silent else self._refuse
+            threading.Thread(target=serve, args=(client,), daemon=True).start()
+
+    def _refuse(self, client: socket.socket) -> None:
+        """Say nothing."""
 
     def _forward(self, client: socket.socket) -> None:
         with socket.create_connection(("127.0.0.1", self._port)) as server, selectors.DefaultSelector() as selector:
@@ -89,17 +92,6 @@ def test_paused_cluster_is_waited_for_and_told(built, paused):
 
 class StartingServer(PausedCluster):
     """Refuses the first *silent* sessions as a server that starts (PostgreSQL manual, Message Formats: ErrorResponse)."""
-
-    def _serve(self) -> None:
-        while True:
-            try:
-                client, _ = self._listener.accept()
-            except OSError:
-                return
-            self._open.append(client)
-            self.taken += 1
-            serve = self._forward if self.taken > self._silent else self._refuse
-            threading.Thread(target=serve, args=(client,), daemon=True).start()
 
     def _refuse(self, client: socket.socket) -> None:
         while len(client.recv(10_000)) == 8:  # asks for encryption
