@@ -25,7 +25,8 @@ LOG_IN = (
 CLOCK = (
     "Look at this machine's clock, which may be off by minutes at most: date -u; timedatectl shows whether it is kept."
 )
-"""AWS refuses a request whose time is more than 5 minutes from its own, 15 minutes for S3 and EC2 (AWS: Signature Version 4)."""
+"""AWS refuses a request whose time is too far from its own: in most cases 5 minutes (IAM User Guide, "AWS Signature Version 4
+for API requests"), 15 for S3 (its error RequestTimeTooSkewed says so: MaxAllowedSkewMilliseconds)."""
 REMEDIES = {
     "AccessDenied": "The operator's policy does not allow this call; docs/aws.md has the policy.",
     "UnauthorizedOperation": "The operator's policy does not allow this call; docs/aws.md has the policy.",
