@@ -10,9 +10,7 @@ from etl_manager.database.difference import Aspect, Difference
 from etl_manager.database.replication import problem
 from etl_manager.gate.cluster import Cluster
 from etl_manager.gate.inputs import GateFinding, GateInputs
-
-MOST_PARTITIONS = 5
-"""Partitions named in a message."""
+from etl_manager.wording import enumeration
 
 
 def encodings(inputs: GateInputs) -> Iterator[GateFinding]:
@@ -58,12 +56,11 @@ def partition_parents(inputs: GateInputs) -> Iterator[GateFinding]:
     """Yield the partitioned tables: their partitions are replicated, they are not."""
     for name, shape in inputs.filtered.items():
         if shape.relkind == "p":
-            parts = [".".join(part) for part in inputs.catalogue.partitions.get(name, ())]
-            shown = ", ".join([*parts[:MOST_PARTITIONS], *(["…"] if len(parts) > MOST_PARTITIONS else [])])
+            parts = enumeration([".".join(part) for part in inputs.catalogue.partitions.get(name, ())])
             yield GateFinding(
                 ".".join(name),
                 "a partitioned table is not replicated, its partitions are",
-                f"filter its partitions instead ({shown or 'it has none'}), or make it an ordinary table",
+                f"filter its partitions instead ({parts or 'it has none'}), or make it an ordinary table",
             )
 
 

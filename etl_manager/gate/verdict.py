@@ -22,7 +22,7 @@ from etl_manager.gate.prerequisites import PREREQUISITES, Prerequisite
 from etl_manager.provisioning.context import RunContext
 from etl_manager.provisioning.run import ProvisioningRun
 from etl_manager.redaction import redact_all
-from etl_manager.wording import enumeration, number_of
+from etl_manager.wording import enumeration, first_of, number_of
 
 Status = Literal["passed", "failed", "not-run", "not-applicable"]
 TargetName = Literal["local", "container", "aws"]
@@ -174,10 +174,6 @@ def schema() -> dict[str, Any]:
     }
 
 
-MOST_SHOWN = 20
-"""Findings in the detail of one prerequisite; the verdict holds them all."""
-
-
 class ProofLog:
     """The result of each prerequisite so far; without a proof it is *not-run*."""
 
@@ -249,10 +245,7 @@ def _evaluate(item: Prerequisite, inputs: GateInputs) -> PrerequisiteResult:
     findings = tuple(item.findings(inputs))
     if not findings:
         return _result(item, "passed", item.evidence(inputs))
-    shown = [str(finding) for finding in findings[:MOST_SHOWN]]
-    if len(findings) > MOST_SHOWN:
-        shown.append(f"… and {len(findings) - MOST_SHOWN} more")
-    return _result(item, "failed", "\n".join(shown), findings)
+    return _result(item, "failed", "\n".join(first_of(findings)), findings)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -32,6 +32,7 @@ from etl_manager.pytest_plugin.staging import STAGING, runs_nothing
 from etl_manager.redaction import redact
 from etl_manager.report.page import gate_contents, markdown
 from etl_manager.report.results import ScenarioId, expected_scenarios, row
+from etl_manager.wording import MOST_NAMED, first_of
 
 NOT_APPLICABLE = "not applicable"
 """pytest's category of scenarios that this target, or this kind of run, cannot answer."""
@@ -100,9 +101,6 @@ class ScenarioCounter:
             not_applicable=counts["not-applicable"],
         )
 
-
-MOST_SHOWN = 10
-"""Reasons on the terminal; the verdict holds them all."""
 
 _GATE = pytest.StashKey[ProofLog]()
 _INPUTS = pytest.StashKey[GateInputs]()
@@ -237,10 +235,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     terminalreporter.write_line(
         f"{'Ready' if verdict.ready else 'Not ready'}{note}.", red=required and not verdict.ready
     )
-    for reason in verdict.reasons[:MOST_SHOWN]:
+    for reason in first_of(verdict.reasons, MOST_NAMED):
         terminalreporter.write_line(f"  {redact(reason)}")
-    if len(verdict.reasons) > MOST_SHOWN:
-        terminalreporter.write_line(f"  … and {len(verdict.reasons) - MOST_SHOWN} more")
     why = Counter(map(_inapplicable, terminalreporter.getreports(NOT_APPLICABLE)))
     for reason, count in why.items():
         terminalreporter.write_line(f"{count} not applicable: {reason}")
