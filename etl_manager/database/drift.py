@@ -6,14 +6,12 @@ not; *lost* is what was as it should be and is no more, by a snapshot before the
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from etl_manager.database.difference import UNCOUNTED, Aspect, Difference
-from etl_manager.database.snapshot import UNREADABLE, DatabaseSnapshot, TenantState
-from etl_manager.errors import VerificationError
+from etl_manager.database.snapshot import DatabaseSnapshot, TenantState, by_kind, readable, split_lines
 from etl_manager.redaction import one_line
 from etl_manager.wording import number_of
 
@@ -116,13 +114,9 @@ class PhaseOutput:
         Raises:
             VerificationError: When such a line cannot be read.
         """
-        kinds = ("adopted", "applied", "repaired", "inserted", "isolated", "failed")
-        lines: dict[str, list[dict[str, Any]]] = {kind: [] for kind in kinds}
-        try:
-            for line in text.split("\n"):  # as in `json_lines`
-                if line.startswith('{"kind":'):
-                    item = json.loads(line)
-                    lines[item["kind"]].append(item)
+        with readable("What the phase did"):
+            found = (line for line in split_lines(text) if line.startswith('{"kind":'))
+            lines = by_kind(found, "adopted", "applied", "repaired", "inserted", "isolated", "failed")
             return cls(
                 adopted={tenant: item["change"] for item in lines["adopted"] for tenant in item["tenants"]},
                 applied={tenant: tuple(item["changes"]) for item in lines["applied"] for tenant in item["tenants"]},
@@ -133,10 +127,6 @@ class PhaseOutput:
                 inserted={(item["tenant"], item["table"]): item["rows"] for item in lines["inserted"]},
                 isolated={item["tenant"]: item["role"] for item in lines["isolated"]},
             )
-        except UNREADABLE as error:
-            raise VerificationError(
-                f"What the phase did cannot be read: {error}", hint="reports/run.log has its output."
-            ) from error
 
 
 NOTHING = PhaseOutput(adopted={}, applied={}, repaired=(), inserted={}, isolated={})
