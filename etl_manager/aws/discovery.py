@@ -16,7 +16,6 @@ from etl_manager.aws.stacks import CLUSTER_ARN, INSTANCE, SECRET, UNUSABLE_REMED
 from etl_manager.config import Config
 from etl_manager.errors import DiscoveryError
 
-DEFAULT_USER = "postgres"
 MAX_PORT = 65535
 
 ClientFor = Callable[[str], Any]
@@ -60,7 +59,7 @@ def find_secret_name(stack: Stack, client: ClientFor) -> str:
     )
 
 
-def read_secret(client: Any, secret: str, master_username: str | None) -> Secret:
+def read_secret(client: Any, secret: str, master_username: str) -> Secret:
     """Read *secret*; *master_username* is the user where it names none.
 
     Raises:
@@ -68,8 +67,7 @@ def read_secret(client: Any, secret: str, master_username: str | None) -> Secret
     """
     with aws_errors("Secrets Manager", "GetSecretValue", secret):
         answer = client.get_secret_value(SecretId=secret)
-    user = master_username or DEFAULT_USER
-    remedy = f"Secret {secret} must hold JSON with password, username where it is not {user}, and a port from 1 to {MAX_PORT} if any."
+    remedy = f"Secret {secret} must hold JSON with password, username where it is not {master_username}, and a port from 1 to {MAX_PORT} if any."
     try:
         content = json.loads(answer.get("SecretString") or "")
     except json.JSONDecodeError:
@@ -85,7 +83,7 @@ def read_secret(client: Any, secret: str, master_username: str | None) -> Secret
         )
     return Secret(
         name=secret,
-        credentials=Credentials(str(content.get("username") or user), password),
+        credentials=Credentials(str(content.get("username") or master_username), password),
         host=str(content["host"]) if content.get("host") else None,
         port=int(port) if port.isdigit() else None,
     )
@@ -282,7 +280,7 @@ def _cluster(
         row.found = host
     with preflight.row("secret") as row:
         if config.aurora.credentials == "iam":
-            user = config.aurora.master_username or DEFAULT_USER
+            user = config.aurora.master_username
             credentials = iam_credentials(
                 client("rds"), host, port or config.aurora.connection.port, user, config.region
             )

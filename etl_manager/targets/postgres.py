@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from etl_manager import redaction
+from etl_manager.config.model import MASTER
 from etl_manager.errors import TargetError
 from etl_manager.targets.state import open_to_others, private_folder, private_path
 
@@ -284,7 +285,7 @@ class EmbeddedPostgres:
 
     host = "127.0.0.1"
 
-    def __init__(self, directory: Path, *, user: str = "postgres", major: int = 16) -> None:
+    def __init__(self, directory: Path, *, user: str = MASTER, major: int = 16) -> None:
         self.directory = directory.absolute()
         self.user = user
         self.major = major
