@@ -6,7 +6,6 @@ from collections.abc import Iterator
 
 from etl_manager import sql_files
 from etl_manager.config import Config, phases
-from etl_manager.database.difference import Difference
 from etl_manager.database.drift import OBSERVED, not_repaired, predict
 from etl_manager.database.replication import problems_of_table
 from etl_manager.database.snapshot import DatabaseSnapshot
@@ -28,13 +27,8 @@ def plan(config: Config, snapshot: DatabaseSnapshot) -> list[str]:
             lines += [f"  {line}" for line in unreplicated(config, snapshot)] if phase.name == "schema" else []
         elif phase.name in config.own_phases:
             lines.append("  would be run; what it changes is not predicted")
-    left = [with_hint(difference) for difference in not_repaired(snapshot)]
+    left = [difference.with_hint for difference in not_repaired(snapshot)]
     return lines + (["a run leaves as it is, and will be red for:", *(f"  {line}" for line in left)] if left else [])
-
-
-def with_hint(difference: Difference) -> str:
-    """Return the line of a difference that a run leaves as it is: with what to do about it."""
-    return str(difference) if difference.remedy else f"{difference}; {difference.hint}"
 
 
 def unreplicated(config: Config, snapshot: DatabaseSnapshot) -> Iterator[str]:
