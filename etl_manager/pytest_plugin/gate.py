@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from datetime import datetime, timezone
 from typing import cast
 
@@ -106,7 +106,7 @@ _GATE = pytest.StashKey[ProofLog]()
 _INPUTS = pytest.StashKey[GateInputs]()
 _PROMISED = pytest.StashKey[list[ScenarioId]]()
 _COUNTER = pytest.StashKey[ScenarioCounter]()
-_SOURCE = pytest.StashKey[Source]()
+SOURCE = pytest.StashKey[Source]()
 _RECORD_PROPERTY = pytest.StashKey[Callable[[str, object], None]]()
 _NO_GATE_CASE = ("terminalreporter", "session", "lfplugin", "stepwiseplugin")
 """pytest's plugins for which the verdict is no test."""
@@ -126,12 +126,13 @@ def pytest_make_collect_report(collector: pytest.Collector) -> None:
         collector.config.stash[VERDICT] = None
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_runtestloop(session: pytest.Session) -> None:
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, object]:
     """Note commit, SQL and configuration before the first proof; where collection failed there is no verdict."""
     if VERDICT in session.config.stash and not session.testsfailed:
         settings = session.config.stash[SETTINGS]
-        session.config.stash[_SOURCE] = check.source_of(settings.root, settings.config_path)
+        session.config.stash[SOURCE] = check.source_of(settings.root, settings.config_path)
+    return (yield)
 
 
 def note_outcome(item: pytest.Item, error: BaseException | None, report: pytest.TestReport) -> None:
@@ -170,7 +171,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 def _verdict(config: pytest.Config) -> Verdict | None:
     """Return the verdict, or None where the run never began."""
-    if _SOURCE not in config.stash:
+    if SOURCE not in config.stash:
         return None
     settings, run, project = config.stash[SETTINGS], config.stash.get(RUN, None), project_config(config)
     facts = config.stash.get(_INPUTS, None)
@@ -182,7 +183,7 @@ def _verdict(config: pytest.Config) -> Verdict | None:
             emulated=config.stash.get(EMULATED, settings.target != "aws"),
             mode=cast(ModeName, settings.mode.value),
             region=settings.aws_region or project.region,
-            source=config.stash[_SOURCE],
+            source=config.stash[SOURCE],
             source_afterwards=check.source_of(settings.root, settings.config_path),
             scenarios=config.stash[_COUNTER].against(promised(config)),
             at=facts.at if facts else datetime.now(timezone.utc),
