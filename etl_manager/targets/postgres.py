@@ -260,14 +260,21 @@ def is_reserved(name: str) -> bool:
     return name.startswith(("pg_", "rds_")) or name in {ADMIN, "public", "none"}
 
 
-# Aurora passwords may hold any of these; each has broken somebody's quoting.
-_BITING = ":\\'$ \"%@/#&"
+_HARD_TO_QUOTE = ":\\'$ \"%@/#&"
+"""Aurora passwords may hold any of these; each has broken somebody's quoting."""
 _ADMIN_PASSWORD = "admin-password"  # noqa: S105  # the name of its file
-_PASSWORD = "[0-9a-f]{16}" + re.escape(_BITING) + "[0-9a-f]{16}"
+_PASSWORD = "[0-9a-f]{16}" + re.escape(_HARD_TO_QUOTE) + "[0-9a-f]{16}"
 _FORMATS = {"password": _PASSWORD, _ADMIN_PASSWORD: _PASSWORD, "user": "[^\0\ufffd]+", "port": "[0-9]{1,5}"}
 _FORGET = "Forget it: pytest features/ --reset-local"
 _START_SECONDS = 180  # a big cluster that was killed replays its log first
 _STOP_SECONDS = 20
+
+
+def new_password() -> str:
+    """Return a password that nobody has yet, and that nothing shows from now on."""
+    password = secrets.token_hex(8) + _HARD_TO_QUOTE + secrets.token_hex(8)
+    redaction.register(password)
+    return password
 
 
 class EmbeddedPostgres:
@@ -476,7 +483,7 @@ class EmbeddedPostgres:
     def _secret(self, name: str) -> str:
         secret = self._read(name)
         if secret is None:
-            secret = secrets.token_hex(8) + _BITING + secrets.token_hex(8)
+            secret = new_password()
             self._write(name, secret)
         redaction.register(secret)
         return secret
