@@ -223,8 +223,8 @@ def discover(config: Config, client: ClientFor, preflight: Preflight, *, emulate
         DiscoveryError: When something cannot be found or read.
     """
     preflight.rows["region"].found = config.region
-    with preflight.row("caller") as row:
-        row.found = caller = _caller(client("sts"))
+    with preflight.row("caller") as row, aws_errors("STS", "GetCallerIdentity", "these credentials"):
+        row.found = caller = str(client("sts").get_caller_identity()["Arn"])
     preflight.check()  # without credentials nothing can be found
     all_stacks: list[Stack] = []
     with preflight.row("stack") as row:
@@ -259,11 +259,6 @@ def discover(config: Config, client: ClientFor, preflight: Preflight, *, emulate
     )
 
 
-def _caller(client: Any) -> str:
-    with aws_errors("STS", "GetCallerIdentity", "these credentials"):
-        return str(client.get_caller_identity()["Arn"])
-
-
 def _cluster(
     config: Config, stack: Stack, client: ClientFor, preflight: Preflight, *, emulated: bool
 ) -> tuple[str, Connection] | None:
@@ -290,7 +285,8 @@ def _cluster(
             row.found = secret_name
             read = read_secret(client("secretsmanager"), secret_name, config.aurora.master_username)
             credentials, port = read.credentials, port or read.port
-            row.found = f"{secret_name} (user {credentials.user}{_other_host_note(read.host, host)})"
+            other = f"; the secret itself is for {read.host}" if read.host not in (None, host) else ""
+            row.found = f"{secret_name} (user {credentials.user}{other})"
     if credentials is None or not host:
         return None
     port = port or config.aurora.connection.port
@@ -298,11 +294,6 @@ def _cluster(
     return secret_name, Connection(
         host=host, port=port, credentials=credentials, sslmode=config.aurora.sslmode, ca_bundle=config.aurora.ca_bundle
     )
-
-
-def _other_host_note(host: str | None, endpoint: str) -> str:
-    """Return a note where an attached secret names another host than the stack does."""
-    return f"; the secret itself is for {host}" if host not in (None, endpoint) else ""
 
 
 def _engine(client: ClientFor, stack: Stack) -> str:

@@ -146,8 +146,8 @@ def compare(
         output: What its SQL says.
     """
     if phase == "database":
-        changes = tuple(_database(before, after))
-        return PhaseDiff(phase, changes, 0 if changes else 1)
+        created = after.exists and not before.exists
+        return PhaseDiff(phase, (_database_created(after),) if created else (), 0 if created else 1)
     if phase == "schema":
         added = _added(before, after, "tables", "shape")
         changes = (*_created(before, after, output), *_repaired(before, output), *added)
@@ -163,9 +163,8 @@ def compare(
     return PhaseDiff(phase, changes, _unchanged(phase, before, after, output))
 
 
-def _database(before: DatabaseSnapshot, after: DatabaseSnapshot) -> Iterator[Change]:
-    if not before.exists and after.exists:
-        yield Change("created", None, f"database {after.database}", "missing", "exists")
+def _database_created(snapshot: DatabaseSnapshot) -> Change:
+    return Change("created", None, f"database {snapshot.database}", "missing", "exists")
 
 
 def _created(before: DatabaseSnapshot, after: DatabaseSnapshot, output: PhaseOutput) -> Iterator[Change]:
@@ -316,7 +315,7 @@ def predict(phase: str, snapshot: DatabaseSnapshot) -> PhaseDiff:
     """Return what a run of *phase* would do to what *snapshot* shows, but for the changes that it would apply."""
     changes: list[Change] = []
     if phase == "database" and not snapshot.exists:
-        changes.append(Change("created", None, f"database {snapshot.database}", "missing", "exists"))
+        changes.append(_database_created(snapshot))
     for state in snapshot.tenants.values():
         if phase == "schema":
             changes += _predicted_schema(state)

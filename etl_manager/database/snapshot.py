@@ -189,16 +189,8 @@ class DatabaseSnapshot:
         return snapshot
 
 
-def _difference(item: Mapping[str, Any]) -> Difference:
-    return Difference(
-        kind=item["difference"],
-        tenant=item["tenant"],
-        object=item["object"],
-        expected=item["expected"],
-        found=item["found"],
-        remedy=item["remedy"] or "",
-        table=item["table"],
-    )
+def _difference(item: dict[str, Any]) -> Difference:
+    return Difference(kind=item.pop("difference"), remedy=item.pop("remedy") or "", **item)
 
 
 def _encoding(database: Mapping[str, Any]) -> Iterator[Difference]:

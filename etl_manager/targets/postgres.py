@@ -28,7 +28,7 @@ from typing import Any
 from etl_manager import redaction
 from etl_manager.config.model import MASTER
 from etl_manager.errors import TargetError
-from etl_manager.targets.state import open_to_others, private_folder, private_path
+from etl_manager.targets.state import open_to_others, private_folder, private_path, remove
 
 _FOLDERS = {16: "pginstall", 18: "pginstall18"}
 _PROGRAMS = ("initdb", "postgres", "psql", "pg_dump")
@@ -141,18 +141,6 @@ def stop_stale(data: Path) -> None:
                 each.send_signal(sign)
         psutil.wait_procs(running, _FAST_SECONDS)
     remove(data / "postmaster.pid")
-
-
-def remove(path: Path) -> None:
-    """Remove the file or folder *path*, if it is there.
-
-    Raises:
-        OSError: When it cannot be removed.
-    """
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
 
 
 ADMIN = "rdsadmin"
