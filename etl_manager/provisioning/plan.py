@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from etl_manager import sql_files
 from etl_manager.config import Config, phases
 from etl_manager.database.drift import OBSERVED, not_repaired, predict
-from etl_manager.database.replication import problems_of_table
+from etl_manager.database.replication import obstacles
 from etl_manager.database.snapshot import DatabaseSnapshot
 from etl_manager.wording import enumeration, number_of
 
@@ -35,8 +35,8 @@ def unreplicated(config: Config, snapshot: DatabaseSnapshot) -> Iterator[str]:
     """Yield a notice for all that zero-ETL could not replicate, of the template's tables that it is to replicate."""
     for table, shape in snapshot.template.shapes.items():
         if config.zero_etl.tables is None or table in config.zero_etl.tables:
-            for what, remedy in problems_of_table(shape):
-                yield f"for zero-ETL: table {table}: {what}; {remedy}, or leave the table out of zeroEtl.tables"
+            for obstacle in obstacles(table, shape):
+                yield f"for zero-ETL: table {table}: {obstacle.problem}; {obstacle.remedy}, or leave the table out of zeroEtl.tables"
 
 
 def _pending(config: Config, snapshot: DatabaseSnapshot) -> Iterator[str]:
