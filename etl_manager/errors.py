@@ -9,6 +9,7 @@ from enum import Enum
 from typing import ClassVar
 
 from etl_manager.redaction import one_line
+from etl_manager.wording import MOST_NAMED, enumeration, first_of
 
 
 class FailureKind(Enum):
@@ -148,7 +149,7 @@ class DataLost(ProvisioningError):
     def __init__(self, during: str, lost: Sequence[str]) -> None:
         """Name each of them."""
         super().__init__(
-            f"lost {'; '.join(lost[:10])}" + (f"; … and {len(lost) - 10} more" if len(lost) > 10 else ""),
+            f"lost {'; '.join(first_of(lost, MOST_NAMED))}",
             context={"during": during},
             hint="Stop what removes it: an SQL file of the phases, or somebody else at work in the database.\n"
             "Bring back what was the tenants' own from a backup: a run makes structure and sample rows anew, nothing else.",
@@ -184,16 +185,13 @@ class TenantsMissing(VerificationError):
         prerequisite: The prerequisite of Phase 3 that is disproven.
     """
 
-    MOST_NAMED = 10
-
     def __init__(self, missing: Sequence[str], tenants: int, what: str, prerequisite: str) -> None:
         """Name the first few."""
         self.prerequisite = prerequisite
-        more = f" … and {len(missing) - self.MOST_NAMED} more" if len(missing) > self.MOST_NAMED else ""
         verb = "has" if len(missing) == 1 else "have"
         super().__init__(
             f"{len(missing)} of {tenants} tenants {verb} no {what}",
-            context={"missing": ", ".join(missing[: self.MOST_NAMED]) + more},
+            context={"missing": enumeration(missing)},
             hint="Run without --verify-only to build what is missing, or correct tenants in config.json.",
         )
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-MOST_NAMED = 10
+MOST_NAMED, MOST_LISTED = 10, 20
+"""Names in a line, and lines below one another, that a message shows; the report and the log have them all."""
 
 
 def number_of(count: int, noun: str) -> str:
@@ -12,7 +13,18 @@ def number_of(count: int, noun: str) -> str:
     return f"{count:,} {noun if count == 1 else noun + 's'}"
 
 
-def enumeration(names: Sequence[str]) -> str:
-    """Return *names* as a list in a line: the first ten, and how many more there are."""
-    more = len(names) - MOST_NAMED
-    return ", ".join(names[:MOST_NAMED]) + (f" and {more:,} more" if more > 0 else "")
+def enumeration(names: Sequence[object], most: int = MOST_NAMED) -> str:
+    """Return *names* as a list in a line: the first *most* of them, and how many more there are."""
+    more = len(names) - most
+    return ", ".join(map(str, names[:most])) + (f" and {more:,} more" if more > 0 else "")
+
+
+def first_of(lines: Sequence[object], most: int = MOST_LISTED) -> list[str]:
+    """Return the first *most* of *lines*, and a line that says how many more there are."""
+    more = len(lines) - most
+    return [*map(str, lines[:most]), *([f"… and {more:,} more"] if more > 0 else [])]
+
+
+def bulleted(lines: Sequence[object]) -> str:
+    """Return *lines* as a list below a message, a line each, and how many more there are."""
+    return "\n".join(f"  - {line}" for line in first_of(lines))

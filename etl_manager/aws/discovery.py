@@ -16,7 +16,6 @@ from etl_manager.aws.stacks import CLUSTER_ARN, INSTANCE, SECRET, UNUSABLE_REMED
 from etl_manager.config import Config
 from etl_manager.errors import DiscoveryError
 
-DEFAULT_USER = "postgres"
 MAX_PORT = 65535
 
 ClientFor = Callable[[str], Any]
@@ -60,7 +59,7 @@ def find_secret_name(stack: Stack, client: ClientFor) -> str:
     )
 
 
-def read_secret(client: Any, secret: str, master_username: str | None) -> Secret:
+def read_secret(client: Any, secret: str, master_username: str) -> Secret:
     """Read *secret*; *master_username* is the user where it names none.
 
     Raises:
@@ -68,8 +67,7 @@ def read_secret(client: Any, secret: str, master_username: str | None) -> Secret
     """
     with aws_errors("Secrets Manager", "GetSecretValue", secret):
         answer = client.get_secret_value(SecretId=secret)
-    user = master_username or DEFAULT_USER
-    remedy = f"Secret {secret} must hold JSON with password, username where it is not {user}, and a port from 1 to {MAX_PORT} if any."
+    remedy = f"Secret {secret} must hold JSON with password, username where it is not {master_username}, and a port from 1 to {MAX_PORT} if any."
     try:
         content = json.loads(answer.get("SecretString") or "")
     except json.JSONDecodeError:
@@ -85,7 +83,7 @@ def read_secret(client: Any, secret: str, master_username: str | None) -> Secret
         )
     return Secret(
         name=secret,
-        credentials=Credentials(str(content.get("username") or user), password),
+        credentials=Credentials(str(content.get("username") or master_username), password),
         host=str(content["host"]) if content.get("host") else None,
         port=int(port) if port.isdigit() else None,
     )
@@ -225,8 +223,8 @@ def discover(config: Config, client: ClientFor, preflight: Preflight, *, emulate
         DiscoveryError: When something cannot be found or read.
     """
     preflight.rows["region"].found = config.region
-    with preflight.row("caller") as row:
-        row.found = caller = _caller(client("sts"))
+    with preflight.row("caller") as row, aws_errors("STS", "GetCallerIdentity", "these credentials"):
+        row.found = caller = str(client("sts").get_caller_identity()["Arn"])
     preflight.check()  # without credentials nothing can be found
     all_stacks: list[Stack] = []
     with preflight.row("stack") as row:
@@ -261,11 +259,6 @@ def discover(config: Config, client: ClientFor, preflight: Preflight, *, emulate
     )
 
 
-def _caller(client: Any) -> str:
-    with aws_errors("STS", "GetCallerIdentity", "these credentials"):
-        return str(client.get_caller_identity()["Arn"])
-
-
 def _cluster(
     config: Config, stack: Stack, client: ClientFor, preflight: Preflight, *, emulated: bool
 ) -> tuple[str, Connection] | None:
@@ -282,7 +275,7 @@ def _cluster(
         row.found = host
     with preflight.row("secret") as row:
         if config.aurora.credentials == "iam":
-            user = config.aurora.master_username or DEFAULT_USER
+            user = config.aurora.master_username
             credentials = iam_credentials(
                 client("rds"), host, port or config.aurora.connection.port, user, config.region
             )
@@ -292,7 +285,8 @@ def _cluster(
             row.found = secret_name
             read = read_secret(client("secretsmanager"), secret_name, config.aurora.master_username)
             credentials, port = read.credentials, port or read.port
-            row.found = f"{secret_name} (user {credentials.user}{_other_host_note(read.host, host)})"
+            other = f"; the secret itself is for {read.host}" if read.host not in (None, host) else ""
+            row.found = f"{secret_name} (user {credentials.user}{other})"
     if credentials is None or not host:
         return None
     port = port or config.aurora.connection.port
@@ -300,11 +294,6 @@ def _cluster(
     return secret_name, Connection(
         host=host, port=port, credentials=credentials, sslmode=config.aurora.sslmode, ca_bundle=config.aurora.ca_bundle
     )
-
-
-def _other_host_note(host: str | None, endpoint: str) -> str:
-    """Return a note where an attached secret names another host than the stack does."""
-    return f"; the secret itself is for {host}" if host not in (None, endpoint) else ""
 
 
 def _engine(client: ClientFor, stack: Stack) -> str:

@@ -27,21 +27,20 @@ CLOCK = (
 )
 """AWS refuses a request whose time is too far from its own: in most cases 5 minutes (IAM User Guide, "AWS Signature Version 4
 for API requests"), 15 for S3 (its error RequestTimeTooSkewed says so: MaxAllowedSkewMilliseconds)."""
+_POLICY = "The operator's policy does not allow this call; docs/aws.md has the policy."
+_UNKNOWN = (
+    "AWS does not know these credentials: check --aws-profile, and --aws-region (a region that is not enabled for the "
+    "account answers so too)."
+)
 REMEDIES = {
-    "AccessDenied": "The operator's policy does not allow this call; docs/aws.md has the policy.",
-    "UnauthorizedOperation": "The operator's policy does not allow this call; docs/aws.md has the policy.",
+    "AccessDenied": _POLICY,
+    "UnauthorizedOperation": _POLICY,
     "ExpiredToken": LOG_IN,
     "RequestExpired": f"{CLOCK}\nIf it is right: {LOG_IN[0].lower()}{LOG_IN[1:]}",
     "Skewed": CLOCK,
     "RequestInTheFuture": CLOCK,
-    "UnrecognizedClient": (
-        "AWS does not know these credentials: check --aws-profile, and --aws-region (a region that is not enabled for the "
-        "account answers so too)."
-    ),
-    "InvalidClientTokenId": (
-        "AWS does not know these credentials: check --aws-profile, and --aws-region (a region that is not enabled for the "
-        "account answers so too)."
-    ),
+    "UnrecognizedClient": _UNKNOWN,
+    "InvalidClientTokenId": _UNKNOWN,
     "Signature": f"The secret access key is not the one of this access key id, or this machine's clock is wrong. {CLOCK}",
     "ResourceNotFound": "It is not there: check the name, and the region.",
     "Decryption": "The operator may not use the key the secret is encrypted with (kms:Decrypt).",

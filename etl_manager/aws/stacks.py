@@ -13,6 +13,7 @@ from etl_manager.aws.errors import aws_errors
 from etl_manager.config import Config
 from etl_manager.config.model import host_and_port
 from etl_manager.errors import DiscoveryError
+from etl_manager.wording import enumeration
 
 USABLE = ("CREATE_COMPLETE", "UPDATE_COMPLETE")
 ENDPOINT, SECRET, CLUSTER_ARN, INSTANCE = "DBClusterEndpoint", "DBSecretName", "DBClusterArn", "EC2InstanceId"
@@ -23,7 +24,6 @@ CONFIG_KEYS = {
     INSTANCE: "bastion.instanceId",
 }
 """The key of config.json that replaces an output."""
-MAX_LISTED = 10
 UNUSABLE_REMEDY = "A stack in another state is not used: wait until what is under way has ended, or repair the stack.\n"
 
 NO_ENDPOINT = "[ERROR] Could not retrieve Aurora endpoint from CloudFormation"
@@ -167,8 +167,7 @@ def describe_unusable(stacks: list[Stack], name: str | None, part: str) -> str:
     others = [stack for stack in stacks if stack.status not in USABLE and name in (None, stack.name)]
     others.sort(key=lambda stack: (not stack.candidates(part), stack.name))
     found = [f"{stack.name} is {stack.status}" for stack in others]
-    more = len(found) - MAX_LISTED
-    return ", ".join(found[:MAX_LISTED]) + (f" and {more} more" if more > 0 else "")
+    return enumeration(found)
 
 
 def endpoint(config: Config, stack: Stack) -> tuple[str, int | None]:

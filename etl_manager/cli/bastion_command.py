@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import io
 import shlex
 import signal
@@ -9,8 +10,6 @@ import sys
 import tarfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
-from pathlib import Path
 
 from etl_manager import redaction
 from etl_manager.aws.connection import Credentials
@@ -29,26 +28,8 @@ from etl_manager.wording import number_of
 RETRY_HINT = "Look at what it did before you run it again: it may not be safe to repeat."
 
 
-@dataclass(frozen=True, kw_only=True)
-class CommandRequest:
-    """The arguments of the command line: either *command*, a line for the shell, or *script*, a file to upload and run."""
-
-    config: Path
-    command: str | None
-    script: Path | None
-    skip_copy: bool
-    local: bool
-    profile: str | None
-    region: str | None
-
-    @property
-    def title(self) -> str:
-        """How the output names it."""
-        return f"Command: {self.command}" if self.command is not None else f"Script: {self.script}"
-
-
-def run(request: CommandRequest, console: Console) -> int:
-    """Transfer, run, show output and summary; return the exit status of the command.
+def run(request: argparse.Namespace, console: Console) -> int:
+    """Transfer, run what *request* asks for, show output and summary; return the exit status of the command.
 
     Raises:
         ConfigError: When request or configuration cannot be used; nothing was sent.
@@ -56,20 +37,21 @@ def run(request: CommandRequest, console: Console) -> int:
     """
     config = load(request.config, root_of(request.config))
     upload = _read_script(request)
-    line = _interpreter_line(*upload) if upload else request.command or ""
+    line = _interpreter_line(*upload) if upload else request.bastion_command or ""
     _print_head(request, console)
     with open_session(
         config,
         console,
         target="local" if request.local else "aws",
         skip_copy=request.skip_copy,
-        region=request.region,
-        profile=request.profile,
+        region=request.aws_region,
+        profile=request.aws_profile,
     ) as (target, found, bastion):
         _print_place(target, found, console)
         _refuse_secrets(line, upload, found.connection.credentials.current())
         bastion.open()
-        console.info(_describe_transfer(bastion), request.title)
+        title = f"Script: {request.upload_script}" if upload else f"Command: {request.bastion_command}"
+        console.info(_describe_transfer(bastion), title)
         result, command = bastion.run_user_command(line, found.connection, upload)
     console.info("=== COMMAND OUTPUT ===")
     console.output(command.stdout, sys.stdout)
@@ -87,7 +69,7 @@ def run(request: CommandRequest, console: Console) -> int:
     return command.exit_code
 
 
-def preview(request: CommandRequest, console: Console) -> int:
+def preview(request: argparse.Namespace, console: Console) -> int:
     """Show what `run` would transfer and run; neither AWS nor the local target is called.
 
     Raises:
@@ -98,7 +80,7 @@ def preview(request: CommandRequest, console: Console) -> int:
     archive = build(config)
     _print_head(request, console)
     console.info(
-        f"Target: {'local' if request.local else 'aws'}, region {request.region or config.region or 'of the profile'}"
+        f"Target: {'local' if request.local else 'aws'}, region {request.aws_region or config.region or 'of the profile'}"
     )
     console.info("DRY RUN: nothing is sent, and nothing is changed on AWS")
     if request.skip_copy or not config.transfer.enabled:
@@ -109,15 +91,15 @@ def preview(request: CommandRequest, console: Console) -> int:
         )
         console.info(*(f"  {name} ({number_of(size, 'byte')})" for name, size in _members(archive)))
     if upload:
-        console.info(f"Would upload {request.script} ({number_of(len(upload[1]), 'byte')})")
+        console.info(f"Would upload {request.upload_script} ({number_of(len(upload[1]), 'byte')})")
     console.info(
-        f"Would run in {config.bastion.working_directory}: {request.command or request.script}",
+        f"Would run in {config.bastion.working_directory}: {request.bastion_command or request.upload_script}",
         "=== DRY RUN COMPLETED ===",
     )
     return 0
 
 
-def _print_head(request: CommandRequest, console: Console) -> None:
+def _print_head(request: argparse.Namespace, console: Console) -> None:
     console.info(
         "=== Bastion Host Remote Command Execution ===", "Pattern: aurora-postgresql", f"Config: {request.config}"
     )
@@ -161,13 +143,13 @@ def _print_place(target: Target, found: DiscoveredCluster, console: Console) -> 
     )
 
 
-def _read_script(request: CommandRequest) -> tuple[str, bytes] | None:
-    if request.script is None:
+def _read_script(request: argparse.Namespace) -> tuple[str, bytes] | None:
+    if (script := request.upload_script) is None:
         return None
     try:
-        return request.script.name, request.script.read_bytes()
+        return script.name, script.read_bytes()
     except OSError as error:
-        raise ConfigError(f"Cannot read the script to upload: {request.script}: {error.strerror}") from error
+        raise ConfigError(f"Cannot read the script to upload: {script}: {error.strerror}") from error
 
 
 def _interpreter_line(name: str, content: bytes) -> str:

@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         default=root_of(Path("config.json")) / "config.json",
         metavar="FILE",
-        help="what names the database that DATABASE_URL leads to (default: config.json)",
+        help="what names the cluster's user and database, and the bastion (default: config.json)",
     )
     parser.add_argument("--reset-local", action="store_true", help="forget the state first")
     parser.epilog = (
@@ -41,20 +41,22 @@ def run(namespace: argparse.Namespace) -> int:
         TargetError: When it cannot be started or is in use.
         ConfigError: When the configuration cannot be used, or a fault is not known.
     """
-    database = load(namespace.config_json, root_of(namespace.config_json)).database
+    config = load(namespace.config_json, root_of(namespace.config_json))
     ended = cli.end_signal()
     target = LocalTarget(
         TargetOptions(
             region=namespace.region,
             state=namespace.state,
             reset=namespace.reset_local,
+            master_username=config.aurora.master_username,
+            instance_id=config.bastion.instance_id,
             port=namespace.port,
             latency=namespace.latency,
             faults=tuple(namespace.fault),
         )
     )
     try:
-        cli.announce(variables(target, database))
+        cli.announce(variables(target, config.database))
         ended.wait()
     finally:
         target.close()

@@ -96,16 +96,7 @@ def _orchestrate(words: Sequence[str], console: Console) -> int:
         raise ConfigError("--aws-profile names an account on AWS, and --local does not go there")
     from etl_manager.cli import bastion_command  # only now: -h should not wait for AWS's libraries
 
-    order = bastion_command.CommandRequest(
-        config=given.config,
-        command=given.bastion_command,
-        script=given.upload_script,
-        skip_copy=given.skip_copy,
-        local=given.local,
-        profile=given.aws_profile,
-        region=given.aws_region,
-    )
-    return bastion_command.preview(order, console) if given.dry_run else bastion_command.run(order, console)
+    return bastion_command.preview(given, console) if given.dry_run else bastion_command.run(given, console)
 
 
 def _parser() -> argparse.ArgumentParser:

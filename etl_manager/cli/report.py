@@ -12,9 +12,7 @@ from etl_manager.report import MANIFEST, finalize
 from etl_manager.report.finalize import pages
 from etl_manager.report.page import counted, headline
 from etl_manager.report.verdict import assess
-from etl_manager.wording import number_of
-
-SHOWN = 20
+from etl_manager.wording import bulleted, number_of
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -58,9 +56,8 @@ def check(reports: Path, told: str | None = None) -> str:
     """
     found = list(_differences(reports, told))
     if found:
-        shown = [*found[:SHOWN], *([f"… and {len(found) - SHOWN} more"] if len(found) > SHOWN else [])]
         raise VerificationError(
-            f"The evidence is not as the run left it: {len(found)}\n" + "\n".join(f"  - {line}" for line in shown),
+            f"The evidence is not as the run left it: {len(found)}\n{bulleted(found)}",
             context={"folder": reports},
             hint="Do not rely on it. Run again, or fetch the report of that run anew.",
         )

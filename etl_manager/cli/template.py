@@ -19,6 +19,7 @@ from etl_manager.project import root_of
 from etl_manager.sql_files.dump import Change, change_of
 from etl_manager.sql_files.lexer import UnreadableError
 from etl_manager.targets.base import NAMES
+from etl_manager.wording import enumeration
 
 RETRY_HINT = "Call it again: it only reads."
 _SHELL = """\
@@ -95,9 +96,8 @@ def run(namespace: argparse.Namespace) -> int:
     if existing:
         console.output(text, sys.stdout)
         console.warn(
-            f"[WARNING] The tenant template has changes already: {existing[0]}"
-            + (f" and {len(existing) - 1} more" if existing[1:] else "")
-            + f". Nothing was written. For a template that begins with this schema, remove them with what is in "
+            f"[WARNING] The tenant template has changes already: {enumeration(existing, 1)}. Nothing was written."
+            f" For a template that begins with this schema, remove them with what is in "
             f"{phases.TENANT}/data, and put this into {file}."
         )
     else:

@@ -27,6 +27,8 @@ IDENTIFIER_BYTES = 63
 MAINTENANCE_DATABASE = "postgres"
 """The database every cluster has: where one connects to create another."""
 DEFAULT_DATABASE = "multitenant_analytics"
+MASTER = "postgres"
+"""The master user, where neither the secret nor the configuration names one."""
 
 RESERVED_SCHEMAS = frozenset({"public", "information_schema"})
 RESERVED_DATABASES = frozenset({"postgres", "template0", "template1", "rdsadmin"})
@@ -141,7 +143,7 @@ class AuroraSection(Section):
     """``aurora``: the cluster, its database and the phases that build it."""
 
     database_name: DatabaseName | None = None
-    master_username: Annotated[str, Field(min_length=1, max_length=63)] | None = None
+    master_username: Annotated[str, Field(min_length=1, max_length=63)] = MASTER
     connection: ConnectionSection = ConnectionSection()
     phases: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]*$")], PhaseSection] = {}
     credentials: Literal["secret", "iam"] = "secret"

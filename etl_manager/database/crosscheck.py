@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from etl_manager.database.difference import UNCOUNTED
 from etl_manager.database.verification import Verification
 from etl_manager.errors import InfrastructureError, VerificationError
+from etl_manager.wording import bulleted
 
 if TYPE_CHECKING:
     import psycopg
@@ -34,10 +35,8 @@ def check(conninfo: str, claimed: Verification) -> None:
             "did another session lock a table?",
         ) from None
     if differences:
-        shown = differences[:20] + ([f"… and {len(differences) - 20} more"] if len(differences) > 20 else [])
         raise VerificationError(
-            "The verification's output and a second connection disagree:\n"
-            + "\n".join(f"  - {difference}" for difference in shown),
+            f"The verification's output and a second connection disagree:\n{bulleted(differences)}",
             hint="Something changed the database meanwhile, or the output is not of this database. Run again.",
         )
 

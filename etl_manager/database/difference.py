@@ -50,6 +50,14 @@ RIGHTS = frozenset({"grant-missing", "grant-extra", "default-privileges-differs"
 """Kinds of how tables are made that decide who may do what in a tenant's schema."""
 
 BY_HAND = "correct it by hand: a run changes no rows or columns that are there, and drops nothing"
+_HINTS = {
+    "not-configured": "name it under tenants or aurora.otherSchemas in config.json, or drop it",
+    "rows-too-many": f"accept them by sampleData.otherRows in config.json, or {BY_HAND}",
+    "change-edited": "put the file back as it was applied, and write the correction as a further change",
+    "change-gone": "put the file back",
+    "out-of-order": "rename the file, so that it comes after those that were applied",
+}
+"""What helps with kinds that a run does not repair."""
 
 
 @dataclass(frozen=True)
@@ -99,11 +107,12 @@ class Difference:
         """What to do about it, where a run does not repair it."""
         if self.remedy:
             return f"what helps: {self.remedy}"
-        if self.kind == "not-configured":
-            return "name it under tenants or aurora.otherSchemas in config.json, or drop it"
-        if self.kind == "rows-too-many":
-            return f"accept them by sampleData.otherRows in config.json, or {BY_HAND}"
-        return BY_HAND
+        return _HINTS.get(self.kind, BY_HAND)
+
+    @property
+    def with_hint(self) -> str:
+        """The line of a difference that a run leaves as it is: with what to do about it."""
+        return str(self) if self.remedy else f"{self}; {self.hint}"
 
     def __str__(self) -> str:
         """Return the line that a failing scenario shows."""

@@ -6,14 +6,12 @@ not; *lost* is what was as it should be and is no more, by a snapshot before the
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from etl_manager.database.difference import UNCOUNTED, Aspect, Difference
-from etl_manager.database.snapshot import UNREADABLE, DatabaseSnapshot, TenantState
-from etl_manager.errors import VerificationError
+from etl_manager.database.snapshot import DatabaseSnapshot, TenantState, by_kind, readable, split_lines
 from etl_manager.redaction import one_line
 from etl_manager.wording import number_of
 
@@ -116,13 +114,9 @@ class PhaseOutput:
         Raises:
             VerificationError: When such a line cannot be read.
         """
-        kinds = ("adopted", "applied", "repaired", "inserted", "isolated", "failed")
-        lines: dict[str, list[dict[str, Any]]] = {kind: [] for kind in kinds}
-        try:
-            for line in text.split("\n"):  # as in `json_lines`
-                if line.startswith('{"kind":'):
-                    item = json.loads(line)
-                    lines[item["kind"]].append(item)
+        with readable("What the phase did"):
+            found = (line for line in split_lines(text) if line.startswith('{"kind":'))
+            lines = by_kind(found, "adopted", "applied", "repaired", "inserted", "isolated", "failed")
             return cls(
                 adopted={tenant: item["change"] for item in lines["adopted"] for tenant in item["tenants"]},
                 applied={tenant: tuple(item["changes"]) for item in lines["applied"] for tenant in item["tenants"]},
@@ -133,10 +127,6 @@ class PhaseOutput:
                 inserted={(item["tenant"], item["table"]): item["rows"] for item in lines["inserted"]},
                 isolated={item["tenant"]: item["role"] for item in lines["isolated"]},
             )
-        except UNREADABLE as error:
-            raise VerificationError(
-                f"What the phase did cannot be read: {error}", hint="reports/run.log has its output."
-            ) from error
 
 
 NOTHING = PhaseOutput(adopted={}, applied={}, repaired=(), inserted={}, isolated={})
@@ -156,8 +146,8 @@ def compare(
         output: What its SQL says.
     """
     if phase == "database":
-        changes = tuple(_database(before, after))
-        return PhaseDiff(phase, changes, 0 if changes else 1)
+        created = after.exists and not before.exists
+        return PhaseDiff(phase, (_database_created(after),) if created else (), 0 if created else 1)
     if phase == "schema":
         added = _added(before, after, "tables", "shape")
         changes = (*_created(before, after, output), *_repaired(before, output), *added)
@@ -173,9 +163,8 @@ def compare(
     return PhaseDiff(phase, changes, _unchanged(phase, before, after, output))
 
 
-def _database(before: DatabaseSnapshot, after: DatabaseSnapshot) -> Iterator[Change]:
-    if not before.exists and after.exists:
-        yield Change("created", None, f"database {after.database}", "missing", "exists")
+def _database_created(snapshot: DatabaseSnapshot) -> Change:
+    return Change("created", None, f"database {snapshot.database}", "missing", "exists")
 
 
 def _created(before: DatabaseSnapshot, after: DatabaseSnapshot, output: PhaseOutput) -> Iterator[Change]:
@@ -326,7 +315,7 @@ def predict(phase: str, snapshot: DatabaseSnapshot) -> PhaseDiff:
     """Return what a run of *phase* would do to what *snapshot* shows, but for the changes that it would apply."""
     changes: list[Change] = []
     if phase == "database" and not snapshot.exists:
-        changes.append(Change("created", None, f"database {snapshot.database}", "missing", "exists"))
+        changes.append(_database_created(snapshot))
     for state in snapshot.tenants.values():
         if phase == "schema":
             changes += _predicted_schema(state)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from etl_manager.database.snapshot import Column, Shape
 
@@ -33,7 +34,7 @@ _NUMERIC = re.compile(r"numeric\((?P<precision>\d+),(?P<scale>-?\d+)\)")
 _INTERVAL = re.compile(r"interval (year to month|day to second(\(\d\))?)")
 
 
-def problem(column: Column) -> tuple[str, str] | None:
+def _type_problem(column: Column) -> tuple[str, str] | None:
     """Return what keeps *column* from being replicated and how to mend it, or None when nothing does."""
     if column.extension is not None:
         return f"a type of the extension {column.extension}", "use a type of PostgreSQL's own, such as text or jsonb"
@@ -61,14 +62,28 @@ def _numeric(declared: str) -> tuple[str, str] | None:
     return None
 
 
-def problems_of_table(shape: Shape) -> Iterator[tuple[str, str]]:
-    """Yield what keeps a table that is made so from being replicated, each with how to mend it."""
+class Obstacle(NamedTuple):
+    """What keeps a table from being replicated, how to mend it, and the prerequisite of Phase 3 that it disproves."""
+
+    prerequisite: str
+    problem: str
+    remedy: str
+
+
+def obstacles(name: str, shape: Shape) -> Iterator[Obstacle]:
+    """Yield what keeps the table *name* of this *shape* from being replicated."""
     if shape.relkind == "p":
-        yield "a partitioned table is not replicated, its partitions are", "make it an ordinary table"
-    elif shape.unlogged:
-        yield "an unlogged table is not replicated", "make it a logged one"
-    if shape.relkind == "r" and not shape.primary_key:
-        yield "without a primary key it is not replicated", "give it one"
+        problem = "a partitioned table is not replicated, its partitions are"
+        yield Obstacle("partition-parents", problem, "make it an ordinary table")
+    elif shape.relkind != "r":
+        remedy = "make it an ordinary table, or filter it out"
+        yield Obstacle("replicable-tables", f"a {shape.kind} is not replicated", remedy)
+    elif not shape.primary_key:
+        yield Obstacle(
+            "primary-keys", "without a primary key it is not replicated", f"ALTER TABLE {name} ADD PRIMARY KEY"
+        )
+    if shape.unlogged:
+        yield Obstacle("replicable-tables", "an unlogged table is not replicated", f"ALTER TABLE {name} SET LOGGED")
     for column in shape.columns:
-        if found := problem(column):
-            yield f"column {column.name} is {column.type}, {found[0]}", found[1]
+        if found := _type_problem(column):
+            yield Obstacle("replicable-columns", f"column {column.name} is {column.type}, {found[0]}", found[1])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,17 +16,30 @@ ENCODING = "UTF8"
 """The encoding that zero-ETL demands (AWS: Aurora zero-ETL limitations)."""
 
 
-UNREADABLE = (ValueError, KeyError, TypeError, AttributeError, RecursionError)
-"""What reading a line of another kind raises."""
-
-
-def json_lines(text: str) -> Iterator[Any]:
-    """Yield what each line of *text* holds; a line ends at a newline only, since names may hold other separators.
+@contextmanager
+def readable(what: str) -> Iterator[None]:
+    """Read *what* SQL printed.
 
     Raises:
-        ValueError: When a line is no JSON; RecursionError: when it is nested too deep.
+        VerificationError: When a line is none that is expected.
     """
-    yield from map(json.loads, filter(None, text.split("\n")))
+    try:
+        yield
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise VerificationError(f"{what} cannot be read: {error}", hint="reports/run.log has its output.") from error
+
+
+def split_lines(text: str) -> list[str]:
+    """Return the lines of *text* that hold something; they end at a newline only, since names may hold other separators."""
+    return [line for line in text.split("\n") if line]
+
+
+def by_kind(lines: Iterable[str], *kinds: str) -> dict[str, list[dict[str, Any]]]:
+    """Return what JSON *lines* hold, by their key ``kind``, which must be one of *kinds*; use it within `readable`."""
+    found: dict[str, list[dict[str, Any]]] = {kind: [] for kind in kinds}
+    for item in map(json.loads, lines):
+        found[item.pop("kind")].append(item)
+    return found
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,16 +153,11 @@ class DatabaseSnapshot:
         Raises:
             VerificationError: When a line cannot be read, or the last one is missing or counts otherwise.
         """
-        lines: dict[str, list[dict[str, Any]]] = {
-            kind: []
-            for kind in (
-                "database", "template", "expectation", "ledger", "ledger_problem", "tenant", "pending", "finding",
-                "isolation", "stray_schema", "end",
-            )
-        }  # fmt: skip
-        try:
-            for item in json_lines(text):
-                lines[item.pop("kind")].append(item)
+        with readable("The inspection of the database"):
+            lines = by_kind(
+                split_lines(text), "database", "template", "expectation", "ledger", "ledger_problem", "tenant", "pending",
+                "finding", "isolation", "stray_schema", "end",
+            )  # fmt: skip
             [database], [template], [end] = lines["database"], lines["template"], lines["end"]
             counted = int(end["tenants"]), int(end["findings"])
             found = [_difference(item) for item in lines["finding"]]
@@ -172,10 +181,6 @@ class DatabaseSnapshot:
                 strays=tuple(each for each in found if each.tenant is not None and each.tenant not in tenants),
                 common=(*(each for each in found if each.tenant is None), *_encoding(database)),
             )
-        except UNREADABLE as error:
-            raise VerificationError(
-                f"The inspection of the database cannot be read: {error}", hint="reports/run.log has its output."
-            ) from error
         if counted != (len(tenants), len(found)):
             raise VerificationError(
                 f"The inspection of the database is not whole: {number_of(len(tenants), 'tenant')} of {counted[0]}, "
@@ -184,16 +189,8 @@ class DatabaseSnapshot:
         return snapshot
 
 
-def _difference(item: Mapping[str, Any]) -> Difference:
-    return Difference(
-        kind=item["difference"],
-        tenant=item["tenant"],
-        object=item["object"],
-        expected=item["expected"],
-        found=item["found"],
-        remedy=item["remedy"] or "",
-        table=item["table"],
-    )
+def _difference(item: dict[str, Any]) -> Difference:
+    return Difference(kind=item.pop("difference"), remedy=item.pop("remedy") or "", **item)
 
 
 def _encoding(database: Mapping[str, Any]) -> Iterator[Difference]:
@@ -233,15 +230,11 @@ def read_counts(text: str) -> dict[tuple[str, str], int | Difference]:
     Raises:
         VerificationError: When a line cannot be read.
     """
-    try:
+    with readable("The counts of rows"):
         return {
             (line["schema"], line["table"]): _uncounted(line) if line["rows"] is None else int(line["rows"])
-            for line in json_lines(text)
+            for line in map(json.loads, split_lines(text))
         }
-    except UNREADABLE as error:
-        raise VerificationError(
-            f"The counts of rows cannot be read: {error}", hint="reports/run.log has its output."
-        ) from error
 
 
 def _uncounted(line: Mapping[str, Any]) -> Difference:
@@ -325,12 +318,8 @@ class Catalogue:
         Raises:
             VerificationError: When a line cannot be read, or the last one is missing or counts otherwise.
         """
-        lines: dict[str, list[dict[str, Any]]] = {
-            "server": [], "database": [], "shape": [], "tables": [], "partition": [], "end": []
-        }  # fmt: skip
-        try:
-            for item in json_lines(text):
-                lines[item.pop("kind")].append(item)
+        with readable("The inspection of the catalogue"):
+            lines = by_kind(split_lines(text), "server", "database", "shape", "tables", "partition", "end")
             [server], [end] = lines["server"], lines["end"]
             shapes = {item["number"]: _shape(item["shape"]) for item in lines["shape"]}
             tables = dict(_tables(lines["tables"], shapes))
@@ -340,10 +329,6 @@ class Catalogue:
                 partitions.setdefault(parent, []).append((item["schema"], item["name"]))
             encodings = {item["name"]: item["encoding"] for item in lines["database"]}
             counted, version, values = int(end["tables"]), str(server["version"]), dict(server["settings"])
-        except UNREADABLE as error:
-            raise VerificationError(
-                f"The inspection of the catalogue cannot be read: {error}", hint="reports/run.log has its output."
-            ) from error
         if counted != len(tables):
             raise VerificationError(
                 f"The inspection of the catalogue tells of {len(tables)}, not {number_of(counted, 'table')}"

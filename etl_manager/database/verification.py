@@ -13,7 +13,7 @@ from typing import NamedTuple
 from etl_manager.database.difference import Difference
 from etl_manager.database.snapshot import DatabaseSnapshot
 from etl_manager.errors import VerificationError
-from etl_manager.wording import number_of
+from etl_manager.wording import bulleted, number_of
 
 _SCHEMAS = ("schemaname",)
 _TABLES = ("schemaname", "tablename", "tableowner")
@@ -65,9 +65,8 @@ class Verification:
             facts=facts,
         )
         if problems := [*read._disagreements(live=live), *_unlisted(differences.lines, facts)]:
-            shown = problems[:20] + ([f"… and {len(problems) - 20} more"] if len(problems) > 20 else [])
             raise VerificationError(
-                "The verification's output and the inspection disagree:\n" + "\n".join(f"  - {line}" for line in shown),
+                f"The verification's output and the inspection disagree:\n{bulleted(problems)}",
                 hint="Something changed the database meanwhile, or the output is not of this database. Run again.",
             )
         return read

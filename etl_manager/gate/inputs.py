@@ -17,7 +17,8 @@ from etl_manager.database.verification import Verification
 from etl_manager.gate import cluster
 from etl_manager.provisioning.context import RunContext
 from etl_manager.redaction import one_line
-from etl_manager.zero_etl import FilterComparison, FilterError, Pattern, compare_filter, compile_filter, parse
+from etl_manager.wording import enumeration
+from etl_manager.zero_etl import FilterComparison, FilterError, compare_filter, compile_filter, parse
 
 
 @dataclass(frozen=True, config=ConfigDict(strict=True, extra="forbid"))
@@ -62,24 +63,24 @@ class DataFilter:
     notes: tuple[str, ...] = ()
 
 
-def provision_hint(target: str) -> str:
-    """Return the remedy for what a run on *target* builds."""
-    return f"provision it: pytest features/ --target {target}"
+def examine(config: Config, wanted: Sequence[Name], catalogue: Catalogue, hint: str) -> DataFilter:
+    """Compile the filter of the *wanted* tables, or take the user's own, and prove it against *catalogue*.
 
-
-def examine(config: Config, wanted: Sequence[Name], catalogue: Catalogue, target: str) -> DataFilter:
-    """Compile the filter of the *wanted* tables, or take the user's own, and prove it against *catalogue*, of *target*."""
+    *hint* is what to do about a table that is missing.
+    """
     tables = catalogue.replicated(config.database)
     own = config.zero_etl.data_filter is not None
     there = {(schema, table) for _, schema, table in tables}
-    notes = []
+    notes: list[str] = []
     try:
         if config.zero_etl.data_filter is not None:
             text = config.zero_etl.data_filter
         else:
             compiled = compile_filter(config.database, wanted, tables)
             text = compiled.text
-            notes = [_open(compiled.open_schemas)] if compiled.open_schemas else []
+            if compiled.open_schemas:
+                named = enumeration(compiled.open_schemas, 5)
+                notes = [f"it would take tables of the same names in these schemas too, were any made there: {named}"]
         comparison = compare_filter(text, config.database, wanted, tables)
         if matches_future_tables(text):
             notes.append(LATER)
@@ -94,17 +95,31 @@ def examine(config: Config, wanted: Sequence[Name], catalogue: Catalogue, target
         ambiguous = []
     missed = {(table.schema, table.table) for table in comparison.missing}
     excess = {(table.schema, table.table) for table in comparison.excess}
+    of_others = [each for each in comparison.patterns if each.include and each.database != config.database]
     return DataFilter(
         text=text,
         patterns=len(comparison.patterns),
         own=own,
         taken=tuple(sorted((there & set(wanted) - missed) | (there & excess))),
         findings=(
-            *(_absent(config, table, target) for table in wanted if table not in there),
-            *(_missed(table) for table in comparison.missing),
-            *(_excess(table) for table in comparison.excess),
+            *(
+                GateFinding(
+                    f"{config.database}.{schema}.{table}", "the filter is to take it, and there is no such table", hint
+                )
+                for schema, table in wanted
+                if (schema, table) not in there
+            ),
+            *(GateFinding(str(table), "the filter does not take it", _NARROW) for table in comparison.missing),
+            *(
+                GateFinding(str(table), "the filter takes it, and it is no tenant's", _NARROW)
+                for table in comparison.excess
+            ),
             *ambiguous,
-            *(_elsewhere(pattern, config.database) for pattern in _of_others(comparison.patterns, config.database)),
+            # The catalogue does not show what these take.
+            *(
+                GateFinding(str(pattern), f"it includes tables of another database than {config.database}", _NARROW)
+                for pattern in of_others
+            ),
         ),
         notes=tuple(notes),
     )
@@ -124,24 +139,6 @@ def matches_future_tables(text: str) -> bool:
     )
 
 
-def _open(schemas: tuple[str, ...]) -> str:
-    shown = ", ".join(schemas[:5]) + (f" and {len(schemas) - 5} more" if len(schemas) > 5 else "")
-    return f"it would take tables of the same names in these schemas too, were any made there: {shown}"
-
-
-def _absent(config: Config, table: Name, target: str) -> GateFinding:
-    name = f"{config.database}.{table[0]}.{table[1]}"
-    return GateFinding(name, "the filter is to take it, and there is no such table", provision_hint(target))
-
-
-def _missed(table: object) -> GateFinding:
-    return GateFinding(str(table), "the filter does not take it", _NARROW)
-
-
-def _excess(table: object) -> GateFinding:
-    return GateFinding(str(table), "the filter takes it, and it is no tenant's", _NARROW)
-
-
 def _ambiguous(comparison: FilterComparison) -> list[GateFinding]:
     return [
         GateFinding(
@@ -151,15 +148,6 @@ def _ambiguous(comparison: FilterComparison) -> list[GateFinding]:
         )
         for found in comparison.ambiguous
     ]
-
-
-def _of_others(patterns: tuple[Pattern, ...], database: str) -> list[Pattern]:
-    """Return the patterns that include tables of another database: the catalogue does not show what they take."""
-    return [pattern for pattern in patterns if pattern.database != database and pattern.include]
-
-
-def _elsewhere(pattern: Pattern, database: str) -> GateFinding:
-    return GateFinding(str(pattern), f"it includes tables of another database than {database}", _NARROW)
 
 
 @plain_dataclass(frozen=True)
@@ -185,7 +173,7 @@ class GateInputs:
     @cached_property
     def data_filter(self) -> DataFilter:
         """The data filter, and what is wrong with it."""
-        return examine(self.config, self.wanted, self.catalogue, self.environment.target)
+        return examine(self.config, self.wanted, self.catalogue, self.provision_hint)
 
     @cached_property
     def cluster(self) -> cluster.Cluster:
@@ -199,7 +187,7 @@ class GateInputs:
     @property
     def provision_hint(self) -> str:
         """The remedy for what a run builds."""
-        return provision_hint(self.environment.target)
+        return f"provision it: pytest features/ --target {self.environment.target}"
 
     @property
     def cluster_arn(self) -> str:

@@ -14,9 +14,8 @@ from etl_manager.gate.verdict import Verdict
 from etl_manager.progress import NullProgress
 from etl_manager.provisioning.startup import start_run, target_options
 from etl_manager.targets import open_target
+from etl_manager.wording import enumeration
 from etl_manager.zero_etl import compare_filter
-
-_SHOWN = 10
 
 
 def unexpected_tables(verdict: Verdict, read_catalogue: Callable[[], Catalogue]) -> Iterator[str]:
@@ -31,9 +30,8 @@ def unexpected_tables(verdict: Verdict, read_catalogue: Callable[[], Catalogue])
     wanted = [(tenant, table) for tenant in verdict.tenants for table in verdict.tables]
     comparison = compare_filter(verdict.data_filter, verdict.database, wanted, tables)
     if comparison.excess:
-        more = f" and {len(comparison.excess) - _SHOWN} more" if len(comparison.excess) > _SHOWN else ""
-        named = ", ".join(f"{table.schema}.{table.table}" for table in comparison.excess[:_SHOWN])
-        yield f"its filter takes what was not there then: {named}{more}"
+        named = enumeration([f"{table.schema}.{table.table}" for table in comparison.excess])
+        yield f"its filter takes what was not there then: {named}"
 
 
 def read_catalogue(verdict: Verdict, root: Path) -> Catalogue:

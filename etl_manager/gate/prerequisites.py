@@ -107,25 +107,25 @@ PREREQUISITES = (
     Prerequisite(
         id="replicable-tables",
         title="Every table in the filter is an ordinary, logged table",
-        findings=rules.replicated_tables,
+        findings=lambda inputs: rules.unreplicated(inputs, "replicable-tables"),
         evidence=_tables("are ordinary and logged"),
     ),
     Prerequisite(
         id="primary-keys",
         title="Every table in the filter has a primary key",
-        findings=rules.keys,
+        findings=lambda inputs: rules.unreplicated(inputs, "primary-keys"),
         evidence=_tables("have a primary key"),
     ),
     Prerequisite(
         id="replicable-columns",
         title="Every column in the filter has a type that is replicated",
-        findings=rules.columns,
+        findings=lambda inputs: rules.unreplicated(inputs, "replicable-columns"),
         evidence=_tables("have columns of replicated types only"),
     ),
     Prerequisite(
         id="partition-parents",
         title="No partitioned table is in the filter",
-        findings=rules.partition_parents,
+        findings=lambda inputs: rules.unreplicated(inputs, "partition-parents"),
         evidence=_tables("are not partitioned"),
     ),
     Prerequisite(

@@ -7,12 +7,10 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 
 from etl_manager.database.difference import Aspect, Difference
-from etl_manager.database.replication import problem
+from etl_manager.database.replication import obstacles
 from etl_manager.gate.cluster import Cluster
 from etl_manager.gate.inputs import GateFinding, GateInputs
-
-MOST_PARTITIONS = 5
-"""Partitions named in a message."""
+from etl_manager.wording import enumeration
 
 
 def encodings(inputs: GateInputs) -> Iterator[GateFinding]:
@@ -27,44 +25,18 @@ def encodings(inputs: GateInputs) -> Iterator[GateFinding]:
             )
 
 
-def replicated_tables(inputs: GateInputs) -> Iterator[GateFinding]:
-    """Yield what is no ordinary, logged table; partitioned tables have a rule of their own."""
-    for (schema, table), shape in inputs.filtered.items():
-        name = f"{schema}.{table}"
-        if shape.relkind not in {"r", "p"}:
-            yield GateFinding(name, f"a {shape.kind} is not replicated", "make it an ordinary table, or filter it out")
-        elif shape.unlogged:
-            yield GateFinding(name, "an unlogged table is not replicated", f"ALTER TABLE {name} SET LOGGED")
-
-
-def keys(inputs: GateInputs) -> Iterator[GateFinding]:
-    """Yield the tables without a primary key."""
-    for (schema, table), shape in inputs.filtered.items():
-        if shape.relkind == "r" and not shape.primary_key:
-            name = f"{schema}.{table}"
-            remedy = f"ALTER TABLE {name} ADD PRIMARY KEY; a run adds the one that the template has"
-            yield GateFinding(name, "without a primary key it is not replicated", remedy)
-
-
-def columns(inputs: GateInputs) -> Iterator[GateFinding]:
-    """Yield the columns whose type is not replicated: their table would leave the synchronisation."""
-    for (schema, table), shape in inputs.filtered.items():
-        for column in shape.columns:
-            if found := problem(column):
-                yield GateFinding(f"{schema}.{table}", f"column {column.name} is {column.type}, {found[0]}", found[1])
-
-
-def partition_parents(inputs: GateInputs) -> Iterator[GateFinding]:
-    """Yield the partitioned tables: their partitions are replicated, they are not."""
+def unreplicated(inputs: GateInputs, prerequisite: str) -> Iterator[GateFinding]:
+    """Yield what keeps tables in the filter from being replicated, as far as it disproves *prerequisite*."""
     for name, shape in inputs.filtered.items():
-        if shape.relkind == "p":
-            parts = [".".join(part) for part in inputs.catalogue.partitions.get(name, ())]
-            shown = ", ".join([*parts[:MOST_PARTITIONS], *(["…"] if len(parts) > MOST_PARTITIONS else [])])
-            yield GateFinding(
-                ".".join(name),
-                "a partitioned table is not replicated, its partitions are",
-                f"filter its partitions instead ({shown or 'it has none'}), or make it an ordinary table",
-            )
+        for obstacle in obstacles(".".join(name), shape):
+            if obstacle.prerequisite == prerequisite:
+                remedy = obstacle.remedy
+                if prerequisite == "primary-keys":
+                    remedy += "; a run adds the one that the template has"
+                elif prerequisite == "partition-parents":
+                    parts = enumeration([".".join(part) for part in inputs.catalogue.partitions.get(name, ())])
+                    remedy = f"filter its partitions instead ({parts or 'it has none'}), or {remedy}"
+                yield GateFinding(".".join(name), obstacle.problem, remedy)
 
 
 _ELSEWHERE = {"primary-key-missing", "unlogged"}

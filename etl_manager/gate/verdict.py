@@ -22,7 +22,7 @@ from etl_manager.gate.prerequisites import PREREQUISITES, Prerequisite
 from etl_manager.provisioning.context import RunContext
 from etl_manager.provisioning.run import ProvisioningRun
 from etl_manager.redaction import redact_all
-from etl_manager.wording import enumeration, number_of
+from etl_manager.wording import enumeration, first_of, number_of
 
 Status = Literal["passed", "failed", "not-run", "not-applicable"]
 TargetName = Literal["local", "container", "aws"]
@@ -126,10 +126,6 @@ class Verdict(StrictModel):
     checked_at: AwareDatetime = Field(strict=False)
     run_id: str = Field(min_length=1)
 
-    def text(self) -> str:
-        """Return the verdict as JSON."""
-        return self.model_dump_json(indent=2) + "\n"
-
 
 def blocking_reasons(
     *,
@@ -172,10 +168,6 @@ def schema() -> dict[str, Any]:
         "title": "Verdict of the gate before Phase 3",
         **{name: part for name, part in made.items() if name != "title"},
     }
-
-
-MOST_SHOWN = 20
-"""Findings in the detail of one prerequisite; the verdict holds them all."""
 
 
 class ProofLog:
@@ -249,10 +241,7 @@ def _evaluate(item: Prerequisite, inputs: GateInputs) -> PrerequisiteResult:
     findings = tuple(item.findings(inputs))
     if not findings:
         return _result(item, "passed", item.evidence(inputs))
-    shown = [str(finding) for finding in findings[:MOST_SHOWN]]
-    if len(findings) > MOST_SHOWN:
-        shown.append(f"… and {len(findings) - MOST_SHOWN} more")
-    return _result(item, "failed", "\n".join(shown), findings)
+    return _result(item, "failed", "\n".join(first_of(findings)), findings)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -340,19 +329,10 @@ def _phases(run: ProvisioningRun) -> Iterator[PhaseChanges]:
 
 
 def write_files(folder: Path, verdict: Verdict, page: str) -> None:
-    """Write *verdict* into *folder*, with *page* about it, and the data filter only where it passed its proof.
-
-    Each file is written whole or not at all, the verdict last.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
+    """Write *verdict* into *folder*, with *page* about it, and the data filter only where it passed its proof."""
     if verdict.data_filter is not None:
-        _write(folder / "zero-etl-data-filter.txt", verdict.data_filter + "\n")
-    _write(folder / "phase3-gate.md", page)
+        (folder / "zero-etl-data-filter.txt").write_text(verdict.data_filter + "\n", encoding="utf-8")
+    (folder / "phase3-gate.md").write_text(page, encoding="utf-8")
     data = redact_all(verdict.model_dump(mode="json"))
-    _write(folder / "phase3-gate.json", json.dumps(data, indent=2, ensure_ascii=False) + "\n")
-
-
-def _write(path: Path, text: str) -> None:
-    unfinished = path.with_name(f".{path.name}.tmp")
-    unfinished.write_text(text, encoding="utf-8")
-    unfinished.replace(path)
+    text = json.dumps(data, indent=2, ensure_ascii=False) + "\n"
+    (folder / "phase3-gate.json").write_text(text, encoding="utf-8")

@@ -6,9 +6,8 @@ from collections.abc import Iterator
 
 from etl_manager import sql_files
 from etl_manager.config import Config, phases
-from etl_manager.database.difference import Difference
 from etl_manager.database.drift import OBSERVED, not_repaired, predict
-from etl_manager.database.replication import problems_of_table
+from etl_manager.database.replication import obstacles
 from etl_manager.database.snapshot import DatabaseSnapshot
 from etl_manager.wording import enumeration, number_of
 
@@ -28,21 +27,16 @@ def plan(config: Config, snapshot: DatabaseSnapshot) -> list[str]:
             lines += [f"  {line}" for line in unreplicated(config, snapshot)] if phase.name == "schema" else []
         elif phase.name in config.own_phases:
             lines.append("  would be run; what it changes is not predicted")
-    left = [with_hint(difference) for difference in not_repaired(snapshot)]
+    left = [difference.with_hint for difference in not_repaired(snapshot)]
     return lines + (["a run leaves as it is, and will be red for:", *(f"  {line}" for line in left)] if left else [])
-
-
-def with_hint(difference: Difference) -> str:
-    """Return the line of a difference that a run leaves as it is: with what to do about it."""
-    return str(difference) if difference.remedy else f"{difference}; {difference.hint}"
 
 
 def unreplicated(config: Config, snapshot: DatabaseSnapshot) -> Iterator[str]:
     """Yield a notice for all that zero-ETL could not replicate, of the template's tables that it is to replicate."""
     for table, shape in snapshot.template.shapes.items():
         if config.zero_etl.tables is None or table in config.zero_etl.tables:
-            for what, remedy in problems_of_table(shape):
-                yield f"for zero-ETL: table {table}: {what}; {remedy}, or leave the table out of zeroEtl.tables"
+            for obstacle in obstacles(table, shape):
+                yield f"for zero-ETL: table {table}: {obstacle.problem}; {obstacle.remedy}, or leave the table out of zeroEtl.tables"
 
 
 def _pending(config: Config, snapshot: DatabaseSnapshot) -> Iterator[str]:

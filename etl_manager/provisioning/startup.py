@@ -33,7 +33,7 @@ def target_options(config: Config, *, region: str | None, profile: str | None = 
         region=region or config.region or None,
         profile=profile,
         state=config.root / ".local",
-        master_username=config.aurora.master_username or "postgres",
+        master_username=config.aurora.master_username,
         instance_id=config.bastion.instance_id,
         **options,
     )

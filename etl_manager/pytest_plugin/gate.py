@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from datetime import datetime, timezone
 from typing import cast
 
@@ -32,6 +32,7 @@ from etl_manager.pytest_plugin.staging import STAGING, runs_nothing
 from etl_manager.redaction import redact
 from etl_manager.report.page import gate_contents, markdown
 from etl_manager.report.results import ScenarioId, expected_scenarios, row
+from etl_manager.wording import MOST_NAMED, first_of
 
 NOT_APPLICABLE = "not applicable"
 """pytest's category of scenarios that this target, or this kind of run, cannot answer."""
@@ -101,14 +102,11 @@ class ScenarioCounter:
         )
 
 
-MOST_SHOWN = 10
-"""Reasons on the terminal; the verdict holds them all."""
-
 _GATE = pytest.StashKey[ProofLog]()
 _INPUTS = pytest.StashKey[GateInputs]()
 _PROMISED = pytest.StashKey[list[ScenarioId]]()
 _COUNTER = pytest.StashKey[ScenarioCounter]()
-_SOURCE = pytest.StashKey[Source]()
+SOURCE = pytest.StashKey[Source]()
 _RECORD_PROPERTY = pytest.StashKey[Callable[[str, object], None]]()
 _NO_GATE_CASE = ("terminalreporter", "session", "lfplugin", "stepwiseplugin")
 """pytest's plugins for which the verdict is no test."""
@@ -128,12 +126,13 @@ def pytest_make_collect_report(collector: pytest.Collector) -> None:
         collector.config.stash[VERDICT] = None
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_runtestloop(session: pytest.Session) -> None:
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, object]:
     """Note commit, SQL and configuration before the first proof; where collection failed there is no verdict."""
     if VERDICT in session.config.stash and not session.testsfailed:
         settings = session.config.stash[SETTINGS]
-        session.config.stash[_SOURCE] = check.source_of(settings.root, settings.config_path)
+        session.config.stash[SOURCE] = check.source_of(settings.root, settings.config_path)
+    return (yield)
 
 
 def note_outcome(item: pytest.Item, error: BaseException | None, report: pytest.TestReport) -> None:
@@ -172,7 +171,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 def _verdict(config: pytest.Config) -> Verdict | None:
     """Return the verdict, or None where the run never began."""
-    if _SOURCE not in config.stash:
+    if SOURCE not in config.stash:
         return None
     settings, run, project = config.stash[SETTINGS], config.stash.get(RUN, None), project_config(config)
     facts = config.stash.get(_INPUTS, None)
@@ -184,7 +183,7 @@ def _verdict(config: pytest.Config) -> Verdict | None:
             emulated=config.stash.get(EMULATED, settings.target != "aws"),
             mode=cast(ModeName, settings.mode.value),
             region=settings.aws_region or project.region,
-            source=config.stash[_SOURCE],
+            source=config.stash[SOURCE],
             source_afterwards=check.source_of(settings.root, settings.config_path),
             scenarios=config.stash[_COUNTER].against(promised(config)),
             at=facts.at if facts else datetime.now(timezone.utc),
@@ -237,10 +236,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     terminalreporter.write_line(
         f"{'Ready' if verdict.ready else 'Not ready'}{note}.", red=required and not verdict.ready
     )
-    for reason in verdict.reasons[:MOST_SHOWN]:
+    for reason in first_of(verdict.reasons, MOST_NAMED):
         terminalreporter.write_line(f"  {redact(reason)}")
-    if len(verdict.reasons) > MOST_SHOWN:
-        terminalreporter.write_line(f"  … and {len(verdict.reasons) - MOST_SHOWN} more")
     why = Counter(map(_inapplicable, terminalreporter.getreports(NOT_APPLICABLE)))
     for reason, count in why.items():
         terminalreporter.write_line(f"{count} not applicable: {reason}")

@@ -18,12 +18,11 @@ from pathlib import Path
 import pytest
 
 from etl_manager import git
-from etl_manager.gate.check import sql_digest
 from etl_manager.git import Repository
 from etl_manager.pytest_plugin import compat
 from etl_manager.pytest_plugin.collection import SCENARIO, has_scenarios, project_config
 from etl_manager.pytest_plugin.compat import Scenario, Step
-from etl_manager.pytest_plugin.gate import VERDICT, promised, scenario_id
+from etl_manager.pytest_plugin.gate import SOURCE, VERDICT, promised, scenario_id
 from etl_manager.pytest_plugin.options import SETTINGS, Mode
 from etl_manager.pytest_plugin.reporting import RunLog
 from etl_manager.pytest_plugin.session import RUN
@@ -43,7 +42,7 @@ class ReportSession:
         """Begin."""
         self._directories = directories
         self._staging = session.config.stash[STAGING]
-        self._source, self._digest = made_from, sql_digest(session.config.rootpath)
+        self._source, self._digest = made_from, session.config.stash[SOURCE].sql_sha256
         self._started = _now()
         self._promised = promised(session.config)
         selected = Counter(scenario_id(item) for item in session.items if SCENARIO in item.stash)
@@ -92,11 +91,6 @@ class ReportSession:
         terminalreporter.write_line(f"{headline(assessment)}: {folder}/{VERDICT_PAGE}, {folder}/{SUMMARY}")
         terminalreporter.write_line(f"Results of {found.found} of {number_of(found.expected, 'promised scenario')}.")
         terminalreporter.write_line(f"manifest sha256:{digest}")
-
-
-def begin(session: pytest.Session, directories: Sequence[Path], made_from: Repository) -> None:
-    """Have the report of this run, whose results go to *directories*, closed at its end."""
-    session.config.pluginmanager.register(ReportSession(session, directories, made_from))
 
 
 def _now() -> str:

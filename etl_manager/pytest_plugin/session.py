@@ -170,7 +170,7 @@ def pytest_terminal_summary(
     if left:
         terminalreporter.write_line("Not as the configuration says, and left as it is:", red=True)
     for difference in left[:MOST_SHOWN]:
-        terminalreporter.write_line(redact(f"  {difference}"), red=True)
+        terminalreporter.write_line(redact(f"  {difference.with_hint}"), red=True)
     if len(left) > MOST_SHOWN:
         terminalreporter.write_line(f"  … and {len(left) - MOST_SHOWN} more")
 

@@ -26,9 +26,9 @@ SEVERITIES = {
     "database": "blocker",
     "schema": "critical",
     "data": "critical",
+    "isolation": "critical",
     "verification": "critical",
     "gate": "blocker",
-    "network": "normal",
 }
 """The tag of a phase → how severe a failure of one of its scenarios is: nothing can go on after a blocker."""
 

@@ -16,7 +16,7 @@ from etl_manager.redaction import one_line, redact
 from etl_manager.report import DATA_FILTER
 from etl_manager.report.results import BAD, EXIT_STATUSES, Result
 from etl_manager.report.verdict import RunVerdict
-from etl_manager.wording import number_of
+from etl_manager.wording import enumeration, number_of
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -228,8 +228,7 @@ def _group(results: Sequence[Result]) -> Line:
     others = [result.labels.get("tenant") or result.title for result in results[1:]]
     if not others:
         return line
-    rest = f" and {len(others) - MOST} more" if len(others) > MOST else ""
-    return (*line, Text(f" (and {len(others)} more: {', '.join(others[:MOST])}{rest})"))
+    return (*line, Text(f" (and {len(others)} more: {enumeration(others, MOST)})"))
 
 
 def _changes(assessment: RunVerdict) -> Iterator[Block]:
@@ -275,7 +274,7 @@ def _since(assessment: RunVerdict) -> Iterator[Block]:
             rest = f" … and {len(results) - MOST} more" if len(results) > MOST else ""
             lines.append(_line(Text(f"{len(results)} {name}", mark=mark), ": ", *separated, rest))
     if was.gone:
-        lines.append(_line(f"{len(was.gone)} gone: {', '.join(was.gone[:MOST])}"))
+        lines.append(_line(f"{len(was.gone)} gone: {enumeration(was.gone, MOST)}"))
     yield _bullets(lines) if lines else _paragraph("Every scenario ended as it did when it last ran.")
 
 

@@ -22,7 +22,7 @@ from etl_manager.report import (
     SUMMARY,
     VERDICT_PAGE,
 )
-from etl_manager.targets.state import lock
+from etl_manager.targets.state import lock, remove
 
 LOCK = ".lock"
 UNFINISHED = "unfinished"
@@ -70,7 +70,7 @@ class Staging:
             return
         self.folder = reports / UNFINISHED
         for name in (*OF_A_RUN, UNFINISHED):
-            _remove(reports / name)
+            remove(reports / name)
         self.folder.mkdir()
         if (reports / HISTORY).is_file():
             shutil.copy(reports / HISTORY, self.folder)
@@ -96,7 +96,7 @@ class Staging:
         for name in (HISTORY, *reversed(OF_A_RUN)):
             made = self.folder / name
             if made.exists():
-                _remove(self._reports / name)
+                remove(self._reports / name)
                 made.rename(self._reports / name)
 
     def close(self) -> None:
@@ -108,11 +108,3 @@ class Staging:
             if self._made and [path.name for path in self._reports.iterdir()] == [LOCK]:
                 shutil.rmtree(self._reports, ignore_errors=True)
             self._lock.close()
-
-
-def _remove(path: Path) -> None:
-    """Remove a file or a folder, if it is there."""
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from etl_manager.config.model import MASTER
 from etl_manager.progress import NullProgress, Progress
 
 NAMES = ("local", "container", "aws")
@@ -72,7 +73,7 @@ class TargetOptions:
     profile: str | None = None
     state: Path = Path(".local")
     reset: bool = False
-    master_username: str = "postgres"
+    master_username: str = MASTER
     instance_id: str | None = None
     keep: bool = False
     postgres_image: str | None = None

@@ -7,17 +7,15 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from etl_manager.errors import TargetError
-from etl_manager.targets import emulated_aws
-from etl_manager.targets.base import DEFAULT_REGION, TargetOptions
+from etl_manager.targets.base import TargetOptions
 from etl_manager.targets.container_engine import Engine, ImageResolver
 from etl_manager.targets.container_stack import ADDRESS, PORT, USER, ContainerStack, addresses, password_of, wait_for
-from etl_manager.targets.emulated_aws import CLUSTER
+from etl_manager.targets.emulated_aws import CLUSTER, EmulatedTarget, load
 from etl_manager.targets.state import lock_state
-from ssm_emulator import ContainerHost, SsmEmulator
+from ssm_emulator import ContainerHost
 
 
-class ContainerTarget:
+class ContainerTarget(EmulatedTarget):
     """Starts two containers in two networks; all of it is gone when it is closed, or kept when that was asked for.
 
     What an earlier run kept is used again. What one left that was killed is removed first.
@@ -36,17 +34,13 @@ class ContainerTarget:
     """
 
     name = "container"
-    emulated = True
     port = PORT
 
     def __init__(self, options: TargetOptions) -> None:
-        emulated_aws.check_faults(options.faults)
-        self.region = options.region or DEFAULT_REGION
+        super().__init__(options)
         self.host = f"{CLUSTER}.cluster-emulated.{self.region}.internal"
         self.user = options.master_username
         self.password = ""
-        self.endpoint_url: str | None = None
-        self.aws: SsmEmulator | None = None
         self.postgres: Any = None
         self.bastion: Any = None
         self._options = options
@@ -62,21 +56,13 @@ class ContainerTarget:
             self.close()
             raise
 
-    def client(self, service: str, *, attempts: int | None = None) -> Any:
-        """Return a boto3 client of *service* that talks to this target only, whatever the environment says."""
-        if self.aws is None:
-            raise TargetError("the container target is closed")
-        return emulated_aws.client(self.aws, service, attempts)
-
     def witness_conninfo(self, database: str) -> str | None:  # noqa: ARG002
         """Return None: the database is out of reach from here, which is what this target is for."""
         return None
 
     def close(self) -> None:
         """Stop the emulated AWS with what its commands left running, then remove the containers, or keep them."""
-        if self.aws is not None:
-            self.aws.stop()
-            self.aws = None
+        self.stop_aws()
         try:
             if self._machines is not None:
                 if self._keep:
@@ -92,7 +78,7 @@ class ContainerTarget:
             atexit.unregister(self.close)
 
     def _start(self, state: Path) -> None:
-        loading = emulated_aws.load()  # while the containers start
+        loading = load()  # while the containers start
         status = self._options.progress.status
         self._engine = engine = Engine.find()
         images = ImageResolver(engine, status)
@@ -105,8 +91,7 @@ class ContainerTarget:
         self.password = password_of(self.postgres)
         wait_for(self.postgres)
         loading.join()
-        self.aws = emulated_aws.start(ContainerHost(engine.client, self.bastion.id), self, self._options)
-        self.endpoint_url = self.aws.endpoint_url
+        self.start_aws(ContainerHost(engine.client, self.bastion.id), self, self._options)
         self._keep = self._options.keep
 
     def _assemble(self, machines: ContainerStack, postgres: str, bastion: str) -> None:

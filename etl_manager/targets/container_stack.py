@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import io
 import platform
-import secrets
 import tarfile
 import time
 from collections.abc import Iterator, Mapping
@@ -16,6 +15,7 @@ from typing import Any
 from etl_manager import redaction
 from etl_manager.errors import TargetError
 from etl_manager.targets.container_engine import Engine, engine_errors
+from etl_manager.targets.postgres import new_password
 from etl_manager.targets.state import in_use
 
 # Docker's bridge has an address of the host in every network, also in an internal one, and the host could go in by
@@ -49,16 +49,7 @@ def addresses(container: Any) -> dict[str, str]:
 
 
 PASSWORD_FILE = "/run/etl-manager/password"  # noqa: S105  # its name
-_BITING = ":\\'$ \"%@/#&"
-"""Aurora passwords may hold any of these; each has broken somebody's quoting."""
 _START_SECONDS = 60
-
-
-def new_password() -> str:
-    """Return a password that nobody has yet, and that nothing shows from now on."""
-    password = secrets.token_hex(8) + _BITING + secrets.token_hex(8)
-    redaction.register(password)
-    return password
 
 
 def password_of(postgres: Any) -> str:

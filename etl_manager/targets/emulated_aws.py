@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterable
 from typing import Any, Protocol
 
 from etl_manager.aws.clients import client_config, watch
@@ -40,16 +39,41 @@ def load() -> threading.Thread:
     return thread
 
 
-def check_faults(faults: Iterable[str]) -> None:
-    """Refuse *faults* that do not exist before anything is started.
+class EmulatedTarget:
+    """What the targets in front of an emulated AWS have in common.
 
     Raises:
-        ConfigError: When one is not known, or its value cannot be used.
+        ConfigError: When a fault is not known, or its value cannot be used; nothing was started.
     """
-    try:
-        FaultInjector(faults)
-    except FaultError as error:
-        raise ConfigError(error.problem, hint=error.hint) from error
+
+    name = ""
+    emulated = True
+
+    def __init__(self, options: TargetOptions) -> None:
+        try:
+            FaultInjector(options.faults)
+        except FaultError as error:
+            raise ConfigError(error.problem, hint=error.hint) from error
+        self.region = options.region or DEFAULT_REGION
+        self.endpoint_url: str | None = None
+        self.aws: SsmEmulator | None = None
+
+    def client(self, service: str, *, attempts: int | None = None) -> Any:
+        """Return a boto3 client of *service* that talks to this target only, whatever the environment says."""
+        if self.aws is None:
+            raise TargetError(f"the {self.name} target is closed")
+        return client(self.aws, service, attempts)
+
+    def start_aws(self, bastion: Host, cluster: Cluster, options: TargetOptions) -> None:
+        """As `start`; the emulated AWS belongs to this target."""
+        self.aws = start(bastion, cluster, options)
+        self.endpoint_url = self.aws.endpoint_url
+
+    def stop_aws(self) -> None:
+        """Stop the emulated AWS with what its commands left running; idempotent."""
+        if self.aws is not None:
+            self.aws.stop()
+            self.aws = None
 
 
 def start(bastion: Host, cluster: Cluster, options: TargetOptions) -> SsmEmulator:

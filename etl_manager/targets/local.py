@@ -10,17 +10,16 @@ import shutil
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 from etl_manager.errors import TargetError, remedy
-from etl_manager.targets import emulated_aws
-from etl_manager.targets.base import DEFAULT_REGION, TargetOptions
+from etl_manager.targets.base import TargetOptions
+from etl_manager.targets.emulated_aws import EmulatedTarget, load
 from etl_manager.targets.postgres import EmbeddedPostgres
 from etl_manager.targets.state import lock_state, private_folder, private_path
-from ssm_emulator import SandboxHost, SsmEmulator
+from ssm_emulator import SandboxHost
 
 
-class LocalTarget:
+class LocalTarget(EmulatedTarget):
     """Starts everything on loopback ports, with its state in ``options.state``; one user at a time.
 
     Raises:
@@ -29,14 +28,10 @@ class LocalTarget:
     """
 
     name = "local"
-    emulated = True
 
     def __init__(self, options: TargetOptions) -> None:
-        emulated_aws.check_faults(options.faults)
+        super().__init__(options)
         _check_open_files()
-        self.region = options.region or DEFAULT_REGION
-        self.endpoint_url: str | None = None
-        self.aws: SsmEmulator | None = None
         state = options.state.absolute()
         self._lock = lock_state(state)
         self.postgres = EmbeddedPostgres(state / "postgres", user=options.master_username)
@@ -56,27 +51,19 @@ class LocalTarget:
                 ) from error
             raise
 
-    def client(self, service: str, *, attempts: int | None = None) -> Any:
-        """Return a boto3 client of *service* that talks to this target only, whatever the environment says."""
-        if self.aws is None:
-            raise TargetError("the local target is closed")
-        return emulated_aws.client(self.aws, service, attempts)
-
     def witness_conninfo(self, database: str) -> str | None:
         """Return the superuser's connection string for *database*."""
         return self.postgres.conninfo(database)
 
     def close(self) -> None:
         """Stop the emulated AWS with what its commands left running, then PostgreSQL; the state stays."""
-        if self.aws is not None:
-            self.aws.stop()
-            self.aws = None
+        self.stop_aws()
         self.postgres.stop()
         self._lock.close()
         atexit.unregister(self.close)
 
     def _start(self, state: Path, options: TargetOptions) -> None:
-        loading = emulated_aws.load()  # while the server starts
+        loading = load()  # while the server starts
         # In a thread, so that Ctrl-C does not come between the server's start and our knowing of it.
         with ThreadPoolExecutor(1) as thread:
             thread.submit(self.postgres.start).result()
@@ -85,8 +72,7 @@ class LocalTarget:
             root = private_folder(root, "bastion")
         bastion = SandboxHost(root, [self.postgres.bin_dir / name for name in ("psql", "pg_dump")])
         loading.join()
-        self.aws = emulated_aws.start(bastion, self.postgres, options)
-        self.endpoint_url = self.aws.endpoint_url
+        self.start_aws(bastion, self.postgres, options)
 
 
 _OPEN_FILES = 128

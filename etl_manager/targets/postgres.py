@@ -26,8 +26,9 @@ from pathlib import Path
 from typing import Any
 
 from etl_manager import redaction
+from etl_manager.config.model import MASTER
 from etl_manager.errors import TargetError
-from etl_manager.targets.state import open_to_others, private_folder, private_path
+from etl_manager.targets.state import open_to_others, private_folder, private_path, remove
 
 _FOLDERS = {16: "pginstall", 18: "pginstall18"}
 _PROGRAMS = ("initdb", "postgres", "psql", "pg_dump")
@@ -142,18 +143,6 @@ def stop_stale(data: Path) -> None:
     remove(data / "postmaster.pid")
 
 
-def remove(path: Path) -> None:
-    """Remove the file or folder *path*, if it is there.
-
-    Raises:
-        OSError: When it cannot be removed.
-    """
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
-
-
 ADMIN = "rdsadmin"
 """The superuser, and the database that AWS keeps for itself."""
 
@@ -259,14 +248,21 @@ def is_reserved(name: str) -> bool:
     return name.startswith(("pg_", "rds_")) or name in {ADMIN, "public", "none"}
 
 
-# Aurora passwords may hold any of these; each has broken somebody's quoting.
-_BITING = ":\\'$ \"%@/#&"
+_HARD_TO_QUOTE = ":\\'$ \"%@/#&"
+"""Aurora passwords may hold any of these; each has broken somebody's quoting."""
 _ADMIN_PASSWORD = "admin-password"  # noqa: S105  # the name of its file
-_PASSWORD = "[0-9a-f]{16}" + re.escape(_BITING) + "[0-9a-f]{16}"
+_PASSWORD = "[0-9a-f]{16}" + re.escape(_HARD_TO_QUOTE) + "[0-9a-f]{16}"
 _FORMATS = {"password": _PASSWORD, _ADMIN_PASSWORD: _PASSWORD, "user": "[^\0\ufffd]+", "port": "[0-9]{1,5}"}
 _FORGET = "Forget it: pytest features/ --reset-local"
 _START_SECONDS = 180  # a big cluster that was killed replays its log first
 _STOP_SECONDS = 20
+
+
+def new_password() -> str:
+    """Return a password that nobody has yet, and that nothing shows from now on."""
+    password = secrets.token_hex(8) + _HARD_TO_QUOTE + secrets.token_hex(8)
+    redaction.register(password)
+    return password
 
 
 class EmbeddedPostgres:
@@ -284,7 +280,7 @@ class EmbeddedPostgres:
 
     host = "127.0.0.1"
 
-    def __init__(self, directory: Path, *, user: str = "postgres", major: int = 16) -> None:
+    def __init__(self, directory: Path, *, user: str = MASTER, major: int = 16) -> None:
         self.directory = directory.absolute()
         self.user = user
         self.major = major
@@ -475,7 +471,7 @@ class EmbeddedPostgres:
     def _secret(self, name: str) -> str:
         secret = self._read(name)
         if secret is None:
-            secret = secrets.token_hex(8) + _BITING + secrets.token_hex(8)
+            secret = new_password()
             self._write(name, secret)
         redaction.register(secret)
         return secret

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import stat
 from contextlib import ExitStack
 from datetime import datetime
@@ -56,6 +57,18 @@ def open_to_others(path: Path) -> bool:
 def _mode() -> int:
     """Root's folders are walked by the server's user; anyone else's by themselves only."""
     return 0o755 if os.geteuid() == 0 else 0o700
+
+
+def remove(path: Path) -> None:
+    """Remove the file or folder *path*, if it is there.
+
+    Raises:
+        OSError: When it cannot be removed.
+    """
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def lock_state(state: Path) -> ExitStack:

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import NamedTuple
 
+from etl_manager.wording import enumeration
 from etl_manager.zero_etl.evaluate import Database, Pair, Table, compare_filter
 from etl_manager.zero_etl.filter import ANY, MAX_PATTERNS, FilterError, Pattern, is_database_name, render
 from etl_manager.zero_etl.groups import REST, Axis, greedy_cover, shape_of
@@ -24,7 +25,6 @@ _Shapes = tuple[str, str]
 """The shapes of a schema part and of a table part."""
 _TOLERANCES = (0, 0.1, 0.2, 0.3, 0.5, 1)
 """Shares of the names of an included group that may be unwanted."""
-_SHOWN = 10
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,11 +86,9 @@ def compile_filter(
 
 
 def _not_found(wanted: int, excess: Sequence[Table]) -> FilterError:
-    shown = ", ".join(map(str, excess[:_SHOWN]))
-    more = f" and {len(excess) - _SHOWN:,} more" if len(excess) > _SHOWN else ""
     return FilterError(
         f"No data filter of at most {MAX_PATTERNS} patterns was found that takes every wanted table ({wanted:,})"
-        f" and leaves out {shown}{more}",
+        f" and leaves out {enumeration(excess)}",
         hint="Move or rename those tables, or give the wanted schemas and tables names that set them apart:"
         " a beginning or an ending of their own.",
     )

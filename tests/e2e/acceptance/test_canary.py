@@ -68,5 +68,8 @@ def test_what_cannot_be_replicated_is_told_as_the_change_is_applied(built, cloud
         (built.path / change).unlink()
     assert outcome.status == 0, outcome.terminal
     assert (
-        outcome.terminal.count("for zero-ETL: table log: without a primary key it is not replicated; give it one") == 1
+        outcome.terminal.count(
+            "for zero-ETL: table log: without a primary key it is not replicated; ALTER TABLE log ADD PRIMARY KEY"
+        )
+        == 1
     )

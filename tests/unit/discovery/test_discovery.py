@@ -242,7 +242,7 @@ def test_secret_without_username_means_the_master_user(account):
     account.stack(
         "Cluster", DBClusterEndpoint="db.example:5432", DBSecretName="aurora", EC2InstanceId=account.aws.instance_id
     )
-    assert account.discover(aurora={"master_username": None}).connection.credentials.user == "postgres"
+    assert account.discover().connection.credentials.user == "postgres"
     assert account.discover(aurora={"master_username": "chief"}).connection.credentials.user == "chief"
 
 

@@ -31,7 +31,7 @@ def test_a_compiled_filter_says_that_it_takes_later_schemas_too(environment):
     for tenants, told in ((many, [LATER]), (many[:99], [])):
         tables = SimpleNamespace(replicated=lambda database, each=tenants: [(database, name, "users") for name in each])
         wanted = [(name, "users") for name in tenants]
-        made = examine(environment.run.config, wanted, cast(Catalogue, tables), "local")
+        made = examine(environment.run.config, wanted, cast(Catalogue, tables), "provision it")
         assert made.findings == ()
         assert [note for note in made.notes if note == LATER] == told
 
@@ -83,7 +83,7 @@ def test_tenants_that_no_filter_can_tell_from_others_are_told(environment):
     table = Shape(relkind="r", persistence="p", primary_key=("user_id",), columns=())
     tables = {(name, "users"): table for name in names}
     catalogue = Catalogue(server_version="16", settings={}, encodings={}, tables=tables, partitions={})
-    found = examine(environment.run.config, [(name, "users") for name in tenants], catalogue, "local")
+    found = examine(environment.run.config, [(name, "users") for name in tenants], catalogue, "provision it")
     assert found.text is None
     assert {schema for schema, _ in found.taken} == set(tenants)
     [finding] = found.findings

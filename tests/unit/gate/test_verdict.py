@@ -115,7 +115,7 @@ def test_published_schema_is_the_one_of_the_code():
 def test_published_schema_takes_verdicts_and_refuses_contradictions():
     """A ready verdict has no reasons, only proven prerequisites, tenants and a filter; another one has reasons."""
     validator = jsonschema.Draft202012Validator(PUBLISHED)
-    good = json.loads(made_verdict().text())
+    good = json.loads(made_verdict().model_dump_json())
     assert list(validator.iter_errors(good)) == []
     failed = [good["prerequisites"][0] | {"status": "failed"}, *good["prerequisites"][1:]]
     for change in (
@@ -133,7 +133,7 @@ def test_published_schema_takes_verdicts_and_refuses_contradictions():
 
 def test_model_refuses_what_is_not_a_verdict():
     """Missing parts, unknown parts and converted values are no verdict."""
-    good = json.loads(made_verdict().text())
+    good = json.loads(made_verdict().model_dump_json())
     for bad in (good | {"ready": "true"}, good | {"more": 1}, {key: good[key] for key in good if key != "tenants"}):
         with pytest.raises(ValidationError):
             Verdict.model_validate_json(json.dumps(bad))

@@ -8,7 +8,6 @@ import pytest
 
 from etl_manager.database.difference import Difference
 from etl_manager.database.drift import not_repaired
-from etl_manager.provisioning.plan import with_hint
 from tests.unit.model.snapshots import TEMPLATE, few_rows, snapshot, state
 
 GRANT = "GRANT eve TO chief"
@@ -39,7 +38,7 @@ LEFT = {
     ),
     "an edited change": (
         Difference("change-edited", None, "change 0001-shop.sql", "aa", "bb in 2 tenants"),
-        "change 0001-shop.sql: expected aa, found bb in 2 tenants; correct it by hand",
+        "change 0001-shop.sql: expected aa, found bb in 2 tenants; put the file back as it was applied",
     ),
     "the database's owner": (
         Difference("database-differs", None, "owner of database x", "chief", "eve", "ALTER DATABASE x OWNER TO chief"),
@@ -63,7 +62,7 @@ def test_what_is_left_is_named_with_what_helps(case):
     """One line, of that thing alone."""
     difference, line = LEFT[case]
     [left] = not_repaired(snapshot(state("a", differences=(difference,)), state("b")))
-    assert with_hint(left).startswith(line)
+    assert left.with_hint.startswith(line)
 
 
 @pytest.mark.parametrize("case", REPAIRED)

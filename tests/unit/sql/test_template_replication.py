@@ -17,10 +17,10 @@ CREATE TABLE events (at date PRIMARY KEY) PARTITION BY RANGE (at);
 ENUM = "an enum; use text or varchar, with a CHECK constraint"
 REST = ", or leave the table out of zeroEtl.tables"
 TOLD = [
-    "for zero-ETL: table cache: an unlogged table is not replicated; make it a logged one" + REST,
+    "for zero-ETL: table cache: an unlogged table is not replicated; ALTER TABLE cache SET LOGGED" + REST,
     "for zero-ETL: table events: a partitioned table is not replicated, its partitions are; make it an ordinary table"
     + REST,
-    "for zero-ETL: table log: without a primary key it is not replicated; give it one" + REST,
+    "for zero-ETL: table log: without a primary key it is not replicated; ALTER TABLE log ADD PRIMARY KEY" + REST,
     f"for zero-ETL: table orders: column state is status, {ENUM}" + REST,
     "for zero-ETL: table orders: column total is numeric, a numeric without precision; declare it numeric(p,s) with p up to "
     "38 and s from 0 to 37" + REST,
