@@ -68,6 +68,8 @@ SELECT tenant.ordinal, tenant.name, space.oid IS NULL AS create_schema, false AS
   JOIN pg_roles AS me             ON me.rolname = current_user
   LEFT JOIN pg_namespace AS space ON space.nspname = tenant.name
  CROSS JOIN LATERAL pg_temp.denied(space, NULL) AS denied;
+CREATE UNIQUE INDEX ON task (name);
+ANALYZE task;
 
 CREATE TEMPORARY TABLE adopted (ordinal bigint, tenant text, change text, differences bigint);
 CREATE TEMPORARY TABLE done (ordinal bigint, tenant text, position bigint, change text);

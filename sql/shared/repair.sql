@@ -102,6 +102,8 @@ SELECT ordinal, name, 'schema-owner', NULL, 'schema owner', (SELECT pg_get_userb
        false, -1, format('ALTER SCHEMA %I OWNER TO CURRENT_USER', name)
   FROM task
  WHERE own_schema;
+CREATE INDEX ON mending (ordinal);
+ANALYZE mending;
 
 DO $$
 DECLARE
