@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import gzip
 import hashlib
+import lzma
 import re
 import shlex
 import zlib
@@ -23,9 +24,11 @@ MARK = "--etl-manager--"
 LIMIT = 22_000
 """Bytes of output a command prints: with the marker below the 24,000 that SSM keeps (AWS: GetCommandInvocation)."""
 RUNTIME_PREFIX = "etl-manager-run-"
+UNPACK = {"gzip": gzip.decompress, "xz": lzma.decompress}
+"""How what `finish` of ``prelude.sh`` has packed is unpacked."""
 
 _END = re.compile(
-    rf"\n{MARK} token=(?P<token>\w+) encoding=(?P<encoding>plain|gzip) bytes=(?P<bytes>[0-9]{{1,18}}) sha256=(?P<sha256>[0-9a-f]{{64}})"
+    rf"\n{MARK} token=(?P<token>\w+) encoding=(?P<encoding>plain|gzip|xz) bytes=(?P<bytes>[0-9]{{1,18}}) sha256=(?P<sha256>[0-9a-f]{{64}})"
     r" status=(?P<status>[0-9]{1,18}) size=(?P<size>[0-9]{1,18}) remainder=(?P<remainder>\S*)\n?$"
 )
 _FILE = re.compile(
@@ -113,8 +116,8 @@ class EndMarker(NamedTuple):
             CommandError: When length or digest differ: something was lost or changed on the way.
         """
         try:
-            data = carried.encode() if self.encoding == "plain" else gzip.decompress(base64.b64decode(carried))
-        except (ValueError, OSError, EOFError, zlib.error):
+            data = UNPACK[self.encoding](base64.b64decode(carried)) if self.encoding in UNPACK else carried.encode()
+        except (ValueError, OSError, EOFError, zlib.error, lzma.LZMAError):
             data = b""
         if len(data) != self.length or hashlib.sha256(data).hexdigest() != self.sha256:
             raise CommandError(

@@ -1,8 +1,8 @@
 -- Apply the template's changes to the tenants that lack them.
--- included by: create-tenant-schemas.sql (\ir), after compare.sql
+-- included by: create-tenant-schemas.sql (\ir), after compare.sql and failure.sql
 -- leaves:      pg_temp.task (ordinal, name, schema_created, left_alone): one row a tenant;
 --              pg_temp.tenant_table, and pg_temp.table_before: the template's tables of the tenants now, and before;
---              pg_temp.adopted, pg_temp.done (what was applied) and pg_temp.failure
+--              pg_temp.adopted and pg_temp.done (what was applied)
 -- The ledger is etl_manager.applied. A row whose lost_at is set tells of a schema that somebody dropped.
 \if :{?run}
 \else
@@ -68,16 +68,11 @@ SELECT tenant.ordinal, tenant.name, space.oid IS NULL AS create_schema, false AS
   JOIN pg_roles AS me             ON me.rolname = current_user
   LEFT JOIN pg_namespace AS space ON space.nspname = tenant.name
  CROSS JOIN LATERAL pg_temp.denied(space, NULL) AS denied;
+CREATE UNIQUE INDEX ON task (name);
+ANALYZE task;
 
 CREATE TEMPORARY TABLE adopted (ordinal bigint, tenant text, change text, differences bigint);
 CREATE TEMPORARY TABLE done (ordinal bigint, tenant text, position bigint, change text);
-CREATE TEMPORARY TABLE failure (
-    number   bigint GENERATED ALWAYS AS IDENTITY, tenant text, file text, line integer, object text,
-    message  text, detail text, hint text, sqlstate text);
-
-CREATE FUNCTION pg_temp.told(failure pg_temp.failure) RETURNS text LANGUAGE sql IMMUTABLE
-RETURN format('tenant "%s": ', (failure).tenant)
-       || coalesce((failure).file || coalesce(', line ' || (failure).line, '') || ': ', '') || (failure).message;
 
 -- Record a change that was applied; in the transaction that applied it.
 CREATE FUNCTION pg_temp.record(work pg_temp.pending, by_adoption boolean) RETURNS void LANGUAGE sql
@@ -91,32 +86,27 @@ BEGIN ATOMIC
     SELECT (work).ordinal, (work).tenant, (work).position, (work).change WHERE NOT by_adoption;
 END;
 
--- After a lock that was waited for in vain no other is waited for as long: many tenants may stand behind the same one.
-CREATE FUNCTION pg_temp.wait_less(state text) RETURNS text LANGUAGE sql
-RETURN CASE state WHEN '55P03' THEN set_config('lock_timeout', '1s', false) END;
-
-CREATE FUNCTION pg_temp.fail(work pg_temp.pending, message text, state text, detail text, hint text, in_change boolean)
+CREATE FUNCTION pg_temp.fail_change(work pg_temp.pending, message text, state text, detail text, hint text, in_change boolean)
 RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     change record;
 BEGIN
-    PERFORM pg_temp.wait_less(state);
     SELECT * INTO change FROM pg_temp.change WHERE ordinal = work.position;
-    INSERT INTO pg_temp.failure (tenant, file, line, message, detail, hint, sqlstate)
-    VALUES (work.tenant,
-            CASE WHEN in_change THEN change.file END,
-            -- To find the line, the change is run once more: not for every tenant of many.
-            CASE WHEN in_change AND change.transactional AND (SELECT count(*) FROM pg_temp.failure) < 20
-                 THEN pg_temp.failing_line(work.tenant, change.sql, message) END,
-            message, detail,
-            CASE WHEN NOT in_change AND NOT has_database_privilege(current_database(), 'CREATE')
-                 THEN format('GRANT CREATE ON DATABASE %I TO %I', current_database(), current_user)
-                 WHEN state = '25001'
-                 THEN 'What cannot run in a transaction is a change of its own, of one statement, with a first line "-- no-transaction".'
-                 WHEN change.sql ~* '(?n)^\s*(begin|start transaction|commit|end|rollback)\s*;'
-                 THEN 'A change runs in a transaction of its own: leave out BEGIN and COMMIT.'
-                 ELSE hint END,
-            state);
+    CALL pg_temp.fail(
+        work.tenant, message, state, detail,
+        CASE WHEN NOT in_change AND NOT has_database_privilege(current_database(), 'CREATE')
+             THEN format('GRANT CREATE ON DATABASE %I TO %I', current_database(), current_user)
+             WHEN state = '25001'
+             THEN 'What cannot run in a transaction is a change of its own, of one statement, with a first line "-- no-transaction".'
+             WHEN change.sql ~* '(?n)^\s*(begin|start transaction|commit|end|rollback)\s*;'
+             THEN 'A change runs in a transaction of its own: leave out BEGIN and COMMIT.'
+             ELSE hint END,
+        file => CASE WHEN in_change THEN change.file END);
+    -- To find the line, the change is run once more: not for every tenant of many.
+    IF in_change AND change.transactional AND (SELECT count(*) FROM pg_temp.failure) <= 20 THEN
+        UPDATE pg_temp.failure SET line = pg_temp.failing_line(work.tenant, change.sql, message)
+         WHERE number = (SELECT max(number) FROM pg_temp.failure);
+    END IF;
 END $$;
 
 -- Make the schema where it is missing, or take it over where it is another's.
@@ -160,7 +150,7 @@ BEGIN
             PERFORM pg_temp.record(work, false);
         EXCEPTION WHEN OTHERS THEN
             GET STACKED DIAGNOSTICS detail = PG_EXCEPTION_DETAIL, hint = PG_EXCEPTION_HINT;
-            PERFORM pg_temp.fail(work, SQLERRM, SQLSTATE, detail, hint, in_change);
+            PERFORM pg_temp.fail_change(work, SQLERRM, SQLSTATE, detail, hint, in_change);
         END;
         -- Every new object holds a lock until its transaction ends, and the lock table is small.
         COMMIT;
@@ -194,10 +184,10 @@ BEGIN
     IF EXISTS (SELECT FROM pg_temp.failure WHERE tenant = of_tenant) THEN
         RETURN;
     ELSIF invalid IS NOT NULL THEN
-        PERFORM pg_temp.fail(work, concat_ws('; ', CASE WHEN failed THEN message END, 'the index ' || invalid || ' is not valid'),
+        PERFORM pg_temp.fail_change(work, concat_ws('; ', CASE WHEN failed THEN message END, 'the index ' || invalid || ' is not valid'),
                              '55000', '', format('Take it away, and run again: DROP INDEX CONCURRENTLY %s', invalid), true);
     ELSIF failed THEN
-        PERFORM pg_temp.fail(work, message, state, '', NULL, true);
+        PERFORM pg_temp.fail_change(work, message, state, '', NULL, true);
     ELSE
         PERFORM pg_temp.record(work, false);
     END IF;

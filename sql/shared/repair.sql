@@ -102,6 +102,8 @@ SELECT ordinal, name, 'schema-owner', NULL, 'schema owner', (SELECT pg_get_userb
        false, -1, format('ALTER SCHEMA %I OWNER TO CURRENT_USER', name)
   FROM task
  WHERE own_schema;
+CREATE INDEX ON mending (ordinal);
+ANALYZE mending;
 
 DO $$
 DECLARE
@@ -128,9 +130,7 @@ BEGIN
                 VALUES (task.tenant, step.class, step.with_table, step.object, step.found, step.statement);
             EXCEPTION WHEN OTHERS THEN
                 GET STACKED DIAGNOSTICS detail = PG_EXCEPTION_DETAIL, hint = PG_EXCEPTION_HINT;
-                INSERT INTO pg_temp.failure (tenant, object, message, detail, hint, sqlstate)
-                VALUES (task.tenant, step.object, SQLERRM, detail, hint, SQLSTATE);
-                PERFORM pg_temp.wait_less(SQLSTATE);
+                CALL pg_temp.fail(task.tenant, SQLERRM, SQLSTATE, detail, hint, step.object);
             END;
         END LOOP;
         -- Locks are held until the transaction ends, and the lock table is small.

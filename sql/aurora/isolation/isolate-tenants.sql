@@ -14,11 +14,10 @@
 \ir ../../shared/lock.sql
 \ir ../../shared/shape.sql
 \ir ../../shared/isolation.sql
+\ir ../../shared/failure.sql
 
 CREATE TEMPORARY TABLE isolated (ordinal bigint, tenant text, role text);
 CREATE TEMPORARY TABLE granted (number bigint GENERATED ALWAYS AS IDENTITY, tenant text, object text, found text, statement text);
-CREATE TEMPORARY TABLE failure (
-    number bigint GENERATED ALWAYS AS IDENTITY, tenant text, object text, message text, detail text, hint text, sqlstate text);
 
 -- First the roles: what each is to be granted is seen when it is there.
 CREATE PROCEDURE pg_temp.isolate(stages int4range) LANGUAGE plpgsql AS $$
@@ -48,8 +47,7 @@ BEGIN
                 END IF;
             EXCEPTION WHEN OTHERS THEN
                 GET STACKED DIAGNOSTICS detail = PG_EXCEPTION_DETAIL, hint = PG_EXCEPTION_HINT;
-                INSERT INTO pg_temp.failure (tenant, object, message, detail, hint, sqlstate)
-                VALUES (task.tenant, step.object, SQLERRM, detail, hint, SQLSTATE);
+                CALL pg_temp.fail(task.tenant, format('%s: %s', step.object, SQLERRM), SQLSTATE, detail, hint, step.object);
             END;
         END LOOP;
         -- Locks are held until the transaction ends, and the lock table is small.
@@ -73,23 +71,8 @@ SELECT row_to_json(line) FROM (SELECT 'isolated' AS kind, tenant, role FROM pg_t
 SELECT row_to_json(line)
   FROM (SELECT 'repaired' AS kind, tenant, object, found, statement, false AS with_table
           FROM pg_temp.granted WHERE tenant NOT IN (SELECT isolated.tenant FROM pg_temp.isolated) ORDER BY number) AS line;
-SELECT row_to_json(line)
-  FROM (SELECT 'failed' AS kind, tenant, object, message, detail, hint FROM pg_temp.failure ORDER BY number) AS line;
+SELECT pg_temp.failures();
 \pset format aligned
 \pset tuples_only off
 
-DO $$
-DECLARE
-    first  record;
-    others text;
-BEGIN
-    SELECT *, (SELECT count(*) FROM pg_temp.failure) AS failures INTO first FROM pg_temp.failure ORDER BY number LIMIT 1;
-    IF NOT FOUND THEN
-        RETURN;
-    END IF;
-    SELECT string_agg(format('tenant "%s": %s: %s', tenant, object, message), E'\n' ORDER BY number) INTO others
-      FROM (SELECT * FROM pg_temp.failure ORDER BY number OFFSET 1 LIMIT 20) AS failure;
-    RAISE '%', concat(CASE WHEN first.failures > 1 THEN format('%s privileges could not be set; the first: ', first.failures) END,
-                      format('tenant "%s": %s: %s', first.tenant, first.object, first.message))
-    USING ERRCODE = first.sqlstate, DETAIL = concat_ws(E'\n', nullif(first.detail, ''), others), HINT = coalesce(first.hint, '');
-END $$;
+CALL pg_temp.raise_failures();

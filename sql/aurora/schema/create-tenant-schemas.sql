@@ -15,6 +15,7 @@
 \ir ../../shared/privileges.sql
 \ir ../../shared/lock.sql
 \ir ../../shared/compare.sql
+\ir ../../shared/failure.sql
 \ir ../../shared/apply.sql
 \ir ../../shared/repair.sql
 
@@ -38,25 +39,8 @@ SELECT row_to_json(line)
          GROUP BY changes ORDER BY min(ordinal)) AS line;
 SELECT row_to_json(line)
   FROM (SELECT 'repaired' AS kind, tenant, object, found, statement, with_table FROM pg_temp.repaired ORDER BY number) AS line;
-SELECT row_to_json(fact)
-  FROM (SELECT 'failed' AS kind, tenant, file, line, object, message, detail, hint FROM pg_temp.failure ORDER BY number) AS fact;
+SELECT pg_temp.failures();
 \pset format aligned
 \pset tuples_only off
 
-DO $$
-DECLARE
-    first  record;
-    others text;
-BEGIN
-    SELECT *, (SELECT count(DISTINCT tenant) FROM pg_temp.failure) AS tenants INTO first
-      FROM pg_temp.failure ORDER BY number LIMIT 1;
-    IF NOT FOUND THEN
-        RETURN;
-    END IF;
-    SELECT string_agg(pg_temp.told(failure), E'\n' ORDER BY number) INTO others
-      FROM (SELECT * FROM pg_temp.failure ORDER BY number OFFSET 1 LIMIT 20) AS failure;
-    RAISE '%', concat(CASE WHEN first.tenants > 1
-                           THEN format('%s of %s tenants failed; the first: ', first.tenants, (SELECT count(*) FROM pg_temp.task)) END,
-                      pg_temp.told((SELECT failure FROM pg_temp.failure ORDER BY number LIMIT 1)))
-    USING ERRCODE = first.sqlstate, DETAIL = concat_ws(E'\n', nullif(first.detail, ''), others), HINT = coalesce(first.hint, '');
-END $$;
+CALL pg_temp.raise_failures();

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import gzip
 import hashlib
+import lzma
 from typing import Any
 
 from hypothesis import given, settings
@@ -29,10 +30,15 @@ def outputs(draw: st.DrawFn) -> str:
     """An output with an end marker, each part of which may be wrong."""
     body = draw(texts)
     raw = body.encode(errors="replace")
-    packed = base64.b64encode(gzip.compress(raw)).decode()
+    packed, packed_more = (base64.b64encode(pack(raw)).decode() for pack in (gzip.compress, lzma.compress))
     digest = draw(st.sampled_from([hashlib.sha256(raw).hexdigest(), "0" * 64, "x"]))
     encoding, carried = draw(
-        st.sampled_from([("plain", body), ("gzip", packed), ("gzip", packed[:-9]), ("gzip", body), ("x", "")])
+        st.sampled_from(
+            [
+                *[("plain", body), ("gzip", packed), ("gzip", packed[:-9]), ("gzip", body), ("x", "")],
+                *[("xz", packed_more), ("xz", packed_more[:-9]), ("xz", packed), ("xz", body)],
+            ]
+        )
     )
     size, length = (draw(numbers | st.just(str(len(raw)))) for _ in range(2))
     marker = f"\n{MARK} token={draw(st.sampled_from([TOKEN, 'f' * 8, '']))} encoding={encoding} bytes={length} sha256={digest}"

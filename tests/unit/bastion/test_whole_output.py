@@ -10,6 +10,7 @@ import pytest
 from etl_manager.errors import CommandError
 from etl_manager.ssm import script
 from etl_manager.ssm.script import LIMIT, SqlFileResult
+from tests.unit.bastion.test_bastion_run import programs_of
 
 DATA = "sql/aurora/data/data.sql"
 LINE = "tenant_{:06} | ünïcödé €uro 😀 日本語 | 5\n"
@@ -63,13 +64,23 @@ def test_output_that_grows_in_json_comes_back_whole(host, project, connection, c
     assert (step.stdout.encode(), commands) == (data, 2)
 
 
-def test_five_megabytes_come_back_whole(host, project, connection):
-    """A long output is compressed, and what is still too long is fetched in pages."""
+@pytest.mark.parametrize("packed", ["xz", "gzip"])
+def test_five_megabytes_come_back_whole(host, project, connection, packed):
+    """A long output is compressed, by gzip where the bastion has no xz; what is still too long is fetched in pages."""
     data = whole(text(5_000_000))
-    step, commands = printed(host, project, connection, data, stderr="[INFO] fünf\n".encode())
+    with programs_of(host, **({} if packed == "xz" else {"xz": "exit 127"})):
+        step, commands = printed(host, project, connection, data, stderr="[INFO] fünf\n".encode())
     assert step.stdout.encode() == data
     assert step.stderr == "[INFO] fünf\n"
-    assert commands > 4
+    assert commands > (2 if packed == "xz" else 10)
+
+
+def test_lists_that_come_again_and_again_take_one_command(host, project, connection):
+    """What each look says of a thousand tenants is much the same: all of it comes with the command that looked."""
+    line = '{{"kind":"tenant","tenant":"tenant_{:05}","schema_exists":true,"tables":{{"users":5}},"applied":1}}\n'
+    look = "".join(line.format(number) for number in range(1_000))
+    step, commands = printed(host, project, connection, (look * 6).encode())
+    assert (step.stdout, commands) == (look * 6, 2)
 
 
 def test_output_that_does_not_compress_comes_back_whole(host, project, connection):

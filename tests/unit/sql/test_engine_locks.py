@@ -6,9 +6,13 @@ import time
 
 import psycopg
 import pytest
+from psycopg import sql
 
 QUICK = {"LOCK_TIMEOUT": "4"}
 """Seconds."""
+
+
+TENANTS = ("tenant_a", "tenant_b", "tenant_c")
 
 
 def add_change(bastion, name, text):
@@ -54,10 +58,35 @@ def test_tenants_behind_one_lock_are_not_waited_for_one_by_one(built):
         done = built.engine(built.SCHEMA, **QUICK)
     assert done.returncode == 3
     assert time.monotonic() - began < 3 * int(QUICK["LOCK_TIMEOUT"])
-    assert [tenant for tenant in ("tenant_a", "tenant_b", "tenant_c") if f'tenant "{tenant}"' in done.stderr] == [
-        "tenant_a", "tenant_b", "tenant_c",
-    ]  # fmt: skip
+    assert [tenant for tenant in TENANTS if f'tenant "{tenant}"' in done.stderr] == [*TENANTS]
     assert "[LOCK] waited" in done.stderr
+
+
+def test_tenants_whose_roles_are_behind_one_lock_are_not_waited_for_one_by_one(built):
+    """Isolation waits as the phase that builds: once at full length; all tenants are named, and who holds the lock."""
+    built.configure(
+        tenants=[*TENANTS],
+        aurora={"databaseName": built.database, "phases": {"isolation": {"connection_db": built.database}}},
+    )
+    with psycopg.connect(built.server.conninfo(built.database), application_name="somebody") as other:
+        for tenant in TENANTS:  # what a GRANT writes too: the table's row of the catalogue
+            other.execute(sql.SQL("REVOKE SELECT ON {}.users FROM PUBLIC").format(sql.Identifier(tenant)))
+        began = time.monotonic()
+        done = built.engine("sql/aurora/isolation/isolate-tenants.sql", **QUICK)
+        seconds = time.monotonic() - began
+        other.rollback()
+        pid = other.info.backend_pid
+    for tenant in TENANTS:
+        built.drop_role(f"{tenant}_role")
+    assert done.returncode == 3
+    assert seconds < 3 * int(QUICK["LOCK_TIMEOUT"])
+    assert "3 of 3 tenants failed; the first: " in done.stderr
+    for tenant in TENANTS:
+        cause = (
+            f'tenant "{tenant}": privileges of {tenant}_role on table users: canceling statement due to lock timeout'
+        )
+        assert cause in done.stderr
+    assert f"held by process {pid} (somebody)" in done.stderr
 
 
 def test_run_without_a_wait_has_no_word_of_locks(built):
