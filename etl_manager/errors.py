@@ -233,13 +233,15 @@ class NotApplicable(ProvisioningError):
 class Failures:
     """The parts of one run that did not complete, each with its error."""
 
-    def __init__(self) -> None:
-        """Start without failures."""
-        self._ended: dict[str, BaseException] = {}
+    def __init__(self, known: Mapping[str, tuple[str, str]] | None = None) -> None:
+        """Start with those that are *known* from another process, as `ended` gives them, or without failures."""
+        self.ended: dict[str, tuple[str, str]] = dict(known or {})
+        """Part → the first line of what ended it, and how."""
+        self._errors: dict[str, BaseException] = {}
 
     def __contains__(self, part: str) -> bool:
         """Return whether *part* failed."""
-        return part in self._ended
+        return part in self.ended
 
     @contextmanager
     def once(self, part: str) -> Iterator[None]:
@@ -248,16 +250,16 @@ class Failures:
         An interrupt counts as well, such as a plugin's timeout: its work may be half done.
 
         Raises:
-            PhaseSkipped: When *part* failed before; its cause is that failure.
+            PhaseSkipped: When *part* failed before; its cause is that failure, where it was in this process.
         """
-        if part in self._ended:
-            error = self._ended[part]
-            how = "failed" if isinstance(error, Exception) else "was interrupted"
-            raise PhaseSkipped(part, reason(error), how=how) from error
+        if part in self.ended:
+            why, how = self.ended[part]
+            raise PhaseSkipped(part, why, how=how) from self._errors.get(part)
         try:
             yield
         except BaseException as error:
-            self._ended[part] = error
+            self.ended[part] = reason(error), "failed" if isinstance(error, Exception) else "was interrupted"
+            self._errors[part] = error
             raise
 
 

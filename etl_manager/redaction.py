@@ -191,6 +191,11 @@ def register(secret: str) -> None:
             _spellings = dict(sorted(known.items(), key=lambda item: len(item[0]), reverse=True))
 
 
+def registered() -> tuple[str, ...]:
+    """Return the secrets that are masked: for another process of the same run, and for nobody else."""
+    return tuple(_spellings)
+
+
 _UNSEEN = re.compile(
     "\r(?!\n)|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\xad\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff"
     "\ufff9-\ufffb\U000e0000-\U000e007f]"

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from etl_manager.aws.discovery import ClientFor
+from etl_manager.errors import InfrastructureError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,3 +34,14 @@ class RunContext:
     host: str
     port: int
     client: ClientFor = field(repr=False, compare=False)
+
+    def offline(self) -> RunContext:
+        """Return the same for a process that asks AWS nothing."""
+        return replace(self, client=_refuse)
+
+
+def _refuse(service: str) -> Any:
+    raise InfrastructureError(
+        f"A worker of pytest-xdist asks AWS nothing: {service}",
+        hint="Run without -n, or ask in a scenario that is no tenant's.",
+    )

@@ -18,9 +18,10 @@ from etl_manager.database.observations import RunObservations
 from etl_manager.database.snapshot import Catalogue, DatabaseSnapshot, read_counts
 from etl_manager.database.verification import Verification
 from etl_manager.errors import DatabaseMissing, DataLost, Failures, ProvisioningError, SqlError, TenantsMissing
-from etl_manager.progress import Progress
+from etl_manager.progress import NullProgress, Progress
 from etl_manager.provisioning.context import RunContext
 from etl_manager.provisioning.plan import plan, unreplicated
+from etl_manager.provisioning.record import Replay, RunRecord
 from etl_manager.provisioning.sql_runner import Part, PartResult, SqlRunner
 from etl_manager.ssm.script import SqlFileResult
 
@@ -70,6 +71,34 @@ class ProvisioningRun:
     _through: dict[str, list[str]] = field(default_factory=dict)
     _proven: DatabaseSnapshot | None = None
     """The snapshot that most tenants were found in: looking through all of them for each would take their square."""
+
+    @classmethod
+    def replay(cls, record: RunRecord, config: Config) -> ProvisioningRun:
+        """Return a run that reads what *record* holds as the recorded one read it; it runs nothing, and reports nothing.
+
+        What failed there is skipped here: it was told where it failed.
+        """
+        return cls(
+            config,
+            Replay(config),
+            record.verify_only,
+            NullProgress(),
+            lambda _: None,
+            record.environment,
+            _failures=Failures(record.failures),
+            _results=dict(record.results),
+            _rows=record.rows,
+        )
+
+    def record(self) -> RunRecord:
+        """Return what was done so far, for `replay` in another process."""
+        return RunRecord(
+            results=dict(self._results),
+            failures=dict(self._failures.ended),
+            rows=self._rows,
+            environment=self.environment.offline(),
+            verify_only=self.verify_only,
+        )
 
     def ensure(self, phase: str) -> DatabaseSnapshot:
         """Run *phase* and all before it, each once a run, and return the snapshot after it.
@@ -150,11 +179,11 @@ class ProvisioningRun:
         if found is None:
             raise self._no_database()
         if not self._witnessed:
-            conninfo = self.witness_conninfo(self.config.database)
-            if conninfo is not None:
-                with self._failures.once("the reading of the second witness"):
+            with self._failures.once("the reading of the second witness"):
+                conninfo = self.witness_conninfo(self.config.database)
+                if conninfo is not None:
                     crosscheck.check(conninfo, found)
-                LOG.info("the second witness agrees with the verification")
+                    LOG.info("the second witness agrees with the verification")
             self._witnessed = True
         return found
 
@@ -339,7 +368,8 @@ class ProvisioningRun:
                     Part(VERIFICATION, tuple(self._files(VERIFICATION))),
                     Part(CATALOGUE, (CATALOGUE,)),
                 ]
-                self._results = self.sql_runner.send(VERIFICATION, parts, closing=True)
+                if VERIFICATION not in self._results:
+                    self._results = self.sql_runner.send(VERIFICATION, parts, closing=True)
                 inspected = self.sql_runner.read("inspection", self._results["inspection"], self.config.database)
                 self._observed.take_snapshot(inspected[0])
                 if self._observed.now.exists:
@@ -386,9 +416,7 @@ class ProvisioningRun:
         return report
 
     def _no_database(self) -> DatabaseMissing:
-        return DatabaseMissing(
-            self.config.database, f"{self.sql_runner.connection.host}:{self.sql_runner.connection.port}"
-        )
+        return DatabaseMissing(self.config.database, f"{self.environment.host}:{self.environment.port}")
 
 
 def _printed(results: Iterable[SqlFileResult]) -> str:

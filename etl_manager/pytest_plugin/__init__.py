@@ -7,6 +7,7 @@ from __future__ import annotations
 
 pytest_plugins = (
     "etl_manager.pytest_plugin.options",
+    "etl_manager.pytest_plugin.workers",
     "etl_manager.pytest_plugin.staging",
     "etl_manager.pytest_plugin.reporting",
     "etl_manager.pytest_plugin.collection",
@@ -14,5 +15,6 @@ pytest_plugins = (
     "etl_manager.pytest_plugin.plan",
     "etl_manager.pytest_plugin.report_session",
     "etl_manager.pytest_plugin.session",
+    "etl_manager.pytest_plugin.spread",
     "etl_manager.pytest_plugin.gate",
 )

@@ -6,7 +6,6 @@ No binder file is needed, and what pytest-bdd would lose in silence is an error.
 from __future__ import annotations
 
 import inspect
-import os
 import re
 import types
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
@@ -37,30 +36,9 @@ ROW = pytest.StashKey[Mapping[str, str]]()
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
-    """Remember the markers of pytest.ini, before plugins add theirs: they are the tags a feature may use.
-
-    Raises:
-        pytest.UsageError: When feature files are to be run together with ``-n``: pytest-xdist would give every worker a
-            target, and lose the order of the phases.
-    """
+    """Remember the markers of pytest.ini, before plugins add theirs: they are the tags a feature may use."""
     lines = config.getini("markers")
     config.stash[_KNOWN_TAGS] = frozenset(line.partition(":")[0].partition("(")[0].strip() for line in lines)
-    distributed = getattr(config.option, "numprocesses", None) or getattr(config.option, "dist", "no") != "no"
-    if distributed and any(map(_has_feature_files, config.args)):
-        raise pytest.UsageError(
-            "provisioning runs its phases one after another in one process: leave out -n and --dist"
-        )
-
-
-def _has_feature_files(argument: str) -> bool:
-    path = Path(argument.partition("::")[0])
-    if path.suffix == ".feature":
-        return True
-    for _, folders, files in os.walk(path):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        if any(name.endswith(".feature") for name in files):
-            return True
-    return False
 
 
 def project_config(config: pytest.Config) -> configuration.Config:

@@ -196,6 +196,35 @@ def uncaptured_terminal(config: pytest.Config) -> Iterator[pytest.TerminalReport
             yield reporter
 
 
+def spreads(config: pytest.Config) -> bool:
+    """Return whether pytest-xdist will give the tests of this session to workers.
+
+    Undocumented: its options ``dist`` and ``tx``, and that it leaves a collection alone; it says so itself only when
+    all plugins are configured.
+    """
+    option = config.option
+    return getattr(option, "dist", "no") != "no" and bool(option.tx) and not option.collectonly
+
+
+def keep_together(config: pytest.Config) -> None:
+    """Keep pytest-xdist from starting workers, as ``-n 0`` does. Undocumented: as `spreads`."""
+    config.option.dist, config.option.tx = "no", []
+
+
+def worker_input(config: pytest.Config) -> dict[str, Any] | None:
+    """Return what the process that started this worker of pytest-xdist gave it; None where this is no worker.
+
+    ``workerinput`` is documented, but not typed: the attribute is there in workers only.
+    """
+    return getattr(config, "workerinput", None)
+
+
+def worker_output(config: pytest.Config) -> dict[str, Any]:
+    """Return what this worker hands back at its end. As `worker_input`."""
+    output: dict[str, Any] = config.workeroutput  # type: ignore[attr-defined]
+    return output
+
+
 def take_allure_directory(config: pytest.Config) -> str | None:
     """Return what ``--alluredir`` names, and keep allure-pytest from starting by itself.
 

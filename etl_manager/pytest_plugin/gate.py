@@ -25,7 +25,8 @@ from etl_manager.gate.verdict import (
     write_files,
 )
 from etl_manager.provisioning.run import ProvisioningRun
-from etl_manager.pytest_plugin.collection import ROW, FeatureFile, project_config, whole_config
+from etl_manager.pytest_plugin import workers
+from etl_manager.pytest_plugin.collection import ROW, SCENARIO, FeatureFile, project_config, whole_config
 from etl_manager.pytest_plugin.options import SETTINGS
 from etl_manager.pytest_plugin.session import EMULATED, RUN
 from etl_manager.pytest_plugin.staging import STAGING, runs_nothing
@@ -70,19 +71,9 @@ class ScenarioCounter:
         """Begin with none."""
         self._outcomes: dict[ScenarioId, set[str]] = defaultdict(set)
 
-    def note(self, item: pytest.Item, error: BaseException | None, report: pytest.TestReport) -> None:
-        """Remember how a part of the test *item* went; what went wrong once stays so, whatever a later part or try does."""
-        if isinstance(error, NotApplicable):
-            outcome = "not-applicable"
-        elif report.failed:
-            outcome = "failed"
-        elif report.skipped:
-            outcome = "skipped"
-        elif report.when == "call":
-            outcome = "passed"
-        else:
-            return
-        self._outcomes[scenario_id(item)].add(outcome)
+    def note(self, scenario: ScenarioId, outcome: str) -> None:
+        """Remember how a part of *scenario* went; what went wrong once stays so, whatever a later part or try does."""
+        self._outcomes[scenario].add(outcome)
 
     def against(self, expected: Sequence[ScenarioId]) -> Scenarios:
         """Return the counts; a scenario that is not *expected* proves nothing.
@@ -107,6 +98,7 @@ _INPUTS = pytest.StashKey[GateInputs]()
 _PROMISED = pytest.StashKey[list[ScenarioId]]()
 _COUNTER = pytest.StashKey[ScenarioCounter]()
 SOURCE = pytest.StashKey[Source]()
+_SPREAD = pytest.StashKey[dict[str, ScenarioId]]()
 _RECORD_PROPERTY = pytest.StashKey[Callable[[str, object], None]]()
 _NO_GATE_CASE = ("terminalreporter", "session", "lfplugin", "stepwiseplugin")
 """pytest's plugins for which the verdict is no test."""
@@ -129,9 +121,12 @@ def pytest_make_collect_report(collector: pytest.Collector) -> None:
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, object]:
     """Note commit, SQL and configuration before the first proof; where collection failed there is no verdict."""
-    if VERDICT in session.config.stash and not session.testsfailed:
-        settings = session.config.stash[SETTINGS]
-        session.config.stash[SOURCE] = check.source_of(settings.root, settings.config_path)
+    config = session.config
+    if VERDICT in config.stash and not session.testsfailed and not workers.is_worker(config):
+        settings = config.stash[SETTINGS]
+        config.stash[SOURCE] = check.source_of(settings.root, settings.config_path)
+        if workers.spreads(config):
+            config.stash[_SPREAD] = {item.nodeid: scenario_id(item) for item in session.items if SCENARIO in item.stash}
     return (yield)
 
 
@@ -139,7 +134,32 @@ def note_outcome(item: pytest.Item, error: BaseException | None, report: pytest.
     """Count how the scenario *item* went, as *report* shows it, and mark the report of one that does not apply."""
     if isinstance(error, NotApplicable):
         report.user_properties.append((NOT_APPLICABLE, redact(error.message)))
-    item.config.stash[_COUNTER].note(item, error, report)
+    if not (outcome := _outcome(error, report)):
+        return
+    if workers.is_worker(item.config):
+        report.scenario_outcome = outcome  # type: ignore[attr-defined] # a report may have attributes of its own
+    else:
+        item.config.stash[_COUNTER].note(scenario_id(item), outcome)
+
+
+def _outcome(error: BaseException | None, report: pytest.TestReport) -> str:
+    """Return how a part of a test went; empty for a part that tells nothing."""
+    if isinstance(error, NotApplicable):
+        return "not-applicable"
+    if report.failed or report.skipped:
+        return report.outcome
+    return "passed" if report.when == "call" else ""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Count how a scenario went in a worker, as that noted it; one that died with its worker failed."""
+    if (node := getattr(report, "node", None)) is None:
+        return
+    scenario = node.config.stash.get(_SPREAD, {}).get(report.nodeid)
+    outcome = getattr(report, "scenario_outcome", "failed" if report.failed else "")
+    if scenario is not None and outcome:
+        node.config.stash[_COUNTER].note(scenario, outcome)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -157,6 +177,8 @@ def _inapplicable(report: pytest.CollectReport | pytest.TestReport) -> str:
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Make the verdict and write it; with ``--require-gate`` the session fails unless Phase 3 may start."""
     config = session.config
+    if workers.is_worker(config):
+        return
     verdict = _verdict(config)
     config.stash[VERDICT] = verdict
     required = config.stash[SETTINGS].require_gate

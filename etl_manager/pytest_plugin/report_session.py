@@ -19,18 +19,25 @@ import pytest
 
 from etl_manager import git
 from etl_manager.git import Repository
-from etl_manager.pytest_plugin import compat
+from etl_manager.pytest_plugin import compat, workers
 from etl_manager.pytest_plugin.collection import SCENARIO, has_scenarios, project_config
 from etl_manager.pytest_plugin.compat import Scenario, Step
 from etl_manager.pytest_plugin.gate import SOURCE, VERDICT, promised, scenario_id
 from etl_manager.pytest_plugin.options import SETTINGS, Mode
 from etl_manager.pytest_plugin.reporting import RunLog
 from etl_manager.pytest_plugin.session import RUN
-from etl_manager.pytest_plugin.staging import ALLURE_DIRECTORY, STAGING, allure_directories, unwritable
+from etl_manager.pytest_plugin.staging import (
+    ALLURE_DIRECTORY,
+    RUN_FOLDER,
+    STAGING,
+    allure_directories,
+    unwritable,
+)
 from etl_manager.report import LOG, RESULTS, SUMMARY, VERDICT_PAGE, allure, finalize
 from etl_manager.report.labels import write_environment
 from etl_manager.report.page import headline
 from etl_manager.report.results import Record
+from etl_manager.report.staging import RunFolder
 from etl_manager.report.verdict import RunVerdict, run_metadata
 from etl_manager.wording import number_of
 
@@ -117,6 +124,10 @@ def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, objec
     settings = config.stash[SETTINGS]
     if session.testsfailed or config.option.collectonly or settings.mode is Mode.PLAN:
         return (yield)
+    if workers.is_worker(config):
+        if ALLURE_DIRECTORY in config.stash:
+            _record(session, _directories(config, config.stash[RUN_FOLDER]), None)
+        return (yield)
     if not has_scenarios(session):
         _start_allure(session, None)
         return (yield)
@@ -149,21 +160,35 @@ def _start_allure(session: pytest.Session, log: RunLog | None) -> None:
     config = session.config
     if ALLURE_DIRECTORY not in config.stash:
         return
-    directories = [config.stash[STAGING].folder / RESULTS] if log else []
-    for asked in allure_directories(config):
-        if not (log and asked.resolve() == (config.stash[SETTINGS].reports / RESULTS).resolve()):
-            directories.append(asked)
-            if config.option.clean_alluredir:
-                shutil.rmtree(asked, ignore_errors=True)
+    directories = _directories(config, config.stash[STAGING] if log else None)
+    for directory in directories:
+        if config.option.clean_alluredir:
+            shutil.rmtree(directory, ignore_errors=True)
+        allure.prepare(directory)
     if not directories:
         return
-    source = git.repository(config.rootpath)
-    tenants = project_config(config).tenants if log else ()
-    writing = config.stash[STAGING].writing if log else nullcontext
-    recorder = allure.start_recording(config, directories, source=source, tenants=tenants, writing=writing)
-    config.pluginmanager.register(AllureHooks(recorder, log))
+    source = _record(session, directories, log)
     if log:
         config.pluginmanager.register(ReportSession(session, directories, source))
+
+
+def _directories(config: pytest.Config, own: RunFolder | None) -> list[Path]:
+    """Return where Allure's results go: into the *own* folder of a run, and where ``--alluredir`` says."""
+    results = config.stash[SETTINGS].reports / RESULTS
+    asked = [each for each in allure_directories(config) if own is None or each.resolve() != results.resolve()]
+    return [own.folder / RESULTS, *asked] if own else asked
+
+
+def _record(session: pytest.Session, directories: Sequence[Path], log: RunLog | None) -> Repository:
+    """Have results written into each of *directories*, and return what is run."""
+    config = session.config
+    source = git.repository(config.rootpath)
+    of_run = config.stash.get(RUN_FOLDER, None) if log or workers.is_worker(config) else None
+    tenants = project_config(config).tenants if of_run else ()
+    writing = of_run.writing if of_run else nullcontext
+    recorder = allure.start_recording(config, directories, source=source, tenants=tenants, writing=writing)
+    config.pluginmanager.register(AllureHooks(recorder, log))
+    return source
 
 
 class AllureHooks:

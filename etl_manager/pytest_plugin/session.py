@@ -12,6 +12,7 @@ from etl_manager.config import Config
 from etl_manager.errors import ProvisioningError, SetupFailed, reason
 from etl_manager.provisioning.run import AGAIN, LOG, VERIFICATION, ProvisioningRun
 from etl_manager.provisioning.startup import start_run, target_options
+from etl_manager.pytest_plugin import workers
 from etl_manager.pytest_plugin.collection import SCENARIO, project_config, whole_config
 from etl_manager.pytest_plugin.options import SETTINGS, Mode
 from etl_manager.pytest_plugin.staging import STAGING
@@ -35,7 +36,8 @@ TAGGED = {"gate": VERIFICATION, "idempotence": AGAIN}
 
 _WANTED = pytest.StashKey[Collection[str]]()
 _EXIT_STACK = pytest.StashKey[contextlib.ExitStack]()
-_SETUP_ERROR = pytest.StashKey[BaseException]()
+SETUP_ERROR = pytest.StashKey[BaseException]()
+"""Where ``pytestconfig.stash`` keeps what kept the run from starting."""
 _FAILURE_REPORTED = pytest.StashKey[bool]()
 
 
@@ -43,10 +45,16 @@ _FAILURE_REPORTED = pytest.StashKey[bool]()
 def open_run(config: pytest.Config) -> Iterator[ProvisioningRun]:
     """Start a run on the target that the command line names; at the end nothing is left running or on the bastion.
 
+    A worker of pytest-xdist starts none, and reads what the one of all workers did.
+
     Raises:
         ProvisioningError: When another run has the reports, the target cannot be started, or the environment cannot be
             found.
     """
+    if workers.is_worker(config):
+        config.stash[RUN] = ProvisioningRun.replay(workers.record(config), whole_config(config))
+        yield config.stash[RUN]
+        return
     staging = config.stash.get(STAGING, None)
     if staging is not None and staging.refused is not None:
         raise staging.refused
@@ -118,15 +126,15 @@ def _wanted(items: Iterable[pytest.Item]) -> set[str]:
 def run(pytestconfig: pytest.Config) -> ProvisioningRun:
     """What the steps call; it is started once, so that a thousand scenarios do not each wait for a timeout."""
     stash = pytestconfig.stash
-    if RUN not in stash and _SETUP_ERROR not in stash:
+    if RUN not in stash and SETUP_ERROR not in stash:
         try:
             stash[_EXIT_STACK].enter_context(open_run(pytestconfig))
         except BaseException as error:
-            stash[_SETUP_ERROR] = error
+            stash[SETUP_ERROR] = error
             if isinstance(error, KeyboardInterrupt | pytest.exit.Exception):
                 raise
-    if _SETUP_ERROR in stash:
-        raise SetupFailed(reason(stash[_SETUP_ERROR]))
+    if SETUP_ERROR in stash:
+        raise SetupFailed(reason(stash[SETUP_ERROR]))
     return stash[RUN]
 
 
@@ -135,9 +143,9 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
     """Report what kept the run from starting, once, as a failure of its own: no scenario is at fault."""
     result = yield
     stash = item.config.stash
-    if _SETUP_ERROR in stash and _FAILURE_REPORTED not in stash:
+    if SETUP_ERROR in stash and _FAILURE_REPORTED not in stash and not workers.is_worker(item.config):
         stash[_FAILURE_REPORTED] = True
-        _report_setup_error(item.session, stash[_SETUP_ERROR])
+        _report_setup_error(item.session, stash[SETUP_ERROR])
     return result
 
 

@@ -12,20 +12,27 @@ from collections.abc import Generator, Iterable, Iterator
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from etl_manager.errors import remedy
+from etl_manager.pytest_plugin import compat, workers
 from etl_manager.pytest_plugin.collection import FeatureFile
 from etl_manager.pytest_plugin.options import SETTINGS
-from etl_manager.report.staging import Staging
+from etl_manager.report.staging import RunFolder, Staging
 
 STAGING = pytest.StashKey[Staging]()
 """Where ``pytestconfig.stash`` keeps the `Staging` of a run that may change the verdict."""
 
+RUN_FOLDER = pytest.StashKey[RunFolder]()
+"""Where ``pytestconfig.stash`` keeps the same; a worker of pytest-xdist writes there too, and knows no more of it."""
+
 ALLURE_DIRECTORY = pytest.StashKey[str | None]()
 """Where ``pytestconfig.stash`` keeps what ``--alluredir`` named; nothing where there is no allure-pytest."""
 _CHECKED = pytest.StashKey[bool]()
+_UNWRITTEN = "unwritten"
+"""What a worker hands back where it could not write: errno, message and file."""
 
 _READ_ONLY_OPTIONS = ("collectonly", "plan", "showfixtures", "show_fixtures_per_test", "cacheshow")
 _READ_ONLY_WORDS = {"--collect-only", "--co", "--plan"}
@@ -39,9 +46,12 @@ def pytest_addoption(pluginmanager: pytest.PytestPluginManager) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_sessionstart(session: pytest.Session) -> None:
-    """Begin with the session where features are among what it is to run."""
-    if not runs_nothing(session.config) and _concerns_features(session.config, session.config.args):
-        _begin(session.config)
+    """Begin with the session where features are among what it is to run; workers are told where to write."""
+    config = session.config
+    if workers.is_worker(config):
+        config.stash[RUN_FOLDER] = RunFolder(workers.task(config).folder)
+    elif workers.spreads(config) or (not runs_nothing(config) and _concerns_features(config, config.args)):
+        _begin(config)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -52,7 +62,7 @@ def pytest_make_collect_report(collector: pytest.Collector) -> None:
         pytest.UsageError: When one of the folders, or what an earlier run left there, cannot be written.
     """
     config = collector.config
-    if not isinstance(collector, FeatureFile) or runs_nothing(config):
+    if not isinstance(collector, FeatureFile) or runs_nothing(config) or workers.is_worker(config):
         return
     if _CHECKED not in config.stash:
         config.stash[_CHECKED] = True
@@ -66,8 +76,12 @@ def pytest_make_collect_report(collector: pytest.Collector) -> None:
 def pytest_sessionfinish(session: pytest.Session) -> Generator[None, object, object]:
     """Put the reports into their place once everybody has written into them; where that cannot be, the run failed."""
     result = yield
-    if STAGING in session.config.stash:
-        staging = session.config.stash[STAGING]
+    config = session.config
+    if workers.is_worker(config) and (failure := config.stash[RUN_FOLDER].failure):
+        facts = (failure.errno, failure.strerror, failure.filename and str(failure.filename))
+        compat.worker_output(config)[_UNWRITTEN] = facts
+    if STAGING in config.stash:
+        staging = config.stash[STAGING]
         with staging.writing():
             staging.swap_in()
         if staging.failure:
@@ -75,11 +89,19 @@ def pytest_sessionfinish(session: pytest.Session) -> Generator[None, object, obj
     return result
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Take over what a worker could not write."""
+    if facts := getattr(node, "workeroutput", {}).get(_UNWRITTEN):
+        with node.config.stash[STAGING].writing():
+            raise OSError(*facts)
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
     """End the run where what a scenario left could not be written: without a report no run is a proof."""
     result = yield
-    if STAGING in item.config.stash and item.config.stash[STAGING].failure:
+    if RUN_FOLDER in item.config.stash and item.config.stash[RUN_FOLDER].failure:
         item.session.shouldfail = "the run cannot write its reports"
     return result
 
@@ -99,7 +121,7 @@ def _begin(config: pytest.Config) -> None:
         return
     reports = config.stash[SETTINGS].reports
     try:
-        staging = config.stash[STAGING] = Staging(reports)
+        staging = config.stash[STAGING] = config.stash[RUN_FOLDER] = Staging(reports)
     except OSError as error:
         raise unwritable(reports, error) from error
     config.add_cleanup(staging.close)
@@ -107,7 +129,7 @@ def _begin(config: pytest.Config) -> None:
 
 def _after_wrong_use(config: pytest.Config) -> None:
     """Remove the last run's reports where this one ended in wrong use before it began."""
-    if STAGING in config.stash or not isinstance(sys.exc_info()[1], pytest.UsageError):
+    if workers.is_worker(config) or STAGING in config.stash or not isinstance(sys.exc_info()[1], pytest.UsageError):
         return
     words = config.invocation_params.args
     with suppress(OSError):

@@ -267,8 +267,8 @@ def _message(error: BaseException) -> str:
 
 
 __all__ = [
-    "LIMIT", "Kind", "Recorder", "ResultWriter", "attach", "describe", "label_prerequisite", "record_setup_failure",
-    "start_recording",
+    "LIMIT", "Kind", "Recorder", "ResultWriter", "attach", "describe", "label_prerequisite", "prepare",
+    "record_setup_failure", "start_recording",
 ]  # fmt: skip
 
 _recorder: Recorder | None = None
@@ -292,6 +292,13 @@ def record_setup_failure(title: str, error: BaseException, details: str) -> None
         labels.record(title, _kind(error) or FailureKind.DEFECT, details)
 
 
+def prepare(directory: Path) -> None:
+    """Make the folder *directory* for results, with what is about all of them."""
+    directory.mkdir(parents=True, exist_ok=True)
+    write_categories(directory)
+    write_executor(directory, os.environ, EPIC)
+
+
 def start_recording(
     config: Any,
     directories: Sequence[Path],
@@ -300,7 +307,7 @@ def start_recording(
     tenants: Sequence[str],
     writing: Callable[[], AbstractContextManager[None]] = nullcontext,
 ) -> Recorder:
-    """Write Allure results into each of *directories* until pytest's *config* is done with.
+    """Write Allure results into each of *directories*, see `prepare`, until pytest's *config* is done with.
 
     Args:
         config: pytest's own.
@@ -310,10 +317,6 @@ def start_recording(
         writing: What each file is written within: it may take errors of writing.
     """
     global _recorder  # noqa: PLW0603 - library code attaches without knowing whether a report is written
-    for directory in directories:
-        directory.mkdir(parents=True, exist_ok=True)
-        write_categories(directory)
-        write_executor(directory, os.environ, EPIC)
     current = listen(config, [ResultWriter(directory, writing) for directory in directories])
     _recorder = Recorder(current, source, tenant_groups(tenants))
     config.add_cleanup(_stop)

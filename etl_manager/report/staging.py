@@ -41,13 +41,33 @@ def take(reports: Path) -> ExitStack:
     return lock(reports, LOCK, hint="Wait for the run that goes on there, or end it")
 
 
-class Staging:
-    """Where a run writes until its end.
+class RunFolder:
+    """The folder that a run writes into, in each of its processes.
 
     Attributes:
         folder: What everything is written into.
-        refused: Why nothing of it will be kept: another run has ``reports/``; else None.
         failure: Why nothing of it will be kept: the first thing that could not be written; else None.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """Write into *folder*."""
+        self.folder = folder
+        self.failure: OSError | None = None
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Keep the first error of what is written within; it ends what is written, not the run."""
+        try:
+            yield
+        except OSError as error:
+            self.failure = self.failure or error
+
+
+class Staging(RunFolder):
+    """Where a run writes until its end.
+
+    Attributes:
+        refused: Why nothing of it will be kept: another run has ``reports/``; else None.
     """
 
     def __init__(self, reports: Path) -> None:
@@ -58,30 +78,21 @@ class Staging:
         Raises:
             OSError: When it cannot be written.
         """
+        super().__init__(reports / UNFINISHED)
         self._reports, self._made = reports, not reports.exists()
         self._lock: ExitStack | None = None
         self.refused: TargetError | None = None
-        self.failure: OSError | None = None
         try:
             self._lock = take(reports)
         except TargetError as error:
             self.refused = error
             self.folder = Path(tempfile.mkdtemp(prefix="etl-manager-reports-"))
             return
-        self.folder = reports / UNFINISHED
         for name in (*OF_A_RUN, UNFINISHED):
             remove(reports / name)
         self.folder.mkdir()
         if (reports / HISTORY).is_file():
             shutil.copy(reports / HISTORY, self.folder)
-
-    @contextmanager
-    def writing(self) -> Iterator[None]:
-        """Keep the first error of what is written within; it ends what is written, not the run."""
-        try:
-            yield
-        except OSError as error:
-            self.failure = self.failure or error
 
     def show_log(self) -> None:
         """Let the log be read at its usual place while it is written; after a kill it is still there."""

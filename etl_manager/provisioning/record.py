@@ -1,0 +1,75 @@
+"""What a run did, for other processes that prove scenarios from it: nothing is sent a second time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import NoReturn
+
+from etl_manager.config import Config
+from etl_manager.database.difference import Difference
+from etl_manager.errors import ProvisioningError
+from etl_manager.provisioning.context import RunContext
+from etl_manager.provisioning.sql_runner import Part, PartResult, SqlRunner
+from etl_manager.ssm.script import SqlFileResult
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunRecord:
+    """What came back from the bastion, and what failed; it can be pickled.
+
+    Attributes:
+        results: Part of the run → what it did.
+        failures: As `etl_manager.errors.Failures.ended`.
+        rows: Schema and table → rows, where they were counted.
+        environment: Where the run took place, without a way to ask AWS.
+        verify_only: Whether the run changed nothing in the database.
+    """
+
+    results: Mapping[str, PartResult]
+    failures: Mapping[str, tuple[str, str]]
+    rows: dict[tuple[str, str], int | Difference] | None
+    environment: RunContext
+    verify_only: bool
+
+
+class Replay(SqlRunner):
+    """Stands where a `SqlRunner` would run SQL: what is asked for has been run, was reported, and is in the record."""
+
+    def __init__(self, config: Config) -> None:
+        """Have neither a bastion nor a connection."""
+        self.config, self.attach = config, _attach_nothing
+
+    def run(self, title: str, files: Sequence[str], database: str, *, closing: bool = False) -> NoReturn:  # noqa: ARG002
+        """Refuse.
+
+        Raises:
+            ProvisioningError: Always.
+        """
+        raise _not_recorded(title)
+
+    def send(self, title: str, parts: Sequence[Part], *, inspection: str = "", closing: bool = False) -> NoReturn:  # noqa: ARG002
+        """Refuse.
+
+        Raises:
+            ProvisioningError: Always.
+        """
+        raise _not_recorded(title)
+
+    def read(self, title: str, part: PartResult, database: str) -> list[SqlFileResult]:  # noqa: ARG002
+        """Return the results of the files of *part*, which did not fail: what failed is skipped."""
+        return list(part.files)
+
+    def attach_sql(self, part: Part) -> None:
+        """Attach nothing: it is in the report already."""
+
+
+def _attach_nothing(name: str, content: str, kind: str) -> None:
+    """Attach nothing: it is in the report already."""
+
+
+def _not_recorded(title: str) -> ProvisioningError:
+    return ProvisioningError(
+        f"Not run: {title}. The same scenario asked for nothing of the kind for the first tenant",
+        hint="Run without -n: what a scenario asks for must be the same for each tenant.",
+    )
