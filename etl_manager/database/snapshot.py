@@ -51,7 +51,7 @@ class Template:
         tables: The tables that the changes make; empty where the database does not exist yet.
         data: The tables that a data file fills.
         shapes: Table → how the changes make it; empty where they could not be tried.
-        comparable: Whether the template could be applied to a scratch schema: else nobody's shape could be compared.
+        comparable: Whether the template could be applied to a scratch schema: else no shape can be compared.
     """
 
     changes: tuple[str, ...]

@@ -150,11 +150,11 @@ def _start_allure(session: pytest.Session, log: RunLog | None) -> None:
     if ALLURE_DIRECTORY not in config.stash:
         return
     directories = [config.stash[STAGING].folder / RESULTS] if log else []
-    for asked in allure_directories(config):
-        if not (log and asked.resolve() == (config.stash[SETTINGS].reports / RESULTS).resolve()):
-            directories.append(asked)
+    for directory in allure_directories(config):
+        if not (log and directory.resolve() == (config.stash[SETTINGS].reports / RESULTS).resolve()):
+            directories.append(directory)
             if config.option.clean_alluredir:
-                shutil.rmtree(asked, ignore_errors=True)
+                shutil.rmtree(directory, ignore_errors=True)
     if not directories:
         return
     source = git.repository(config.rootpath)
@@ -203,7 +203,7 @@ class AllureHooks:
         self._recorder.end_step(exception)
 
     def pytest_bdd_after_scenario(self, scenario: Scenario) -> None:
-        """Close what a skip or an interrupt left open, which no other hook tells of; write down what did not run."""
+        """Close what a skip or an interrupt left open, for which there is no other hook; record what did not run."""
         self._recorder.end_step(sys.exc_info()[1])
         for step in scenario.steps[self._begun :]:
             self._recorder.skip_step(_title(step))

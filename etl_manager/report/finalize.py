@@ -1,4 +1,4 @@
-"""Tamper-evidence: the digests of all that a run left, in the form that ``sha256sum --check`` reads.
+"""Close a report: its manifest of digests, in the form that ``sha256sum --check`` reads, and its pages.
 
 The manifest's own digest is named where it is not so easily changed: on the terminal of the run, which CI keeps, and in
 the verdict and the summary.

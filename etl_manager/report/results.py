@@ -1,6 +1,7 @@
-"""What the feature files promise: every scenario and row, counted from the text and not from what pytest made of it.
+"""The scenarios that the feature files promise, the record of a run, and its results.
 
-Allure drops a result it cannot read without a word, and a report of nothing is green: so it is counted here.
+What is promised is counted from the files' text, not from what pytest makes of it: Allure drops a result that it cannot read
+without a word, and a report of nothing is green.
 """
 
 from __future__ import annotations

@@ -155,7 +155,7 @@ def assess(reports: Path) -> RunVerdict:
         record=record,
         results=results.found,
         completeness=completeness,
-        comparison=history.compare(history.before(reports, record), results.found, whole=not record.deselected),
+        comparison=history.compare(history.earlier_runs(reports, record), results.found, whole=not record.deselected),
     )
 
 
