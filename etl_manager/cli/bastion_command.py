@@ -153,11 +153,7 @@ def _read_script(request: argparse.Namespace) -> tuple[str, bytes] | None:
 
 
 def _interpreter_line(name: str, content: bytes) -> str:
-    """Return the line that runs an uploaded script by its interpreter: in a /tmp mounted noexec it cannot run itself.
-
-    Raises:
-        ConfigError: When it is a shell script with Windows line ends.
-    """
+    """Return the line that runs an uploaded script by its interpreter: in a /tmp mounted noexec it cannot run itself."""
     first = content.partition(b"\n")[0].decode(errors="replace").strip()
     words = first[2:].strip().split(maxsplit=1) if first.startswith("#!") else ["bash"]
     if words[-1].endswith("sh"):

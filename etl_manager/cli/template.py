@@ -111,11 +111,6 @@ def run(namespace: argparse.Namespace) -> int:
 
 
 def _change(config: Config, schema: str, bastion: BastionSession, connection: Connection) -> Change:
-    """Return the change that *schema* makes.
-
-    Raises:
-        ProvisioningError: When it is missing or empty, or pg_dump is missing, too old or refused.
-    """
     pattern = '"' + schema.replace('"', '""') + '"'  # a pattern by itself: in quotes, all of it is a name
     line = _SHELL.format(**{
         name: shlex.quote(value)
@@ -169,11 +164,6 @@ def _install(server: str) -> str:
 
 
 def _write(path: Path, text: str) -> None:
-    """Write the new file *path*.
-
-    Raises:
-        ConfigError: When it is there already, or cannot be written.
-    """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("x", encoding="utf-8", newline="\n") as file:

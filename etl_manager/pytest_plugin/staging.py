@@ -90,11 +90,7 @@ def runs_nothing(config: pytest.Config) -> bool:
 
 
 def _take_reports(config: pytest.Config) -> None:
-    """Take the reports, once a session.
-
-    Raises:
-        pytest.UsageError: When they cannot be written.
-    """
+    """Take the reports, once a session."""
     if STAGING in config.stash:
         return
     reports = config.stash[SETTINGS].reports

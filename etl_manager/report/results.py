@@ -95,12 +95,10 @@ class Record:
     """A run.
 
     Attributes:
-        run_id: The run.
-        started: When it began, in UTC, ISO 8601.
-        finished: When it ended.
+        started: In UTC, ISO 8601, as *finished*.
         exit_status: pytest's.
         metadata: Where it took place and what it was made of, name → value.
-        expected: The scenarios of the feature files.
+        expected: All scenarios of the feature files.
         deselected: Those of them that were not selected for this run.
     """
 
@@ -192,16 +190,13 @@ class Result:
     """One scenario, as it ended.
 
     Attributes:
-        file: The file it is in.
         scenario: The scenario of the feature file, or the row of it; of anything else, where Allure says that it is.
         uuid: Allure's id of this result.
         title: The scenario's name, placeholders filled in.
         status: ``passed``, ``failed``, ``broken`` or ``skipped``.
         message: Why it did not pass; else empty.
         kind: What kind of failure ended it, where it is known.
-        start: When it began, in milliseconds since 1970.
-        stop: When it ended.
-        labels: Name → value.
+        start: In milliseconds since 1970, as *stop*.
         attachments: Name and file of each, in order.
         parameters: Name and value of those that tell it apart from other rows, in order.
         test_case: The id by which Allure's library knows the scenario, whatever the row.

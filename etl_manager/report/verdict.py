@@ -175,11 +175,6 @@ def _completeness(record: Record, results: Results) -> Completeness:
 
 
 def _gate(reports: Path, record: Record) -> Verdict:
-    """Return the gate's verdict of the run of *record*.
-
-    Raises:
-        VerificationError: When there is none.
-    """
     gate = check.read(reports / GATE)
     if gate.run_id != record.run_id:
         raise VerificationError(f"{GATE} is of another run: {gate.run_id}")

@@ -22,11 +22,8 @@ class ContainerTarget(EmulatedTarget):
 
     Attributes:
         host: The cluster's name, which only the bastion knows.
-        port: Its port.
-        user: Its superuser.
-        password: The superuser's password.
+        user: The cluster's superuser.
         postgres: The server's container, as the Docker SDK has it.
-        bastion: The bastion's.
 
     Raises:
         TargetError: When there is no engine, an image cannot be had, or something does not start.

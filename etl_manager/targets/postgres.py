@@ -151,16 +151,7 @@ _GROUP = "rds_superuser"
 
 @dataclass(frozen=True, kw_only=True)
 class NewCluster:
-    """What a cluster is made of.
-
-    Attributes:
-        bin_dir: Where ``initdb`` and ``postgres`` are.
-        account: Who runs them; None is the suite's own user.
-        environment: Their variables.
-        master: The master user.
-        password: The master user's.
-        admin_password: The superuser's.
-    """
+    """What a cluster is made of; *account* runs PostgreSQL's programs, as the suite's own user where it is None."""
 
     bin_dir: Path
     account: Account | None
