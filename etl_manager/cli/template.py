@@ -77,15 +77,7 @@ def run(namespace: argparse.Namespace) -> int:
     console, schema = Console(), namespace.from_schema
     config = load(namespace.config_json, root_of(namespace.config_json))
     existing = phases.changes(config.root)
-    with open_session(
-        config,
-        console,
-        target=namespace.target,
-        skip_copy=namespace.skip_copy,
-        region=namespace.aws_region,
-        profile=namespace.aws_profile,
-        retry_hint=RETRY_HINT,
-    ) as (_, found, bastion):
+    with open_session(config, console, namespace, namespace.target, RETRY_HINT) as (_, found, bastion):
         bastion.open()
         change = _change(config, schema, bastion, found.connection)
     head = (
