@@ -16,7 +16,7 @@ from etl_manager.cli.console import Console
 from etl_manager.config import Config, load, phases
 from etl_manager.errors import ConfigError, SqlError, VerificationError, WorkspaceError, remedy
 from etl_manager.project import root_of
-from etl_manager.sql_files.dump import Change, change_of
+from etl_manager.sql_files.dump import TemplateChange, change_of
 from etl_manager.sql_files.lexer import UnreadableError
 from etl_manager.targets.base import NAMES
 from etl_manager.wording import enumeration
@@ -102,7 +102,7 @@ def run(namespace: argparse.Namespace) -> int:
     return 0
 
 
-def _change(config: Config, schema: str, bastion: BastionSession, connection: Connection) -> Change:
+def _change(config: Config, schema: str, bastion: BastionSession, connection: Connection) -> TemplateChange:
     pattern = '"' + schema.replace('"', '""') + '"'  # a pattern by itself: in quotes, all of it is a name
     line = _SHELL.format(**{
         name: shlex.quote(value)

@@ -35,14 +35,14 @@ _UNCHECKED_BODIES = "SET LOCAL check_function_bodies = false;"
 
 
 @dataclass(frozen=True)
-class Change:
+class TemplateChange:
     """A change, and what a person has to look at in it: the line, and why."""
 
     text: str
     doubts: tuple[tuple[int, str], ...]
 
 
-def change_of(dump: str, schema: str) -> Change:
+def change_of(dump: str, schema: str) -> TemplateChange:
     """Return the change that makes in any tenant's schema what *dump* makes in *schema*.
 
     What only says where and whose it is goes: settings, the schema itself, owners, comments, and psql's commands. Names
@@ -60,7 +60,7 @@ def change_of(dump: str, schema: str) -> Change:
         texts.append(_for_any_schema(dump, part, schema))
         doubts += [(line, why) for why in _doubts(part, schema)]
         line += texts[-1].count("\n") + 2
-    return Change("".join(f"{text}\n\n" for text in texts)[:-1], tuple(doubts))
+    return TemplateChange("".join(f"{text}\n\n" for text in texts)[:-1], tuple(doubts))
 
 
 def _words(part: Statement) -> list[str]:

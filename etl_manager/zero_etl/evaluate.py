@@ -129,7 +129,7 @@ class Ambiguity:
     names: tuple[str, ...]
 
 
-class Catalogue:
+class ClusterTables:
     """Every table of the cluster's databases."""
 
     def __init__(self, tables: Collection[tuple[str, str, str]]) -> None:
@@ -196,7 +196,7 @@ def compare_filter(
     """
     patterns = parse(text)
     expected = {Table(database, *pair) for pair in wanted}
-    everything = Catalogue([*catalogue, *expected])
+    everything = ClusterTables([*catalogue, *expected])
     full, found = (everything.taken(patterns, semantics) for semantics in RegexSemantics)
     return FilterComparison(
         patterns=patterns,
