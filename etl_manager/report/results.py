@@ -133,6 +133,7 @@ class Record:
         Raises:
             VerificationError: When there is none, or it is none of this version.
         """
+        where = {"file": reports / RECORD}
         try:
             data = json.loads((reports / RECORD).read_bytes())
             version = data.pop("schema_version")
@@ -140,18 +141,12 @@ class Record:
             record = cls(expected=expected, deselected=deselected, **data)
         except OSError as error:
             raise VerificationError(
-                f"There is no record of a run: {error.strerror}",
-                context={"file": reports / RECORD},
-                hint="A run makes it: make provision",
+                f"There is no record of a run: {error.strerror}", context=where, hint="A run makes it: make provision"
             ) from error
         except (ValueError, KeyError, TypeError) as error:
-            raise VerificationError(
-                f"The record of the run cannot be read: {error!r}", context={"file": reports / RECORD}
-            ) from error
+            raise VerificationError(f"The record of the run cannot be read: {error!r}", context=where) from error
         if version != VERSION:
-            raise VerificationError(
-                f"The record of the run is of version {version}", context={"file": reports / RECORD}
-            )
+            raise VerificationError(f"The record of the run is of version {version}", context=where)
         return record
 
 

@@ -10,15 +10,8 @@ from etl_manager.sql_files.lexer import Statement, Token, read, statements
 from etl_manager.sql_files.template import name
 
 _OBJECT_TYPES = {
-    "REGCLASS",
-    "REGPROC",
-    "REGPROCEDURE",
-    "REGTYPE",
-    "REGOPER",
-    "REGOPERATOR",
-    "REGCOLLATION",
-    "REGCONFIG",
-}
+    "REGCLASS", "REGPROC", "REGPROCEDURE", "REGTYPE", "REGOPER", "REGOPERATOR", "REGCOLLATION", "REGCONFIG",
+}  # fmt: skip
 """Types whose texts are names (PostgreSQL manual, "Object Identifier Types")."""
 _QUERIES = (
     "CREATE VIEW",
