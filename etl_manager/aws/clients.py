@@ -9,21 +9,10 @@ from typing import Any
 
 from etl_manager import redaction
 
-_SECRET_FIELDS = frozenset(
-    {
-        "secretaccesskey",
-        "sessiontoken",
-        "accesstoken",
-        "refreshtoken",
-        "idtoken",
-        "clientsecret",
-        "webidentitytoken",
-        "samlassertion",
-        "secretstring",
-        "secretbinary",
-        "password",
-    }
-)
+_SECRET_FIELDS = frozenset({
+    "secretaccesskey", "sessiontoken", "accesstoken", "refreshtoken", "idtoken", "clientsecret", "webidentitytoken",
+    "samlassertion", "secretstring", "secretbinary", "password",
+})  # fmt: skip
 """Fields of requests and answers that are secrets, whatever the service; in lower case."""
 _XML_FIELD = re.compile(r"<(SecretAccessKey|SessionToken)>([^<]+)</")
 

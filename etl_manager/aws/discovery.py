@@ -181,11 +181,9 @@ class DiscoveredCluster:
     Attributes:
         caller: The ARN of the credentials in use.
         stack: The stack that names the cluster; empty where the configuration does.
-        cluster_arn: The cluster's ARN, where the stack has it; else empty.
-        secret: The name of its secret; empty where IAM tokens are used.
+        cluster_arn: Empty where the stack does not have it.
+        secret: The name of the cluster's secret; empty where IAM tokens are used.
         instance_id: The bastion.
-        agent_version: The version of the bastion's SSM agent.
-        connection: Where and as whom to connect.
     """
 
     caller: str
@@ -297,11 +295,7 @@ def _cluster(
 
 
 def _engine(client: ClientFor, stack: Stack) -> str:
-    """Return engine, version and status of the cluster, as RDS has them; a refused call is no error here.
-
-    Raises:
-        DiscoveryError: When the cluster takes no connections.
-    """
+    """Return engine, version and status of the cluster, as RDS has them; a refused call is no error here."""
     arn = stack.output(stacks.CLUSTER_ARN)
     if not arn:
         return f"known after the first connection (no stack has its {stacks.CLUSTER_ARN})"

@@ -39,14 +39,7 @@ def run(request: argparse.Namespace, console: Console) -> int:
     upload = _read_script(request)
     line = _interpreter_line(*upload) if upload else request.bastion_command or ""
     _print_head(request, console)
-    with open_session(
-        config,
-        console,
-        target="local" if request.local else "aws",
-        skip_copy=request.skip_copy,
-        region=request.aws_region,
-        profile=request.aws_profile,
-    ) as (target, found, bastion):
+    with open_session(config, console, request, "local" if request.local else "aws") as (target, found, bastion):
         _print_place(target, found, console)
         _refuse_secrets(line, upload, found.connection.credentials.current())
         bastion.open()
@@ -107,16 +100,11 @@ def _print_head(request: argparse.Namespace, console: Console) -> None:
 
 @contextmanager
 def open_session(
-    config: Config,
-    console: Console,
-    *,
-    target: str,
-    skip_copy: bool,
-    region: str | None,
-    profile: str | None,
-    retry_hint: str = RETRY_HINT,
+    config: Config, console: Console, request: argparse.Namespace, target: str, retry_hint: str = RETRY_HINT
 ) -> Iterator[tuple[Target, DiscoveredCluster, BastionSession]]:
     """Find the bastion behind the target named *target*; afterwards leave nothing on it, and nothing running.
+
+    *request* has the options of the command line that are about the session: ``skip_copy``, ``aws_region``, ``aws_profile``.
 
     Raises:
         ProvisioningError: As `etl_manager.targets.open_target` and `etl_manager.provisioning.startup.open_bastion`.
@@ -124,10 +112,11 @@ def open_session(
     for sign in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(sign) is not signal.SIG_IGN:  # nohup ignores the hang-up, and so do we then
             signal.signal(sign, signal.default_int_handler)  # ended from outside, it cleans up all the same
+    options = target_options(config, region=request.aws_region, profile=request.aws_profile)
     console.status("connecting to AWS" if target == "aws" else f"starting the {target} target")
-    with closing(open_target(target, target_options(config, region=region, profile=profile))) as opened:
+    with closing(open_target(target, options)) as opened:
         found, bastion = open_bastion(
-            config, opened, skip_copy=skip_copy, progress=console, warn=console.warn, retry_hint=retry_hint
+            config, opened, skip_copy=request.skip_copy, progress=console, warn=console.warn, retry_hint=retry_hint
         )
         with closing(bastion):
             yield opened, found, bastion
@@ -153,11 +142,7 @@ def _read_script(request: argparse.Namespace) -> tuple[str, bytes] | None:
 
 
 def _interpreter_line(name: str, content: bytes) -> str:
-    """Return the line that runs an uploaded script by its interpreter: in a /tmp mounted noexec it cannot run itself.
-
-    Raises:
-        ConfigError: When it is a shell script with Windows line ends.
-    """
+    """Return the line that runs an uploaded script by its interpreter: in a /tmp mounted noexec it cannot run itself."""
     first = content.partition(b"\n")[0].decode(errors="replace").strip()
     words = first[2:].strip().split(maxsplit=1) if first.startswith("#!") else ["bash"]
     if words[-1].endswith("sh"):

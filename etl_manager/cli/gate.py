@@ -10,6 +10,7 @@ from pathlib import Path
 
 from etl_manager.gate import check, live
 from etl_manager.project import root_of
+from etl_manager.targets.base import NAMES
 from etl_manager.wording import number_of
 
 RELIABLE, UNRELIABLE = 0, 1
@@ -36,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     checking.add_argument(
         "--target",
-        choices=("local", "container", "aws"),
+        choices=NAMES,
         help="the target it must be of; with aws it must be AWS itself that answered (default: any)",
     )
 

@@ -23,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     what = parser.add_subparsers(dest="what", required=True, metavar="check|render")
     check = what.add_parser("check", help="say whether results, verdict and summary are as the run left them")
     check.add_argument(
-        "--digest", metavar="SHA256", help="the digest that the run itself told for its manifest, on its terminal"
+        "--digest", metavar="SHA256", help="the digest of its manifest that the run showed on its terminal"
     )
     what.add_parser("render", help="make reports/allure-report/index.html, one file that opens from disk (needs Node)")
 
@@ -44,17 +44,17 @@ def run(namespace: argparse.Namespace) -> int:
     return 0
 
 
-def check(reports: Path, told: str | None = None) -> str:
+def check(reports: Path, expected: str | None = None) -> str:
     """Return one line about evidence that is as the run left it.
 
     Args:
         reports: The folder it is in.
-        told: What the manifest's digest must be; None where nobody noted it.
+        expected: What the manifest's digest must be; None where it was not noted.
 
     Raises:
         VerificationError: When it is not; the message lists every difference.
     """
-    found = list(_differences(reports, told))
+    found = list(_differences(reports, expected))
     if found:
         raise VerificationError(
             f"The evidence is not as the run left it: {len(found)}\n{bulleted(found)}",
@@ -69,14 +69,14 @@ def check(reports: Path, told: str | None = None) -> str:
     )
 
 
-def _differences(reports: Path, told: str | None) -> Iterator[str]:
+def _differences(reports: Path, expected: str | None) -> Iterator[str]:
     """Yield what is not as the run left it; files first, since the pages follow from them."""
     digest = finalize.digest(reports)
     if not digest:
         yield f"{MANIFEST}: missing: the run did not come to its end, or none was made"
         return
-    if told is not None and told.removeprefix("sha256:").lower() != digest:
-        yield f"{MANIFEST}: its digest is {digest}, and was to be {told.removeprefix('sha256:')}"
+    if expected is not None and expected.removeprefix("sha256:").lower() != digest:
+        yield f"{MANIFEST}: its digest is {digest}, and was to be {expected.removeprefix('sha256:')}"
     yield from finalize.differences(reports)
     for name, text in pages(reports, assess(reports)):
         path = reports / name

@@ -16,7 +16,7 @@ from etl_manager.cli.console import Console
 from etl_manager.config import Config, load, phases
 from etl_manager.errors import ConfigError, SqlError, VerificationError, WorkspaceError, remedy
 from etl_manager.project import root_of
-from etl_manager.sql_files.dump import Change, change_of
+from etl_manager.sql_files.dump import TemplateChange, change_of
 from etl_manager.sql_files.lexer import UnreadableError
 from etl_manager.targets.base import NAMES
 from etl_manager.wording import enumeration
@@ -77,15 +77,7 @@ def run(namespace: argparse.Namespace) -> int:
     console, schema = Console(), namespace.from_schema
     config = load(namespace.config_json, root_of(namespace.config_json))
     existing = phases.changes(config.root)
-    with open_session(
-        config,
-        console,
-        target=namespace.target,
-        skip_copy=namespace.skip_copy,
-        region=namespace.aws_region,
-        profile=namespace.aws_profile,
-        retry_hint=RETRY_HINT,
-    ) as (_, found, bastion):
+    with open_session(config, console, namespace, namespace.target, RETRY_HINT) as (_, found, bastion):
         bastion.open()
         change = _change(config, schema, bastion, found.connection)
     head = (
@@ -110,12 +102,7 @@ def run(namespace: argparse.Namespace) -> int:
     return 0
 
 
-def _change(config: Config, schema: str, bastion: BastionSession, connection: Connection) -> Change:
-    """Return the change that *schema* makes.
-
-    Raises:
-        ProvisioningError: When it is missing or empty, or pg_dump is missing, too old or refused.
-    """
+def _change(config: Config, schema: str, bastion: BastionSession, connection: Connection) -> TemplateChange:
     pattern = '"' + schema.replace('"', '""') + '"'  # a pattern by itself: in quotes, all of it is a name
     line = _SHELL.format(**{
         name: shlex.quote(value)
@@ -169,11 +156,6 @@ def _install(server: str) -> str:
 
 
 def _write(path: Path, text: str) -> None:
-    """Write the new file *path*.
-
-    Raises:
-        ConfigError: When it is there already, or cannot be written.
-    """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("x", encoding="utf-8", newline="\n") as file:

@@ -1,6 +1,6 @@
 """The shape of ``config.json``: sections, their defaults and what each value may be.
 
-Every default stands here, and nowhere else in Python: the bastion is sent the configuration with all of them filled in.
+Every default is set here, and nowhere else in Python: the bastion is sent the configuration with all of them filled in.
 Sections that Phase 2 does not use (``networking``, ``redshift``, ``dbt`` …) are accepted, and travel as they are.
 """
 

@@ -122,11 +122,7 @@ def template_problems(root: Path) -> list[str]:
 
 
 def _files_in(root: Path, folder: Path) -> tuple[PurePosixPath, ...]:
-    """Return the SQL files of *folder* in order, relative to *root*.
-
-    Raises:
-        ConfigError: When one of them could not be run.
-    """
+    """Return the SQL files of *folder* in order, relative to *root*."""
     if problems := list(_unusable(root, folder)):
         raise ConfigError("; ".join(problems))
     found = sorted((path for path in folder.glob("*.sql") if not _is_litter(path)), key=_natural_order)

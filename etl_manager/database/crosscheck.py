@@ -1,4 +1,4 @@
-"""A second witness: where the database can be reached directly, psycopg reads again what the verification shows."""
+"""The second witness: where the database can be reached directly, psycopg reads again what the verification shows."""
 
 from __future__ import annotations
 

@@ -51,7 +51,7 @@ class Template:
         tables: The tables that the changes make; empty where the database does not exist yet.
         data: The tables that a data file fills.
         shapes: Table → how the changes make it; empty where they could not be tried.
-        comparable: Whether the template could be applied to a scratch schema: else nobody's shape could be compared.
+        comparable: Whether the template could be applied to a scratch schema: else no shape can be compared.
     """
 
     changes: tuple[str, ...]
@@ -66,7 +66,6 @@ class Attempts:
     """What was tried as the role of a tenant.
 
     Attributes:
-        role: The role.
         table: The table of the template that was chosen for this tenant.
         neighbour: The tenant in whose schema the same was tried; None where there is no other.
         allowed: The statements that the role may do on its own table.
@@ -85,8 +84,6 @@ class TenantState:
     """One tenant.
 
     Attributes:
-        name: Its name.
-        schema_exists: Whether it has a schema.
         tables: The tables of the template that it has, with their rows; None where not all rows can be seen.
         reference_rows: The tables with a data file: how many of its rows are there, altered ones included.
         pending: The changes that are not applied to it.

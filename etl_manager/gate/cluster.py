@@ -30,15 +30,11 @@ class Cluster:
     """The cluster as RDS describes it.
 
     Attributes:
-        arn: Its ARN.
         engine: Such as ``aurora-postgresql``.
         version: Such as ``16.6``.
-        limitless: Whether it is an Aurora Limitless cluster.
-        parameter_group: The name of its cluster parameter group.
-        parameters: What that group sets.
-        writer: The instance that writes.
-        writer_status: How far the writer is with the group: ``in-sync``, ``pending-reboot`` …
-        integrations: All integrations of the account and region.
+        parameters: What its cluster parameter group sets.
+        writer_status: How far the writer is with that group: ``in-sync``, ``pending-reboot`` …
+        integrations: All of the account and region.
     """
 
     arn: str

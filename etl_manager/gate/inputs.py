@@ -180,7 +180,7 @@ class GateInputs:
         """What RDS says of the cluster.
 
         Raises:
-            DiscoveryError: When it cannot be asked.
+            DiscoveryError: When it cannot be called.
         """
         return cluster.read(self.environment)
 
@@ -191,9 +191,9 @@ class GateInputs:
 
     @property
     def cluster_arn(self) -> str:
-        """The cluster's ARN: as RDS gave it, where it was asked, else as the stack has it."""
-        asked = self.__dict__.get("cluster")
-        return asked.arn if isinstance(asked, cluster.Cluster) else self.environment.cluster_arn
+        """The cluster's ARN: as RDS gave it, where it was called, else as the stack has it."""
+        known = self.__dict__.get("cluster")
+        return known.arn if isinstance(known, cluster.Cluster) else self.environment.cluster_arn
 
     @cached_property
     def filtered(self) -> dict[Name, Shape]:

@@ -164,7 +164,7 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_report_teststatus(report: pytest.CollectReport | pytest.TestReport) -> tuple[str, str, str] | None:
-    """Show a scenario that does not apply as that: it is no skip, about which somebody would have to think."""
+    """Show a scenario that does not apply as that: unlike a skip, it needs no attention."""
     return (NOT_APPLICABLE, "n", "NOT APPLICABLE") if report.skipped and _inapplicable(report) else None
 
 
@@ -240,7 +240,7 @@ def _into_junit(config: pytest.Config, verdict: Verdict, *, required: bool) -> N
 
 @pytest.fixture(scope="session", autouse=True)
 def _suite_property(record_testsuite_property: Callable[[str, object], None], pytestconfig: pytest.Config) -> None:
-    """Keep what records a property of the suite: the verdict is known when no fixture can be had any more."""
+    """Keep what records a property of the suite: when the verdict is known, fixtures are gone."""
     pytestconfig.stash[_RECORD_PROPERTY] = record_testsuite_property
 
 

@@ -228,7 +228,7 @@ class AllureHooks:
         self._recorder.end_step(exception)
 
     def pytest_bdd_after_scenario(self, scenario: Scenario) -> None:
-        """Close what a skip or an interrupt left open, which no other hook tells of; write down what did not run."""
+        """Close what a skip or an interrupt left open, for which there is no other hook; record what did not run."""
         self._recorder.end_step(sys.exc_info()[1])
         for step in scenario.steps[self._begun :]:
             self._recorder.skip_step(_title(step))

@@ -1,4 +1,4 @@
-"""Who may write ``reports/``: one run at a time, which removes what an earlier run left before it can fail.
+"""Take ``reports/`` for one run: what an earlier run left is removed before this one can fail.
 
 A folder that cannot be written is wrong use, found before anything starts.
 """
@@ -39,24 +39,24 @@ _READ_ONLY_WORDS = {"--collect-only", "--co", "--plan"}
 
 
 def pytest_addoption(pluginmanager: pytest.PytestPluginManager) -> None:
-    """Prepare for wrong use: pytest stops then before any other hook, and an old verdict would be left standing."""
+    """Prepare for wrong use: pytest then stops before any other hook, and an old verdict would stay."""
     config: pytest.Config = pluginmanager.get_plugin("pytestconfig")  # type: ignore[assignment]
     config.add_cleanup(partial(_after_wrong_use, config))
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_sessionstart(session: pytest.Session) -> None:
-    """Begin with the session where features are among what it is to run; workers are told where to write."""
+    """Take the reports at the start where features are among what is to be run; workers are told where to write."""
     config = session.config
     if workers.is_worker(config):
         config.stash[RUN_FOLDER] = RunFolder(workers.task(config).folder)
     elif workers.spreads(config) or (not runs_nothing(config) and _concerns_features(config, config.args)):
-        _begin(config)
+        _take_reports(config)
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_make_collect_report(collector: pytest.Collector) -> None:
-    """Check the folders at the first feature file, wherever it is, and take the reports at the latest then.
+    """Check the folders at the first feature file, and take the reports if that was not done before.
 
     Raises:
         pytest.UsageError: When one of the folders, or what an earlier run left there, cannot be written.
@@ -69,12 +69,12 @@ def pytest_make_collect_report(collector: pytest.Collector) -> None:
         for folder in (config.stash[SETTINGS].reports, *allure_directories(config)):
             for problem in _problems(folder):
                 raise unwritable(folder, problem)
-    _begin(config)
+    _take_reports(config)
 
 
 @pytest.hookimpl(wrapper=True, trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> Generator[None, object, object]:
-    """Put the reports into their place once everybody has written into them; where that cannot be, the run failed."""
+    """Put the reports into their place once all is written; a run that cannot do so has failed."""
     result = yield
     config = session.config
     if workers.is_worker(config) and (failure := config.stash[RUN_FOLDER].failure):
@@ -99,7 +99,7 @@ def pytest_testnodedown(node: Any) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
-    """End the run where what a scenario left could not be written: without a report no run is a proof."""
+    """End the run where evidence could not be written: without a report no run is a proof."""
     result = yield
     if RUN_FOLDER in item.config.stash and item.config.stash[RUN_FOLDER].failure:
         item.session.shouldfail = "the run cannot write its reports"
@@ -111,12 +111,8 @@ def runs_nothing(config: pytest.Config) -> bool:
     return any(getattr(config.option, name, False) for name in _READ_ONLY_OPTIONS)
 
 
-def _begin(config: pytest.Config) -> None:
-    """Take the reports, once a session.
-
-    Raises:
-        pytest.UsageError: When they cannot be written.
-    """
+def _take_reports(config: pytest.Config) -> None:
+    """Take the reports, once a session."""
     if STAGING in config.stash:
         return
     reports = config.stash[SETTINGS].reports
@@ -139,7 +135,7 @@ def _after_wrong_use(config: pytest.Config) -> None:
 
 
 def _concerns_features(config: pytest.Config, words: Iterable[str]) -> bool:
-    """Return whether one of the paths in *words* is a feature file, or has to do with the folder of features."""
+    """Return whether one of the paths in *words* is a feature file, or is, holds or is in the folder of features."""
     features = (config.rootpath / "features").resolve()
     for word in words:
         path = (config.invocation_params.dir / word.partition("::")[0]).resolve()
@@ -150,8 +146,8 @@ def _concerns_features(config: pytest.Config, words: Iterable[str]) -> bool:
 
 def allure_directories(config: pytest.Config) -> list[Path]:
     """Return the folder that ``--alluredir`` names, if it names one."""
-    asked = config.stash.get(ALLURE_DIRECTORY, None)
-    return [Path(asked).absolute()] if asked else []
+    named = config.stash.get(ALLURE_DIRECTORY, None)
+    return [Path(named).absolute()] if named else []
 
 
 def unwritable(folder: Path, error: OSError) -> pytest.UsageError:

@@ -1,8 +1,8 @@
-"""The report of a run: what reviewers decide from.
+"""The report of a run, from which reviewers decide.
 
-While a run goes on, `etl_manager.report.allure` writes Allure's results. When it has ended, this room counts them against the
-feature files, compares them with the run before, and makes of them a verdict of one page, a summary and a manifest of
-digests. It reads Allure's files, and has Allure's own tool render them; the library it does not know.
+During a run `etl_manager.report.allure` writes Allure's results. At its end they are counted against the feature files and
+compared with the run before; a verdict of one page, a summary and a manifest of digests follow from them. Allure's own tool
+renders them on demand.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Tamper-evidence: the digests of all that a run left, in the form that ``sha256sum --check`` reads.
+"""Close a report: its manifest of digests, in the form that ``sha256sum --check`` reads, and its pages.
 
 The manifest's own digest is named where it is not so easily changed: on the terminal of the run, which CI keeps, and in
 the verdict and the summary.
@@ -34,7 +34,7 @@ SINGLE = (RECORD, HISTORY, LOG, GATE, GATE_PAGE, DATA_FILTER)
 """What is covered beside the results, where it is there."""
 
 
-def write(reports: Path) -> str:
+def write_manifest(reports: Path) -> str:
     """Write the manifest of the folder *reports* and return its SHA-256."""
     text = "".join(f"{_sha256(reports / name)}  {name}\n" for name in _covered(reports))
     (reports / MANIFEST).write_text(text, encoding="utf-8")
@@ -87,10 +87,10 @@ def close(reports: Path, record: Record) -> tuple[RunVerdict, str]:
     """
     record.write(reports)
     history.append(reports, record, results.read(reports / RESULTS, record.expected).found)
-    digest = write(reports)
+    manifest = write_manifest(reports)
     assessment = assess(reports)
     write_pages(reports, assessment)
-    return assessment, digest
+    return assessment, manifest
 
 
 def write_pages(reports: Path, assessment: RunVerdict) -> None:

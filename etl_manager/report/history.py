@@ -60,8 +60,8 @@ def as_text(runs: Iterable[Line]) -> str:
     return "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in runs)
 
 
-def before(reports: Path, record: Record) -> list[Line]:
-    """Return the earlier runs that *record* can be compared with, the oldest first."""
+def earlier_runs(reports: Path, record: Record) -> list[Line]:
+    """Return the earlier runs of the same place as *record*, the oldest first."""
     known = lines(reports)
     ids = [line["uuid"] for line in known]
     earlier = known[: ids.index(record.run_id)] if record.run_id in ids else known
@@ -69,24 +69,24 @@ def before(reports: Path, record: Record) -> list[Line]:
 
 
 def compare(earlier: list[Line], results: Iterable[Result], *, whole: bool) -> Comparison:
-    """Return what *results* have that *earlier* runs had not, scenario by scenario.
+    """Compare *results* with *earlier* runs, scenario by scenario.
 
-    A scenario is held against the last run in which it passed or failed. Only of a *whole* run is it said what is gone.
+    A scenario is compared with the last run in which it passed or failed. What is gone is named only after a *whole* run.
     """
     if not earlier:
         return Comparison()
     last = _last_known(earlier)
-    broken, mended, new, here = [], [], [], set()
+    broken, mended, new, present = [], [], [], set()
     for result in results:
-        here.add(result.history_id)
-        was = last.get(result.history_id)
-        if was is None:
+        present.add(result.history_id)
+        before = last.get(result.history_id)
+        if before is None:
             new.append(result)
-        elif result.status in BAD and was["status"] == "passed":
+        elif result.status in BAD and before["status"] == "passed":
             broken.append(result)
-        elif result.status == "passed" and was["status"] in BAD:
+        elif result.status == "passed" and before["status"] in BAD:
             mended.append(result)
-    gone = [item["name"] for key, item in earlier[-1]["testResults"].items() if whole and key not in here]
+    gone = [item["name"] for key, item in earlier[-1]["testResults"].items() if whole and key not in present]
     return Comparison(
         previous=earlier[-1].get("finished", ""),
         previous_commit=earlier[-1].get("commit", ""),
@@ -131,6 +131,6 @@ def _entry(result: Result) -> Iterator[tuple[str, Any]]:
         yield "message", result.message[:_LONGEST_MESSAGE]
     yield "start", result.start
     yield "stop", result.stop
-    yield "duration", max(0, result.stop - result.start)  # the clock may have been set back meanwhile
+    yield "duration", max(0, result.stop - result.start)  # the clock may have been set back
     yield "url", ""
     yield "historyId", result.history_id

@@ -1,6 +1,6 @@
-"""What Allure's single page needs before it can be handed on: it must open every time, and call nobody.
+"""Render the report with Allure's own tool, and patch the page that it makes.
 
-Found in Allure 3.18.0: the main script runs before the data is there in about one load of eleven, which then stays
+As Allure 3.18.0 makes it, the main script runs before its data is there in about one load of eleven, which then stays
 empty; and the page loads an analytics script, which no setting turns off.
 """
 
@@ -77,7 +77,7 @@ def render(reports: Path) -> Path:
         TargetError: When a run goes on there, whose report this would be put beside.
         ConfigError: When Node or npm is missing or too old.
         VerificationError: When there are no results, or the page is not what is known of Allure's.
-        EnvironmentTrouble: When Allure cannot be installed or does not render.
+        InfrastructureError: When Allure cannot be installed or does not render.
     """
     with take(reports):
         return _render(reports)
@@ -90,7 +90,7 @@ def _render(reports: Path) -> Path:
     output = reports / RENDERED
     with tempfile.TemporaryDirectory(prefix="etl-manager-report-") as temporary:
         past = Path(temporary, HISTORY)
-        past.write_text(history.as_text(history.before(reports, assessment.record)), encoding="utf-8")
+        past.write_text(history.as_text(history.earlier_runs(reports, assessment.record)), encoding="utf-8")
         made = Path(temporary, "made")
         variables = {
             "REPORT_RESULTS": str((reports / RESULTS).resolve()),

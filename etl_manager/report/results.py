@@ -1,6 +1,7 @@
-"""What the feature files promise: every scenario and row, counted from the text and not from what pytest made of it.
+"""The scenarios that the feature files promise, the record of a run, and its results.
 
-Allure drops a result it cannot read without a word, and a report of nothing is green: so it is counted here.
+What is promised is counted from the files' text, not from what pytest makes of it: Allure drops a result that it cannot read
+without a word, and a report of nothing is green.
 """
 
 from __future__ import annotations
@@ -94,12 +95,10 @@ class Record:
     """A run.
 
     Attributes:
-        run_id: The run.
-        started: When it began, in UTC, ISO 8601.
-        finished: When it ended.
+        started: In UTC, ISO 8601, as *finished*.
         exit_status: pytest's.
         metadata: Where it took place and what it was made of, name → value.
-        expected: The scenarios of the feature files.
+        expected: All scenarios of the feature files.
         deselected: Those of them that were not selected for this run.
     """
 
@@ -134,6 +133,7 @@ class Record:
         Raises:
             VerificationError: When there is none, or it is none of this version.
         """
+        where = {"file": reports / RECORD}
         try:
             data = json.loads((reports / RECORD).read_bytes())
             version = data.pop("schema_version")
@@ -141,18 +141,12 @@ class Record:
             record = cls(expected=expected, deselected=deselected, **data)
         except OSError as error:
             raise VerificationError(
-                f"There is no record of a run: {error.strerror}",
-                context={"file": reports / RECORD},
-                hint="A run makes it: make provision",
+                f"There is no record of a run: {error.strerror}", context=where, hint="A run makes it: make provision"
             ) from error
         except (ValueError, KeyError, TypeError) as error:
-            raise VerificationError(
-                f"The record of the run cannot be read: {error!r}", context={"file": reports / RECORD}
-            ) from error
+            raise VerificationError(f"The record of the run cannot be read: {error!r}", context=where) from error
         if version != VERSION:
-            raise VerificationError(
-                f"The record of the run is of version {version}", context={"file": reports / RECORD}
-            )
+            raise VerificationError(f"The record of the run is of version {version}", context=where)
         return record
 
 
@@ -191,16 +185,13 @@ class Result:
     """One scenario, as it ended.
 
     Attributes:
-        file: The file it is in.
         scenario: The scenario of the feature file, or the row of it; of anything else, where Allure says that it is.
         uuid: Allure's id of this result.
         title: The scenario's name, placeholders filled in.
         status: ``passed``, ``failed``, ``broken`` or ``skipped``.
         message: Why it did not pass; else empty.
         kind: What kind of failure ended it, where it is known.
-        start: When it began, in milliseconds since 1970.
-        stop: When it ended.
-        labels: Name → value.
+        start: In milliseconds since 1970, as *stop*.
         attachments: Name and file of each, in order.
         parameters: Name and value of those that tell it apart from other rows, in order.
         test_case: The id by which Allure's library knows the scenario, whatever the row.

@@ -155,7 +155,7 @@ def assess(reports: Path) -> RunVerdict:
         record=record,
         results=results.found,
         completeness=completeness,
-        comparison=history.compare(history.before(reports, record), results.found, whole=not record.deselected),
+        comparison=history.compare(history.earlier_runs(reports, record), results.found, whole=not record.deselected),
     )
 
 
@@ -175,11 +175,6 @@ def _completeness(record: Record, results: Results) -> Completeness:
 
 
 def _gate(reports: Path, record: Record) -> Verdict:
-    """Return the gate's verdict of the run of *record*.
-
-    Raises:
-        VerificationError: When there is none.
-    """
     gate = check.read(reports / GATE)
     if gate.run_id != record.run_id:
         raise VerificationError(f"{GATE} is of another run: {gate.run_id}")

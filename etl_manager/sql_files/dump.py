@@ -10,15 +10,8 @@ from etl_manager.sql_files.lexer import Statement, Token, read, statements
 from etl_manager.sql_files.template import name
 
 _OBJECT_TYPES = {
-    "REGCLASS",
-    "REGPROC",
-    "REGPROCEDURE",
-    "REGTYPE",
-    "REGOPER",
-    "REGOPERATOR",
-    "REGCOLLATION",
-    "REGCONFIG",
-}
+    "REGCLASS", "REGPROC", "REGPROCEDURE", "REGTYPE", "REGOPER", "REGOPERATOR", "REGCOLLATION", "REGCONFIG",
+}  # fmt: skip
 """Types whose texts are names (PostgreSQL manual, "Object Identifier Types")."""
 _QUERIES = (
     "CREATE VIEW",
@@ -35,14 +28,14 @@ _UNCHECKED_BODIES = "SET LOCAL check_function_bodies = false;"
 
 
 @dataclass(frozen=True)
-class Change:
+class TemplateChange:
     """A change, and what a person has to look at in it: the line, and why."""
 
     text: str
     doubts: tuple[tuple[int, str], ...]
 
 
-def change_of(dump: str, schema: str) -> Change:
+def change_of(dump: str, schema: str) -> TemplateChange:
     """Return the change that makes in any tenant's schema what *dump* makes in *schema*.
 
     What only says where and whose it is goes: settings, the schema itself, owners, comments, and psql's commands. Names
@@ -60,7 +53,7 @@ def change_of(dump: str, schema: str) -> Change:
         texts.append(_for_any_schema(dump, part, schema))
         doubts += [(line, why) for why in _doubts(part, schema)]
         line += texts[-1].count("\n") + 2
-    return Change("".join(f"{text}\n\n" for text in texts)[:-1], tuple(doubts))
+    return TemplateChange("".join(f"{text}\n\n" for text in texts)[:-1], tuple(doubts))
 
 
 def _words(part: Statement) -> list[str]:

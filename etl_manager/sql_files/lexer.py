@@ -10,7 +10,7 @@ from typing import Literal
 
 
 class UnreadableError(ValueError):
-    """Text that psql would not read to its end, or not as it stands: *line* is where it begins."""
+    """Text that psql would not read to its end, or would read otherwise: *line* is where it begins."""
 
     def __init__(self, line: int, why: str) -> None:
         """Keep the line apart from the reason."""
@@ -96,7 +96,7 @@ def decode(raw: bytes) -> str:
     if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise UnreadableError(1, _advice("UTF-16", "UTF-16"))
     try:
-        text = raw.decode("utf-8-sig")  # psql goes past a byte order mark too
+        text = raw.decode("utf-8-sig")  # psql skips a byte order mark too
     except UnicodeDecodeError as error:
         name, iconv = _guess(raw)
         raise UnreadableError(raw.count(b"\n", 0, error.start) + 1, _advice(name, iconv)) from error

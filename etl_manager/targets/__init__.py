@@ -7,7 +7,7 @@ from etl_manager.targets.base import NAMES, Target, TargetOptions
 
 
 def open_target(name: str, options: TargetOptions) -> Target:
-    """Start the target *name*; whoever opens it closes it.
+    """Start the target *name*; the caller closes it.
 
     Raises:
         TargetError: When it cannot be started, is in use, or is not known.

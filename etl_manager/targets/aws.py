@@ -1,4 +1,4 @@
-"""Which endpoints are AWS's own, in every partition that botocore knows."""
+"""The ``aws`` target: boto3's own session, and whether AWS itself answers it."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ class AwsTarget:
         if key not in self._clients:
             with _usable(f"no client of AWS's {service}", "Correct the endpoint or the region it names."):
                 client = self._session.client(service, config=client_config(attempts, service))
-                _ = urlsplit(client.meta.endpoint_url).port  # a wrong one would be told at the first call only
+                _ = urlsplit(client.meta.endpoint_url).port  # else a wrong one would fail at the first call only
                 self._clients[key] = client
         return self._clients[key]
 

@@ -1,4 +1,4 @@
-"""What answers behind the AWS API. Nothing above asks which one it is."""
+"""What a target is, and its options."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Target(Protocol):
         Args:
             service: boto3's name for it, such as ``ssm``.
             attempts: How often botocore sends a call at most; None is botocore's default. 1 is for calls that
-                must not be sent twice without a thought, as botocore sends again after a connection was lost.
+                must not be sent twice unseen, as botocore sends again after a connection was lost.
         """
 
     def witness_conninfo(self, database: str) -> str | None:
@@ -51,7 +51,7 @@ class Target(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class TargetOptions:
-    """What a target may be told.
+    """The options of a target.
 
     Attributes:
         region: The AWS region; None leaves it to boto3's chain, and an emulation plays `DEFAULT_REGION`.
@@ -63,7 +63,7 @@ class TargetOptions:
         keep: Whether ``container`` leaves its containers when it is closed; a later one then goes on with them.
         postgres_image: What ``container`` makes the cluster of; None is the target's own choice.
         bastion_image: The same for the bastion.
-        progress: Told what takes long, and what was left.
+        progress: Shows what takes long, and what was left.
         port: Where the emulated AWS listens; 0 takes a free one.
         latency: Seconds from SendCommand to the start of the command, emulated.
         faults: What is to go wrong, emulated: see `ssm_emulator.faults`.

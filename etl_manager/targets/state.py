@@ -1,4 +1,4 @@
-"""Folders outside the state directory, for what cannot live in it: stable, and nobody else's."""
+"""The state directory of a target: its lock, and folders elsewhere for what cannot be kept in it."""
 
 from __future__ import annotations
 

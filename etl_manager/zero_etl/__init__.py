@@ -5,14 +5,12 @@ Pure: it knows names and the grammar of the filter, neither AWS nor a database.
 
 from __future__ import annotations
 
-from etl_manager.zero_etl.compile import CompiledFilter, compile_filter
-from etl_manager.zero_etl.evaluate import Ambiguity, Catalogue, FilterComparison, RegexSemantics, Table, compare_filter
+from etl_manager.zero_etl.compile import compile_filter
+from etl_manager.zero_etl.evaluate import ClusterTables, FilterComparison, RegexSemantics, Table, compare_filter
 from etl_manager.zero_etl.filter import FilterError, Pattern, parse, render
 
 __all__ = [
-    "Ambiguity",
-    "Catalogue",
-    "CompiledFilter",
+    "ClusterTables",
     "FilterComparison",
     "FilterError",
     "Pattern",

@@ -1,11 +1,11 @@
 r"""From wanted tables to a data filter that takes exactly them, within AWS's limits.
 
-Up to 99 tables it is the plain list. Beyond, it is broad includes, and behind them excludes of what they take too much,
-both of them groups of names (see `groups`) that a greedy choice puts together. It is made several times, with groups that
-hold ever more unwanted names, and the shortest exact filter is taken. Excludes never match a wanted table.
+Up to 99 tables it is the plain list. For more it is broad includes, followed by excludes of the excess; a greedy choice
+makes both from groups of names (see `groups`). Several filters are made, whose groups tolerate more and more unwanted names,
+and the shortest exact one is returned. Excludes never match a wanted table.
 
-What is found is proven by `evaluate` against the catalogue, under both semantics of regular expressions, before it is
-returned. This is a heuristic: that none is found does not prove that there is none.
+The filter is proven by `evaluate` against the catalogue, under both semantics of regular expressions. This is a heuristic:
+where it finds none, there may still be one.
 """
 
 from __future__ import annotations
@@ -95,13 +95,13 @@ def _not_found(wanted: int, excess: Sequence[Table]) -> FilterError:
 
 
 class _Candidate(NamedTuple):
-    """A filter that takes every wanted table, and what it takes too much."""
+    """A filter that takes every wanted table, and its excess."""
 
     patterns: list[Pattern]
     excess: set[Pair]
 
     def rank(self) -> tuple[int, bool, int]:
-        """Return what makes a filter worse: excess, then an include for schemas of every name, then many patterns."""
+        """Return the order of filters, the best first: little excess, no include of every schema, few patterns."""
         every_schema = any(pattern.include and pattern.schema == ANY for pattern in self.patterns)
         return len(self.excess), every_schema, len(self.patterns)
 
@@ -144,7 +144,7 @@ class _Compiler:
         return best
 
     def _stages(self) -> Iterator[Iterable[tuple[_Shapes, ...]]]:
-        """Yield includes to try. A stage is tried whole, the next only where none so far gave an exact filter."""
+        """Yield includes to try, in stages: the next one only where none before gave an exact filter."""
         if len(self._wanted) <= MAX_PATTERNS:
             yield [tuple((shape_of(schema), shape_of(table)) for schema, table in self._wanted)]
         if len(self._wanted_tables) <= MAX_PATTERNS:

@@ -129,7 +129,7 @@ class Ambiguity:
     names: tuple[str, ...]
 
 
-class Catalogue:
+class ClusterTables:
     """Every table of the cluster's databases."""
 
     def __init__(self, tables: Collection[tuple[str, str, str]]) -> None:
@@ -195,12 +195,12 @@ def compare_filter(
         FilterError: The filter breaks AWS's grammar or a limit.
     """
     patterns = parse(text)
-    asked = {Table(database, *pair) for pair in wanted}
-    everything = Catalogue([*catalogue, *asked])
+    expected = {Table(database, *pair) for pair in wanted}
+    everything = ClusterTables([*catalogue, *expected])
     full, found = (everything.taken(patterns, semantics) for semantics in RegexSemantics)
     return FilterComparison(
         patterns=patterns,
-        missing=tuple(sorted(asked - (full & found))),
-        excess=tuple(sorted((full | found) - asked)),
+        missing=tuple(sorted(expected - (full & found))),
+        excess=tuple(sorted((full | found) - expected)),
         ambiguous=tuple(everything.ambiguities(patterns)),
     )

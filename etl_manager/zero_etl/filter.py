@@ -70,7 +70,7 @@ class Pattern:
 
 
 def is_database_name(name: str) -> bool:
-    """Tell whether *name* can stand in the database part, which takes nothing but a name."""
+    """Return whether *name* can stand in the database part, which takes nothing but a name."""
     return _NAME.fullmatch(name) is not None
 
 

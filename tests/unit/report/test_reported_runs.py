@@ -9,13 +9,20 @@ import re
 
 import pytest
 
+from etl_manager.config import phases
 from etl_manager.errors import FailureKind
+from etl_manager.report.labels import SEVERITIES
 from etl_manager.report.verdict import assess
 from tests.unit.report.conftest import REMOTE, git
 
 
 def labels(result: dict, name: str) -> list[str]:
     return [label["value"] for label in result["labels"] if label["name"] == name]
+
+
+def test_every_phase_has_its_severity():
+    """The report groups scenarios by phase, those of an optional phase too."""
+    assert SEVERITIES.keys() == {*phases.KNOWN, "gate"}
 
 
 def test_every_result_is_filed(green):

@@ -63,13 +63,13 @@ def test_prints_how_to_reach_it(serve):
 def test_database_url_leads_to_the_tenants_database(serve, tmp_path):
     """To the one the configuration names, as soon as it exists; until then there is what the help and README say."""
     config = tmp_path / "other.json"
-    config.write_text('{"aurora": {"databaseName": "other_analytics"}}')
+    config.write_text('{"aurora": {"databaseName": "other_analytics", "masterUsername": "chief"}}')
     service = serve("--config-json", str(config))
     url = service.shell('printf %s "$DATABASE_URL"').stdout
     with pytest.raises(psycopg.OperationalError, match='database "other_analytics" does not exist'):
         psycopg.connect(url)
     with psycopg.connect(service.shell('printf %s "${DATABASE_URL%/*}/postgres"').stdout, autocommit=True) as first:
-        first.execute("CREATE DATABASE other_analytics")
+        first.execute("CREATE DATABASE other_analytics OWNER chief")  # the user that the configuration names
     with psycopg.connect(url) as connection:
         assert connection.info.dbname == "other_analytics"
     assert service.end(signal.SIGTERM) == 0

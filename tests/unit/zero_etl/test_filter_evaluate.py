@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from etl_manager.zero_etl import Catalogue, RegexSemantics, Table, parse
+from etl_manager.zero_etl import ClusterTables, RegexSemantics, Table, parse
 
 BOOKS = [
     ("books", "mystery", "stephen_king"),
@@ -55,7 +55,7 @@ def names(taken: set[Table]) -> set[str]:
 def test_documented_example_takes_what_its_text_says(text, not_taken):
     """Of the database books, each example of the user guide leaves out exactly the tables its description names."""
     books = {".".join(table) for table in BOOKS if table[0] == "books"}
-    assert names(Catalogue(BOOKS).taken(parse(text))) == books - not_taken
+    assert names(ClusterTables(BOOKS).taken(parse(text))) == books - not_taken
 
 
 @pytest.mark.parametrize(
@@ -74,31 +74,31 @@ def test_documented_example_takes_what_its_text_says(text, not_taken):
 )
 def test_documented_example_takes_only_what_it_names(text, taken):
     """The examples that name tables take those and no other table of the cluster."""
-    assert names(Catalogue(BOOKS).taken(parse(text))) == taken
+    assert names(ClusterTables(BOOKS).taken(parse(text))) == taken
 
 
 def test_nothing_is_taken_that_no_pattern_includes():
     """Any filter begins with an implicit exclude of everything."""
-    assert Catalogue(BOOKS).taken(parse("exclude: books.mystery.*")) == set()
+    assert ClusterTables(BOOKS).taken(parse("exclude: books.mystery.*")) == set()
 
 
 def test_the_last_pattern_that_matches_wins():
     """Excluded and included again is included; the other way round is excluded."""
-    catalogue = Catalogue([("d", "s", "t")])
+    catalogue = ClusterTables([("d", "s", "t")])
     assert catalogue.taken(parse("include: d.*.*, exclude: d.s.*, include: d.s.t")) == {Table("d", "s", "t")}
     assert catalogue.taken(parse("include: d.s.t, exclude: d.*.*")) == set()
 
 
 def test_names_are_matched_whole_and_in_their_case():
     """A name matches neither a longer name nor the same one in another case."""
-    catalogue = Catalogue([("d", "tenant", "t"), ("d", "tenant_a", "t"), ("d", "Tenant", "t")])
+    catalogue = ClusterTables([("d", "tenant", "t"), ("d", "tenant_a", "t"), ("d", "Tenant", "t")])
     for reading in RegexSemantics:
         assert names(catalogue.taken(parse("include: d.tenant.t"), reading)) == {"d.tenant.t"}
 
 
 def test_readings_differ_on_a_name_that_only_contains_the_expression():
     """Whole-name match leaves mytenant_a out, unanchored find takes it, and the pattern is flagged with that name."""
-    catalogue = Catalogue([("d", "tenant_a", "users"), ("d", "mytenant_a", "users"), ("e", "mytenant_b", "users")])
+    catalogue = ClusterTables([("d", "tenant_a", "users"), ("d", "mytenant_a", "users"), ("e", "mytenant_b", "users")])
     patterns = parse("include: d.tenant_a.users, include: d./tenant_.*/.users")
     assert names(catalogue.taken(patterns, RegexSemantics.FULL_MATCH)) == {"d.tenant_a.users"}
     assert names(catalogue.taken(patterns, RegexSemantics.SEARCH)) == {"d.tenant_a.users", "d.mytenant_a.users"}
@@ -108,7 +108,7 @@ def test_readings_differ_on_a_name_that_only_contains_the_expression():
 
 def test_table_names_are_flagged_like_schema_names():
     """A difference in the table part counts as well."""
-    catalogue = Catalogue([("d", "s", "users"), ("d", "s", "users_old")])
+    catalogue = ClusterTables([("d", "s", "users"), ("d", "s", "users_old")])
     (ambiguity,) = catalogue.ambiguities(parse("include: d.s./users/"))
     assert ambiguity.names == ("users_old",)
 
@@ -117,7 +117,7 @@ def test_table_names_are_flagged_like_schema_names():
 def test_no_flag_where_the_catalogue_shows_no_difference(expression):
     """An expression is judged by the names there are."""
     assert (
-        Catalogue([("d", "tenant_a", "t"), ("d", "other", "t")]).ambiguities(parse(f"include: d./{expression}/.t"))
+        ClusterTables([("d", "tenant_a", "t"), ("d", "other", "t")]).ambiguities(parse(f"include: d./{expression}/.t"))
         == []
     )
 
@@ -125,18 +125,18 @@ def test_no_flag_where_the_catalogue_shows_no_difference(expression):
 @pytest.mark.parametrize("name", ["a\nb", "a\rb", "a\x85b", "a\u2028b", "a\u2029b"])
 def test_a_dot_is_no_line_terminator(name):
     r"""As in Java, a dot matches none of the five; ``\W`` does."""
-    catalogue = Catalogue([("d", name, "t")])
+    catalogue = ClusterTables([("d", name, "t")])
     assert catalogue.taken(parse("include: d./a.b/.t"), RegexSemantics.SEARCH) == set()
     assert catalogue.taken(parse(r"include: d./a\Wb/.t")) == {Table("d", name, "t")}
 
 
 def test_a_dot_is_any_other_character():
     """Also one outside the filter's alphabet, and one outside the basic plane."""
-    catalogue = Catalogue([("d", f"a{char}b", "t") for char in "é'(^|😀"])
+    catalogue = ClusterTables([("d", f"a{char}b", "t") for char in "é'(^|😀"])
     assert len(catalogue.taken(parse("include: d./a.b/.t"))) == 6
 
 
 def test_repeated_stars_are_refused_quickly():
     """A run of forty ``.*`` costs no more than one, or this test would not end."""
-    catalogue = Catalogue([("d", "a" * 63, "t")])
+    catalogue = ClusterTables([("d", "a" * 63, "t")])
     assert catalogue.taken(parse(f"include: d./{'.*' * 40}b/.t")) == set()

@@ -7,7 +7,7 @@ import random
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from etl_manager.zero_etl import Catalogue, FilterError, RegexSemantics, compare_filter, compile_filter, parse
+from etl_manager.zero_etl import ClusterTables, FilterError, RegexSemantics, compare_filter, compile_filter, parse
 
 DB = "db"
 ALPHABETS = ["ab", "ab_01", "tenant_0123456789", "ab\n", "a0.$-+*?", "aé,:' \"(/\\", "a_019\n\r\u2028é,.$", "ab😀٣"]
@@ -44,7 +44,7 @@ def prove(taken, wanted, catalogue):
     everything = asked | set(catalogue)
     whole, found = taken(result.text, everything, "fullmatch"), taken(result.text, everything, "search")
     assert whole == found == asked
-    own = Catalogue(everything)
+    own = ClusterTables(everything)
     assert (
         own.taken(result.patterns, RegexSemantics.FULL_MATCH)
         == own.taken(result.patterns, RegexSemantics.SEARCH)
