@@ -143,6 +143,8 @@ class ProvisioningRun:
             self.progress.say(f"run once, and not repeated: {', '.join(own)}")
         runs = [(name, self._files(name)) for name in self._repeated()]
         part = self._sent(AGAIN)
+        if not part.files:  # the verification, which stands before it in the command, failed
+            self.ensure(VERIFICATION)
         before = self._observed.now
         try:
             results = self.sql_runner.read(AGAIN, part, self.config.database)

@@ -7,6 +7,7 @@ tests/unit/plugin/test_compat.py names the part that a new version no longer has
 from __future__ import annotations
 
 import inspect
+import logging
 import types
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
@@ -63,6 +64,19 @@ def parse_feature(path: Path) -> Feature:
 def set_rows(table: Examples, rows: Sequence[Sequence[str]]) -> None:
     """Fill *table* with *rows*. Private: `Examples.examples`; pytest-bdd takes rows from the file only."""
     table.examples = [list(row) for row in rows]
+
+
+def keep_log_level(config: pytest.Config) -> None:
+    """Have pytest leave the root logger's level alone where ``log_level`` of pytest.ini names the one that it has.
+
+    Private: pytest's logging plugin, its `log_level` and its two handlers. It sets that level and takes it back three times
+    a test, and each time the cache of every logger is emptied: a tenth of a scenario's time.
+    """
+    plugin = config.pluginmanager.get_plugin("logging-plugin")
+    if plugin is not None and plugin.log_level == logging.getLogger().level:
+        for handler in (plugin.caplog_handler, plugin.report_handler):
+            handler.setLevel(plugin.log_level)
+        plugin.log_level = None
 
 
 class StepFunctions:

@@ -133,6 +133,7 @@ def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, objec
         return (yield)
     staging = config.stash[STAGING]
     try:
+        compat.keep_log_level(session.config)
         log = RunLog(staging.folder / LOG, staging.writing)
         staging.show_log()
         _start_allure(session, log)

@@ -104,7 +104,7 @@ BEGIN
         file => CASE WHEN in_change THEN change.file END);
     -- To find the line, the change is run once more: not for every tenant of many.
     IF in_change AND change.transactional AND (SELECT count(*) FROM pg_temp.failure) <= 20 THEN
-        UPDATE pg_temp.failure SET line = pg_temp.failing_line(work.tenant, change.sql, message)
+        UPDATE pg_temp.failure SET line = pg_temp.failing_line(work.tenant, change.sql, fail_change.message)
          WHERE number = (SELECT max(number) FROM pg_temp.failure);
     END IF;
 END $$;
@@ -144,6 +144,7 @@ BEGIN
             in_change := true;
             PERFORM pg_temp.enter(work.tenant);
             EXECUTE (SELECT sql FROM pg_temp.change WHERE ordinal = work.position);
+            SET CONSTRAINTS ALL IMMEDIATE; -- a deferred one would else fail at COMMIT, for all tenants
             RESET ROLE;
             SET LOCAL search_path = pg_catalog, pg_temp;
             in_change := false;
@@ -252,3 +253,19 @@ $psql$, tenant, position), '' ORDER BY ordinal)
 \set ON_ERROR_STOP off
 :steps
 \set ON_ERROR_STOP on
+
+-- What no exception block catches, such as a statement that somebody cancelled, has stopped all of it.
+DO $$
+DECLARE
+    tenants bigint := (
+        SELECT count(DISTINCT name)
+          FROM pg_temp.pending
+          JOIN pg_temp.task ON name = tenant AND NOT left_alone
+         WHERE (tenant, position) NOT IN (SELECT done.tenant, done.position FROM pg_temp.done)
+           AND tenant NOT IN (SELECT failure.tenant FROM pg_temp.failure));
+BEGIN
+    IF tenants > 0 THEN
+        RAISE 'changes were not applied to % of % tenants', tenants, (SELECT count(*) FROM pg_temp.task)
+        USING HINT = 'The error above says what stopped it. Run again: what was applied is recorded.';
+    END IF;
+END $$;

@@ -14,7 +14,7 @@ from etl_manager.database.drift import losses
 from etl_manager.database.snapshot import DatabaseSnapshot, TenantState
 from etl_manager.errors import DataLost, PhaseSkipped, SqlError
 from etl_manager.progress import NullProgress
-from etl_manager.provisioning.run import INSPECTION_SQL, ProvisioningRun
+from etl_manager.provisioning.run import AGAIN, INSPECTION_SQL, ProvisioningRun
 from etl_manager.provisioning.sql_runner import SqlRunner
 from etl_manager.ssm.script import CommandResult, SqlFileResult
 from tests.unit.model.snapshots import absent, few_rows, missing_rows, printed, snapshot, state
@@ -186,6 +186,17 @@ def test_phases_before_one_that_fails_are_done(tmp_path):
         run.ensure("data")
     assert len(commands(run)) == 1
     assert run.reports["schema"].lost == ["a: rows of users: 5 → 4"]
+
+
+def test_repetition_after_a_verification_that_fails_fails_by_its_name(tmp_path):
+    """Of one command, nothing is repeated once the verification has failed: that is what is told, and not a fault of the suite's."""
+    run = run_of(tmp_path, HERE, HERE, HERE, HERE, HERE, failing="/verification/", wanted=("data", AGAIN))
+    run.ensure("data")
+    with pytest.raises(SqlError, match=r"during phase verification, .*SQL sql/aurora/verification/verify-setup.sql:1"):
+        run.rerun_all_phases()
+    with pytest.raises(PhaseSkipped, match="not run because"):
+        run.ensure("verification")
+    assert len(commands(run)) == 1
 
 
 def test_what_ran_after_a_loss_is_reported_too(tmp_path):

@@ -123,6 +123,37 @@ def test_terminal_beside_the_capture(request):
         assert isinstance(reporter, pytest.TerminalReporter)
 
 
+LOGS = """\
+import logging
+def test_it(caplog):
+    logging.getLogger("x").setLevel(logging.DEBUG)
+    logging.getLogger("x").info("not shown")
+    logging.getLogger("x").warning("shown")
+    assert [record.message for record in caplog.records] == ["shown"]
+    assert False
+"""
+
+
+@pytest.mark.parametrize("kept", [False, True])
+def test_log_level_is_kept_without_being_set_for_each_test(pytester, kept):
+    """The plugin ``logging-plugin`` has `log_level` and two handlers: what is captured and shown is of that level all the same."""
+    pytester.makeini("[pytest]\nlog_level = WARNING\n")
+    pytester.makepyfile(LOGS)
+    pytester.makeconftest(
+        "import logging\nfrom etl_manager.pytest_plugin import compat\n"
+        "def pytest_sessionstart(session):\n"
+        f"    {'compat.keep_log_level(session.config)' if kept else 'pass'}\n"
+        "def pytest_sessionfinish(session):\n"
+        "    plugin = session.config.pluginmanager.get_plugin('logging-plugin')\n"
+        "    print('\\nset for each test:', plugin.log_level)\n"
+    )
+    done = pytester.runpytest_inprocess("-p", "no:cacheprovider")
+    done.assert_outcomes(failed=1)
+    done.stdout.fnmatch_lines(["*Captured log call*", "WARNING*shown", f"set for each test: {None if kept else 30}"])
+    done.stdout.no_fnmatch_line("*not shown*INFO*")
+    done.stdout.no_fnmatch_line("INFO *")
+
+
 def test_allure_starts_by_its_option_only(pytestconfig):
     """allure-pytest keeps ``--alluredir`` in the option ``allure_report_dir``."""
     from allure_pytest import plugin

@@ -156,6 +156,35 @@ def test_change_that_cannot_run_in_a_transaction(built, text, hint):
     assert built.rows(LEDGER) == [(tenant, "0001-users.sql") for tenant in TENANTS]
 
 
+def test_deferred_constraint_fails_with_its_tenant(built):
+    """What a change defers to the end of its transaction is checked before: the tenant is told, the others go on."""
+    built.break_things("DELETE FROM tenant_b.users WHERE user_id = 5")
+    add(
+        built,
+        "0002-child.sql",
+        "CREATE TABLE child (n integer PRIMARY KEY REFERENCES users DEFERRABLE INITIALLY DEFERRED);\nINSERT INTO child VALUES (5);\n",
+    )
+    done = built.engine(built.SCHEMA)
+    assert done.returncode == 3
+    cause = (
+        f'ERROR:  tenant "tenant_b": {CHANGES}/0002-child.sql: insert or update on table "child" violates foreign key'
+    )
+    assert cause in done.stderr
+    assert facts(done.stdout, "applied") == [{"changes": ["0002-child.sql"], "tenants": ["tenant_a", "tenant_c"]}]
+
+
+def test_cancelled_change_is_an_error(built):
+    """A statement that somebody cancels stops the phase, and that is no success."""
+    cancelled = (
+        "IF current_schema() = 'tenant_b' THEN PERFORM pg_cancel_backend(pg_backend_pid()), pg_sleep(5); END IF;"
+    )
+    add(built, "0002-slow.sql", f"DO $$ BEGIN {cancelled} END $$;\n")
+    done = built.engine(built.SCHEMA)
+    assert done.returncode == 3
+    assert "canceling statement due to user request" in done.stderr
+    assert "changes were not applied to 2 of 3 tenants" in done.stderr
+
+
 def test_change_that_leaves_settings_behind(bastion):
     """What a change does to search_path and role does not reach the next tenant, nor the ledger."""
     add(
