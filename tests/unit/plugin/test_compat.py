@@ -123,6 +123,32 @@ def test_terminal_beside_the_capture(request):
         assert isinstance(reporter, pytest.TerminalReporter)
 
 
+def test_workers_of_xdist(pytester):
+    """pytest-xdist has the options `dist` and `tx`; without them it starts no workers, nor where it only collects."""
+    spread = pytester.parseconfigure("-n", "2")
+    assert (spread.option.dist, spread.option.tx) == ("load", ["popen", "popen"])
+    assert compat.spreads(spread)
+    compat.keep_together(spread)
+    assert not compat.spreads(spread)
+    assert not compat.spreads(pytester.parseconfigure("-n", "2", "--collect-only"))
+    assert not compat.spreads(pytester.parseconfigure("-n", "0"))
+    assert not compat.spreads(pytester.parseconfigure("-p", "no:xdist"))
+
+
+def test_worker_of_xdist_knows_what_it_is(pytester):
+    """A worker's config has `workerinput` and `workeroutput`, and hooks of the other process are told of the latter."""
+    pytester.makeconftest(
+        "def pytest_configure_node(node):\n    node.workerinput['told'] = 'x'\n"
+        "def pytest_testnodedown(node):\n    print('handed back', node.workeroutput['told'])\n"
+        "def pytest_sessionfinish(session):\n"
+        "    from etl_manager.pytest_plugin import compat\n"
+        "    if given := compat.worker_input(session.config):\n"
+        "        compat.worker_output(session.config)['told'] = given['told'] * 2\n"
+    )
+    pytester.makepyfile("def test_it():\n    pass\n")
+    pytester.runpytest("-n", "1").stdout.fnmatch_lines(["handed back xx"])
+
+
 def test_allure_starts_by_its_option_only(pytestconfig):
     """allure-pytest keeps ``--alluredir`` in the option ``allure_report_dir``."""
     from allure_pytest import plugin
