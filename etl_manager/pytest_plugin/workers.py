@@ -10,8 +10,6 @@ import pickle
 import secrets
 from contextlib import suppress
 from dataclasses import dataclass
-from multiprocessing import AuthenticationError
-from multiprocessing.connection import Client, Listener
 from pathlib import Path
 from threading import Thread
 from typing import NamedTuple
@@ -112,6 +110,8 @@ def record(config: pytest.Config) -> RunRecord:
     Raises:
         ProvisioningError: When there was no run.
     """
+    from multiprocessing.connection import Client  # of no use to a run without workers
+
     told = task(config)
     with Client(told.address, authkey=told.password) as connection:
         given: Handout = connection.recv()
@@ -127,6 +127,9 @@ class Counter:
 
     def __init__(self) -> None:
         """Listen, where this user's processes only can ask; nothing is answered yet."""
+        from multiprocessing.connection import Client, Listener  # of no use to a run without workers
+
+        self._connect = Client
         self._password = secrets.token_bytes(32)
         self._listener = Listener(family="AF_UNIX", backlog=64, authkey=self._password)
         self._answering: Thread | None = None
@@ -143,6 +146,8 @@ class Counter:
         self._answering.start()
 
     def _answer(self, data: bytes) -> None:
+        from multiprocessing import AuthenticationError
+
         while not self._closed:
             with suppress(AuthenticationError, OSError, EOFError), self._listener.accept() as connection:
                 connection.send_bytes(data)
@@ -152,6 +157,6 @@ class Counter:
         self._closed = True
         if self._answering:
             with suppress(OSError, EOFError):
-                Client(str(self._listener.address), authkey=self._password).close()  # it waits for somebody to ask
+                self._connect(str(self._listener.address), authkey=self._password).close()  # it waits to be asked
             self._answering.join()
         self._listener.close()

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import pickle
+
 import pytest
 
 from etl_manager.errors import InfrastructureError, PhaseSkipped, ProvisioningError, SqlError
 from etl_manager.provisioning.context import RunContext
 from etl_manager.provisioning.run import ProvisioningRun
 from tests.unit.model.test_losses import HERE, LESS, ONE_ROW, run_of
-
 
 ENVIRONMENT = RunContext(
     target="aws",
