@@ -56,6 +56,7 @@ class Handout(NamedTuple):
 
 _SPREADS = pytest.StashKey[bool]()
 _TASK = pytest.StashKey[Task]()
+_HANDOUT = pytest.StashKey[Handout]()
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -104,19 +105,34 @@ def task(config: pytest.Config) -> Task:
     return config.stash[_TASK]
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> None:
+    """Know the secrets before anything is shown, also of a test that has nothing to do with the run."""
+    if is_worker(item.config):
+        _handout(item.config)
+
+
+def _handout(config: pytest.Config) -> Handout:
+    """Return what this worker is given, which it asks for once."""
+    if _HANDOUT not in config.stash:
+        from multiprocessing.connection import Client  # of no use to a run without workers
+
+        told = task(config)
+        with Client(told.address, authkey=told.password) as connection:
+            given: Handout = connection.recv()
+        for secret in given.secrets:
+            redaction.register(secret)
+        config.stash[_HANDOUT] = given
+    return config.stash[_HANDOUT]
+
+
 def record(config: pytest.Config) -> RunRecord:
     """Return what the run did, from the process that ran it.
 
     Raises:
         ProvisioningError: When there was no run.
     """
-    from multiprocessing.connection import Client  # of no use to a run without workers
-
-    told = task(config)
-    with Client(told.address, authkey=told.password) as connection:
-        given: Handout = connection.recv()
-    for secret in given.secrets:
-        redaction.register(secret)
+    given = _handout(config)
     if given.record is None:
         raise ProvisioningError(given.reason)
     return given.record
@@ -158,5 +174,5 @@ class Counter:
         if self._answering:
             with suppress(OSError, EOFError):
                 self._connect(str(self._listener.address), authkey=self._password).close()  # it waits to be asked
-            self._answering.join()
+            self._answering.join(timeout=1)
         self._listener.close()

@@ -152,6 +152,18 @@ def test_tests_beside_the_features_are_spread_as_ever(spread):
     ]
 
 
+def test_secrets_of_the_run_are_masked_beside_the_features(spread):
+    """A test in a worker shows nothing that this process has to mask, also where the worker proves no scenario."""
+    secret = "a-Secret-of-This-Run-2"
+    redaction.register(secret)
+    spread.tenants("tenant_a")
+    spread.write("tests/test_it.py", f"def test_it():\n    print({secret!r})\n    assert False\n")
+    found = spread.run(".", "-n", "1")
+    assert (found.status, found.counts) == (1, {"passed": 2, "failed": 1})
+    assert secret not in found.out
+    assert redaction.MASK in found.out
+
+
 def told(counter, tmp_path):
     """Return pytest's config of a worker that was told of *counter*."""
     config = SimpleNamespace(
