@@ -123,16 +123,35 @@ def test_terminal_beside_the_capture(request):
         assert isinstance(reporter, pytest.TerminalReporter)
 
 
-def test_workers_of_xdist(pytester):
-    """pytest-xdist has the options `dist` and `tx`; without them it starts no workers, nor where it only collects."""
-    spread = pytester.parseconfigure("-n", "2")
-    assert (spread.option.dist, spread.option.tx) == ("load", ["popen", "popen"])
-    assert compat.spreads(spread)
-    compat.keep_together(spread)
-    assert not compat.spreads(spread)
-    assert not compat.spreads(pytester.parseconfigure("-n", "2", "--collect-only"))
-    assert not compat.spreads(pytester.parseconfigure("-n", "0"))
-    assert not compat.spreads(pytester.parseconfigure("-p", "no:xdist"))
+WORKERS = """
+import pytest
+from etl_manager.pytest_plugin import compat
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config):
+    if compat.worker_input(config) is None:
+        open("spreads", "w").write(str(compat.spreads(config)))
+        if {together}:
+            compat.keep_together(config)
+"""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "spreads"),
+    [("-n 1", True), ("-n 1 --collect-only", False), ("-n 0", False), ("-p no:xdist", False)],
+)
+def test_workers_of_xdist(pytester, arguments, spreads):
+    """pytest-xdist starts workers by its options `dist` and `tx`, which are set before plugins are configured."""
+    pytester.makeconftest(WORKERS.format(together=False))
+    pytester.runpytest(*arguments.split())
+    assert (pytester.path / "spreads").read_text() == str(spreads)
+
+
+def test_workers_of_xdist_that_are_not_started(pytester):
+    """pytest-xdist reads both options again when it is configured, last of all."""
+    pytester.makeconftest(WORKERS.format(together=True))
+    pytester.makepyfile("def test_it(worker_id):\n    assert worker_id == 'master'\n")
+    pytester.runpytest("-n", "1").assert_outcomes(passed=1)
 
 
 def test_worker_of_xdist_knows_what_it_is(pytester):
