@@ -92,8 +92,10 @@ class ProvisioningRun:
 
     def record(self) -> RunRecord:
         """Return what was done so far, for `replay` in another process."""
+        # A command's own output is that of its files once more.
+        bare = {name: part._replace(command=replace(part.command, stdout=b"")) for name, part in self._results.items()}
         return RunRecord(
-            results=dict(self._results),
+            results=bare,
             failures=dict(self._failures.ended),
             rows=self._rows,
             environment=self.environment.offline(),

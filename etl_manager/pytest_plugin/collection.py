@@ -17,7 +17,7 @@ from pytest_bdd import scenario
 
 from etl_manager import config as configuration
 from etl_manager.errors import ConfigError
-from etl_manager.pytest_plugin import compat, gherkin_lint
+from etl_manager.pytest_plugin import compat, gherkin_lint, workers
 from etl_manager.pytest_plugin.compat import Feature, GherkinParseError, Scenario, ScenarioTemplate, Step
 from etl_manager.pytest_plugin.options import SETTINGS
 from etl_manager.report import allure
@@ -95,8 +95,8 @@ def pytest_collection(session: pytest.Session) -> Generator[None, object, object
 
 
 def has_scenarios(session: pytest.Session) -> bool:
-    """Return whether a scenario is among the tests of *session*."""
-    return any(SCENARIO in item.stash for item in session.items)
+    """Return whether a scenario is among the tests of *session*; a worker's are a part of such ones."""
+    return workers.is_worker(session.config) or any(SCENARIO in item.stash for item in session.items)
 
 
 @pytest.hookimpl(trylast=True)

@@ -20,6 +20,7 @@ from etl_manager.pytest_plugin.session import RUN, SETUP_ERROR
 from etl_manager.pytest_plugin.staging import STAGING
 from etl_manager.pytest_plugin.workers import Counter, Handout, spreads
 from etl_manager.report.feature_files import EACH_TENANT
+from etl_manager.wording import number_of
 
 _COUNTER = pytest.StashKey[Counter]()
 _SESSION = pytest.StashKey[pytest.Session]()
@@ -91,7 +92,7 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
     if not spreads(config):
         return None
     if session.testsfailed and not config.option.continue_on_collection_errors:
-        raise session.Interrupted(f"{session.testsfailed} errors during collection")
+        raise session.Interrupted(f"{number_of(session.testsfailed, 'error')} during collection")
     config.stash[_SESSION] = session
     own, others = split(session.items)
     for item, following in zip(own, [*own[1:], None], strict=True):

@@ -10,8 +10,6 @@ import pickle
 import secrets
 from contextlib import suppress
 from dataclasses import dataclass
-from multiprocessing import AuthenticationError
-from multiprocessing.connection import Client, Listener
 from pathlib import Path
 from threading import Thread
 from typing import NamedTuple
@@ -58,6 +56,7 @@ class Handout(NamedTuple):
 
 _SPREADS = pytest.StashKey[bool]()
 _TASK = pytest.StashKey[Task]()
+_HANDOUT = pytest.StashKey[Handout]()
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -106,17 +105,34 @@ def task(config: pytest.Config) -> Task:
     return config.stash[_TASK]
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> None:
+    """Know the secrets before anything is shown, also of a test that has nothing to do with the run."""
+    if is_worker(item.config):
+        _handout(item.config)
+
+
+def _handout(config: pytest.Config) -> Handout:
+    """Return what this worker is given, which it asks for once."""
+    if _HANDOUT not in config.stash:
+        from multiprocessing.connection import Client  # of no use to a run without workers
+
+        told = task(config)
+        with Client(told.address, authkey=told.password) as connection:
+            given: Handout = connection.recv()
+        for secret in given.secrets:
+            redaction.register(secret)
+        config.stash[_HANDOUT] = given
+    return config.stash[_HANDOUT]
+
+
 def record(config: pytest.Config) -> RunRecord:
     """Return what the run did, from the process that ran it.
 
     Raises:
         ProvisioningError: When there was no run.
     """
-    told = task(config)
-    with Client(told.address, authkey=told.password) as connection:
-        given: Handout = connection.recv()
-    for secret in given.secrets:
-        redaction.register(secret)
+    given = _handout(config)
     if given.record is None:
         raise ProvisioningError(given.reason)
     return given.record
@@ -127,6 +143,9 @@ class Counter:
 
     def __init__(self) -> None:
         """Listen, where this user's processes only can ask; nothing is answered yet."""
+        from multiprocessing.connection import Client, Listener  # of no use to a run without workers
+
+        self._connect = Client
         self._password = secrets.token_bytes(32)
         self._listener = Listener(family="AF_UNIX", backlog=64, authkey=self._password)
         self._answering: Thread | None = None
@@ -143,6 +162,8 @@ class Counter:
         self._answering.start()
 
     def _answer(self, data: bytes) -> None:
+        from multiprocessing import AuthenticationError
+
         while not self._closed:
             with suppress(AuthenticationError, OSError, EOFError), self._listener.accept() as connection:
                 connection.send_bytes(data)
@@ -152,6 +173,6 @@ class Counter:
         self._closed = True
         if self._answering:
             with suppress(OSError, EOFError):
-                Client(str(self._listener.address), authkey=self._password).close()  # it waits for somebody to ask
-            self._answering.join()
+                self._connect(str(self._listener.address), authkey=self._password).close()  # it waits to be asked
+            self._answering.join(timeout=1)
         self._listener.close()

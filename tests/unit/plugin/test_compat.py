@@ -154,6 +154,51 @@ def test_log_level_is_kept_without_being_set_for_each_test(pytester, kept):
     done.stdout.no_fnmatch_line("INFO *")
 
 
+WORKERS = """
+import pytest
+from etl_manager.pytest_plugin import compat
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config):
+    if compat.worker_input(config) is None:
+        open("spreads", "w").write(str(compat.spreads(config)))
+        if {together}:
+            compat.keep_together(config)
+"""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "spreads"),
+    [("-n 1", True), ("-n 1 --collect-only", False), ("-n 0", False), ("-p no:xdist", False)],
+)
+def test_workers_of_xdist(pytester, arguments, spreads):
+    """pytest-xdist starts workers by its options `dist` and `tx`, which are set before plugins are configured."""
+    pytester.makeconftest(WORKERS.format(together=False))
+    pytester.runpytest(*arguments.split())
+    assert (pytester.path / "spreads").read_text() == str(spreads)
+
+
+def test_workers_of_xdist_that_are_not_started(pytester):
+    """pytest-xdist reads both options again when it is configured, last of all."""
+    pytester.makeconftest(WORKERS.format(together=True))
+    pytester.makepyfile("def test_it(worker_id):\n    assert worker_id == 'master'\n")
+    pytester.runpytest("-n", "1").assert_outcomes(passed=1)
+
+
+def test_worker_of_xdist_knows_what_it_is(pytester):
+    """A worker's config has `workerinput` and `workeroutput`, and hooks of the other process are told of the latter."""
+    pytester.makeconftest(
+        "def pytest_configure_node(node):\n    node.workerinput['told'] = 'x'\n"
+        "def pytest_testnodedown(node):\n    print('handed back', node.workeroutput['told'])\n"
+        "def pytest_sessionfinish(session):\n"
+        "    from etl_manager.pytest_plugin import compat\n"
+        "    if given := compat.worker_input(session.config):\n"
+        "        compat.worker_output(session.config)['told'] = given['told'] * 2\n"
+    )
+    pytester.makepyfile("def test_it():\n    pass\n")
+    pytester.runpytest("-n", "1").stdout.fnmatch_lines(["handed back xx"])
+
+
 def test_allure_starts_by_its_option_only(pytestconfig):
     """allure-pytest keeps ``--alluredir`` in the option ``allure_report_dir``."""
     from allure_pytest import plugin

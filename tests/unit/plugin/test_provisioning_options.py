@@ -60,7 +60,8 @@ def refused(found, message: str) -> None:
         (["--reset-local", "--target", "aws"], "the target is aws"),
         (["--aws-profile", "audit"], "--aws-profile audit names an account on AWS; the target is local"),
         (["--target", "azure"], "invalid choice: 'azure'"),
-        (["-n", "2"], "phases one after another"),
+        (["-n", "2", "--dist", "each"], "--dist each has each worker run everything"),
+        (["--dist", "load", "--tx", "popen//chdir=elsewhere"], "the workers prove the one run of this machine"),
     ],
     ids=" ".join,
 )
@@ -73,16 +74,6 @@ def test_contradictions_are_refused(provisioning, arguments, message):
 def test_an_unknown_target_in_the_environment_is_refused(provisioning):
     """PROVISION_TARGET is checked like --target."""
     refused(provisioning.run("features/", PROVISION_TARGET="azure"), "PROVISION_TARGET='azure': no such target")
-
-
-def test_several_processes_are_refused_for_features_only(provisioning):
-    """-n is refused for features, with the reason, and allowed for other tests."""
-    provisioning.write("tests/test_it.py", "def test_it():\n    pass\n")
-    workers = ["-n", "2"]
-    for where in (".", "features/1.feature::S"):
-        refused(provisioning.run(where, *workers), "phases one after another")
-    assert provisioning.run("tests/", *workers).status == 0
-    assert provisioning.run("features/", "-n", "0").status == 0
 
 
 def test_settings_say_what_was_asked_for(provisioning):
