@@ -10,13 +10,14 @@ from ssm_emulator.execution import Outcome, execute
 from ssm_emulator.hosts.base import Host, HostUnavailableError
 
 WORKERS = 5  # AGENT: CommandWorkersLimit
+TAKEN = 2 * WORKERS  # AGENT: as many again wait behind them; what comes then is refused, and delivered again
 _UNDELIVERABLE_AFTER = 0.2
 _REBOOT_SECONDS = 1.0
 _TICK = 0.05
 
 
 class Agent:
-    """Runs the commands of one instance on *host*, at most five at once.
+    """Runs the commands of one instance on *host*, at most five at once; five more wait in it.
 
     Args:
         host: The machine.
@@ -35,6 +36,8 @@ class Agent:
         self.latency = latency
         self._closing = threading.Event()
         self._workers = threading.BoundedSemaphore(WORKERS)
+        self._room = threading.BoundedSemaphore(TAKEN)
+        self._starts = 0
         self._lock = threading.Lock()
         self._threads: list[threading.Thread] = []
 
@@ -51,6 +54,11 @@ class Agent:
             self._threads = [each for each in self._threads if each.is_alive()]
             self._threads.append(thread)
             thread.start()
+
+    def restart(self) -> None:
+        """Start anew: it is online, and what was cancelled while it waited behind others runs."""
+        self._starts += 1
+        self.online = True
 
     def close(self) -> None:
         """Kill what runs, also what scripts left in the background, and take nothing more."""
@@ -77,14 +85,20 @@ class Agent:
         deadline = sent + behaviour.delivery
         if not self._pause(invocation, min(due, deadline) - time.monotonic()):
             return
-        if behaviour.withheld or due > deadline or not self._worker(invocation, deadline):
+        if behaviour.withheld or due > deadline or not self._take(invocation, deadline):
             self._pause(invocation, deadline - time.monotonic())
             invocation.set_status("TimedOut", "DeliveryTimedOut")
             return
         try:
-            self._run(invocation)
+            invocation.set_status("InProgress")  # AGENT: as soon as the agent has it
+            if not self._worker(invocation):
+                return
+            try:
+                self._run(invocation)
+            finally:
+                self._workers.release()
         finally:
-            self._workers.release()
+            self._room.release()
 
     def _run(self, invocation: Invocation) -> None:
         try:
@@ -99,20 +113,36 @@ class Agent:
             self.online = False
             self.host.reboot()
             self._closing.wait(_REBOOT_SECONDS)
-            self.online = True
+            self.restart()
         if outcome in {Outcome.REBOOT, Outcome.WORKER_DEAD}:
             # AGENT: what a document worker ran fails when it is gone, without a word; after a reboot once the agent is back
             invocation.finish("Failed", 1)
 
-    def _worker(self, invocation: Invocation, deadline: float) -> bool:
-        """Wait for a free worker until *deadline*."""
-        while not self._workers.acquire(timeout=_TICK):
-            if self._unwanted(invocation) or time.monotonic() > deadline:
-                return False
-        if self._unwanted(invocation):
-            self._workers.release()
-            return False
-        return True
+    def _take(self, invocation: Invocation, deadline: float) -> bool:
+        """Wait until the agent has room for one more, until *deadline*."""
+        self._pause(invocation, min(invocation.command.behaviour.refused, deadline - time.monotonic()))
+        while not self._unwanted(invocation) and time.monotonic() < deadline:
+            if self._room.acquire(timeout=_TICK):
+                return True
+        return False
+
+    def _worker(self, invocation: Invocation) -> bool:
+        """Wait for a free worker, and return whether there was one before the end of all.
+
+        AGENT: what is cancelled meanwhile is not answered, and runs when the agent starts next.
+        """
+        queued = invocation.command.behaviour.queued
+        turn, starts = time.monotonic() + queued, self._starts
+        while not self._closing.is_set():
+            if time.monotonic() < turn or not self._workers.acquire(timeout=_TICK):
+                self._closing.wait(_TICK)
+            elif invocation.cancelled.is_set() and not queued and self._starts == starts:
+                self._workers.release()
+                self._closing.wait(_TICK)
+            else:
+                invocation.cancelled.clear()
+                return True
+        return False
 
     def _pause(self, invocation: Invocation, seconds: float) -> bool:
         """Wait, and return whether the command is still wanted."""

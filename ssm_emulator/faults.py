@@ -46,6 +46,8 @@ class CommandBehaviour:
         invisible: How long GetCommandInvocation does not know it (AWS: eventual consistency).
         delayed: How long it shows the status Delayed before it is delivered.
         delivery: Not started after that, it never runs (SendCommand's TimeoutSeconds).
+        refused: How long the agent, which has ten others, does not take it.
+        queued: How long it waits behind five others; it then runs even where it was cancelled.
         withheld: Whether it never reaches the instance.
         execution: Its time to run (the document's executionTimeout).
         undeliverable: Whether it is answered as Undeliverable.
@@ -59,6 +61,8 @@ class CommandBehaviour:
     execution: float
     invisible: float = 0.05
     delayed: float = 0.0
+    refused: float = 0.0
+    queued: float = 0.0
     withheld: bool = False
     undeliverable: bool = False
     runs_anyway: bool = False
@@ -75,6 +79,16 @@ def invisible(behaviour: CommandBehaviour, seconds: float = 3) -> None:
 def delayed(behaviour: CommandBehaviour, seconds: float = 1) -> None:
     """The command shows Delayed for SECONDS before it is delivered."""
     behaviour.delayed = seconds
+
+
+def refused(behaviour: CommandBehaviour, seconds: float = 1) -> None:
+    """For SECONDS the agent has ten other commands and refuses this one: it is Pending, and delivered again until taken."""
+    behaviour.refused = seconds
+
+
+def queued(behaviour: CommandBehaviour, seconds: float = 1) -> None:
+    """For SECONDS the command waits behind five others, InProgress; where it is cancelled meanwhile it runs all the same."""
+    behaviour.queued = seconds
 
 
 def delivery_timeout(behaviour: CommandBehaviour, seconds: float = 1) -> None:
@@ -204,6 +218,8 @@ class Reset(CallFault):
 TIMED: dict[str, Callable[..., None]] = {
     "invisible": invisible,
     "delayed": delayed,
+    "refused": refused,
+    "queued": queued,
     "delivery-timeout": delivery_timeout,
     "execution-timeout": execution_timeout,
     "agent-lost": agent_lost,

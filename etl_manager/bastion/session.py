@@ -223,7 +223,10 @@ class BastionSession:
             except CommandError as error:
                 failure = error.message
             else:
-                self.records.forget(self.run_id)
+                if self._state:
+                    self.records.forget(self.run_id)
+                else:  # the command that opens a run may still come, and make the folder again
+                    self.records.release()
                 return
         self.records.release()
         self.warn(f"[WARNING] The clean-up on the bastion did not complete: {failure}")

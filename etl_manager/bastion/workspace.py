@@ -299,6 +299,8 @@ def _read(root: Path, name: str, key: str) -> bytes:
     path = path_of(root, name)
     if path == root / name and not path.resolve().is_relative_to(root):
         raise ConfigError(f"{key}: {name} leads out of the project: {path.resolve()}")
+    if path.exists() and not path.is_file():
+        raise ConfigError(f"{key}: {name} is no file", hint="A folder, a FIFO or a device cannot be sent.")
     try:
         return path.read_bytes()
     except OSError as error:

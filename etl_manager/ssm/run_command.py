@@ -305,8 +305,8 @@ class AgentMonitor:
         raise incomplete_error(
             self._command,
             self._command.status,
-            f"the agent of the bastion is lost ({self._status}) and will not tell how it ended; it was cancelled for "
-            "when the agent is back",
+            f"the agent of the bastion is lost ({self._status}) and will not tell how it ended; it was cancelled, and may "
+            "still run when the agent is back, unless this project's next run is there first",
             may_have_run=True,
         )
 
@@ -413,6 +413,9 @@ def incomplete_error(
 ) -> CommandError:
     """Return the error of a command that is over without a result."""
     known = "it may have run in part" if may_have_run else "it did not run"
+    here = f"--instance-id {command.instance_id}"
+    busy = f"What it is at, ten commands at most: aws ssm list-commands {here} --filters key=Status,value=InProgress"
+    then = command.retry_hint if may_have_run else f"{busy}\nThen run again."
     return CommandError(
         f"The command on the bastion did not complete: {reason}; {known}",
         context={
@@ -424,7 +427,7 @@ def incomplete_error(
         },
         hint=(
             "Look at the agent: aws ssm describe-instance-information --filters Key=InstanceIds,"
-            f"Values={command.instance_id}\n{command.retry_hint if may_have_run else 'Then run again.'}"
+            f"Values={command.instance_id}\n{then}"
         ),
     )
 

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import shutil
+import stat
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -110,6 +111,26 @@ def link(name: str, text: str | None) -> Alter:
     return alter
 
 
+def special(name: str, kind: int) -> Alter:
+    """Put a FIFO or a socket in place of the file *name*, or beside the others."""
+
+    def alter(workspace: Path) -> None:
+        (workspace / name).unlink(missing_ok=True)
+        os.mknod(workspace / name, kind | 0o644)
+
+    return alter
+
+
+def device(name: str) -> Alter:
+    """Put a link to a device that has no end in place of the file *name*."""
+
+    def alter(workspace: Path) -> None:
+        (workspace / name).unlink()
+        (workspace / name).symlink_to("/dev/zero")
+
+    return alter
+
+
 def give_away(workspace: Path) -> None:
     """Let the folder belong to another user."""
     os.chown(workspace, 65534, -1)
@@ -143,6 +164,9 @@ BEFORE: dict[str, Seed] = {
     "engine deleted": _named(ENGINE, delete(ENGINE)),
     "file made a link to another content": _named(DATA, link(DATA, FORGED)),
     "file made a folder": _named(DATA, together(delete(DATA), lambda workspace: (workspace / DATA).mkdir())),
+    "file made a FIFO": _named(DATA, special(DATA, stat.S_IFIFO)),
+    "file made a socket": _named(CONFIG, special(CONFIG, stat.S_IFSOCK)),
+    "file made a link to a device": _named(DATA, device(DATA)),
     "folder made a link to another content": _named(DATA, link("sql", FORGED)),
     "config.json: a tenant dropped": _named(CONFIG, configure(tenants=["tenant_a"])),
     "config.json: a tenant added": _named(CONFIG, configure(tenants=["tenant_a", "tenant_b", "tenant_x"])),
@@ -157,6 +181,9 @@ BEFORE: dict[str, Seed] = {
     "config.json: another database, and its line in the list": Seed(listed(configure(databaseName="another")), LIST),
     "list of digests emptied": _named(CONFIG, write(".transfer/manifest", "")),
     "list of digests deleted": _named(CONFIG, delete(".transfer/manifest")),
+    "list of digests made a FIFO": _named(CONFIG, special(".transfer/manifest", stat.S_IFIFO)),
+    "list of digests made a link to a device": _named(CONFIG, device(".transfer/manifest")),
+    "folder's mark made a FIFO": Seed(special(".transfer/digest", stat.S_IFIFO), "holds files that no run put there", refused=True),
     "folder's mark deleted": Seed(delete(".transfer/digest"), "holds files that no run put there", refused=True),
     "somebody's own folder in its place": Seed(replace, "holds files that no run put there", refused=True),
     "link in its place": Seed(replace_by_link, "is a symbolic link", refused=True),
@@ -175,12 +202,17 @@ DURING: dict[str, Alter] = {
     "digest of another project": write(".transfer/digest", "0" * 64),
     "digest emptied": write(".transfer/digest", ""),
     "list of digests deleted": delete(".transfer/manifest"),
+    "list of digests made a FIFO": special(".transfer/manifest", stat.S_IFIFO),
     "file made a link to another content": link(DATA, FORGED),
+    "file made a FIFO": special(DATA, stat.S_IFIFO),
+    "file made a folder": together(delete(DATA), lambda workspace: (workspace / DATA).mkdir()),
+    "file made a link to a device": device(CONFIG),
     "workspace deleted": shutil.rmtree,
 }
 """What was altered between the look at the workspace and the SQL → how. The run puts its own archive there again."""
 
 DURING_REFUSED: dict[str, Seed] = {
+    "folder's mark made a FIFO": Seed(special(".transfer/digest", stat.S_IFIFO), "holds files that no run put there", refused=True),
     "somebody's own folder in its place": Seed(replace, "holds files that no run put there", refused=True),
     "folder of another user, with another content": Seed(together(write(DATA, FORGED), give_away), "belongs to nobody", refused=True),
     "link in its place, to another content": Seed(together(write(DATA, FORGED), replace_by_link), "is a symbolic link", refused=True),
@@ -194,10 +226,11 @@ HELD: dict[str, Alter] = {
 }
 """What still has the right content when a run copies its files, and another one right after."""
 
-PARTS: dict[str, Callable[[Path], None]] = {
+PARTS: dict[str, Callable[[Path], object]] = {
     "part cut": lambda part: part.write_bytes(part.read_bytes()[:-9]),
     "part emptied": lambda part: part.write_bytes(b""),
     "part deleted": lambda part: part.unlink(),
+    "part made a FIFO": lambda part: (part.unlink(), os.mkfifo(part)),
     "part of another archive": lambda part: part.write_bytes(part.read_bytes()[::-1]),
     "parts exchanged": lambda part: part.write_bytes(part.with_name("2").read_bytes()),
 }
@@ -209,6 +242,7 @@ HARMLESS: dict[str, Alter] = {
     "another time of a file": lambda workspace: os.utime(workspace / DATA, (1, 1)),
     "another mode of a file": lambda workspace: (workspace / DATA).chmod(0o755),
     "lines of the list in another order": lambda workspace: (workspace / ".transfer/manifest").write_text("".join(sorted((workspace / ".transfer/manifest").read_text().splitlines(keepends=True), reverse=True))),
+    "a FIFO beside those of the project": special("out.fifo", stat.S_IFIFO),
     "an empty folder": lambda workspace: (workspace / "sql/empty").mkdir(),
 }  # fmt: skip
 """What has no part in the result: nothing is told, nothing is transferred, and the run's own files are run."""

@@ -8,7 +8,7 @@
 own_copy() {
     rm -rf "$RUNTIME/workspace"
     mkdir "$RUNTIME/workspace" && (
-        cd "$WORKSPACE" && { cut -c 67- .transfer/manifest && printf '.transfer/%s\n' digest manifest; } |
+        cd "$WORKSPACE" && all_files && { cut -c 67- .transfer/manifest && printf '.transfer/%s\n' digest manifest; } |
             tr '\n' '\0' | xargs -0 cp --parents -t "$RUNTIME/workspace" --
     ) 2>/dev/null || return 79
     WORKSPACE=$RUNTIME/workspace

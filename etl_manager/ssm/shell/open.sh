@@ -10,7 +10,10 @@ open_run() {
     find "${RUNTIME%/*}" "${WORKSPACE%/*}" -maxdepth 1 -type d -user "$(id -u)" -mmin +1440 \
         \( -name "${RUNTIME_PREFIX:?}*" -o -name "${WORKSPACE##*/}.parts-*" \
         -o -name "${WORKSPACE##*/}.new-??????" -o -name "${WORKSPACE##*/}.old-??????" \) \
-        \( -exec test -f {}/.etl-manager \; -o -exec test -d {}/.transfer \; -o -empty \) -exec rm -rf {} + 2>/dev/null
+        \( -exec test -f {}/.etl-manager \; -o -exec test -d {}/.transfer \; -o -empty \) -print0 2>/dev/null |
+        while IFS= read -rd '' part; do
+            made_today "$part" || rm -rf "$part"
+        done
     state=$(state_of_workspace)
     fact workspace "$state"
     fact owner "$(stat -c %U "$WORKSPACE" 2>/dev/null)"
@@ -38,6 +41,14 @@ open_run() {
     fi
     openssl pkey -in "$RUNTIME/key.pem" -pubout 2>/dev/null
     return 0
+}
+
+# made_today FOLDER: whether the machine has been up for less than a day since. Its clock may have been set: by that alone
+# the folder of a living run may look old.
+made_today() {
+    local made now
+    read -r made 2>/dev/null <"$1/.etl-manager" && [[ $made =~ ^[0-9]{1,9}$ ]] && IFS=. read -r now _ </proc/uptime &&
+        ((made <= now && now - made < 86400))
 }
 
 # remove_orphans: what runs left that were killed: their processes and their folders with the keys.
@@ -71,7 +82,13 @@ remove_parts_of_nobody() {
 
 # Files of the workspace that were changed, deleted or added since it was made.
 edited_files() (
+    list=.transfer/manifest
     cd "$WORKSPACE" || return
-    sha256sum --quiet --check .transfer/manifest 2>/dev/null | sed -n 's/^\.\/\(.*\): FAILED.*/\1/p'
-    comm -13 <(cut -c 67- .transfer/manifest | sort) <(find . -type f ! -path './.transfer/*' | sort) | cut -c 3-
+    [[ -f $list ]] || list=/dev/null
+    {
+        while IFS= read -r line; do
+            if [[ -f ${line:66} ]]; then echo "$line"; else echo "${line:68}" >&3; fi
+        done <"$list" | sha256sum --quiet --check 2>/dev/null | sed -n 's/^\.\/\(.*\): FAILED.*/\1/p'
+    } 3>&1
+    comm -13 <(cut -c 67- "$list" | sort) <(find . -type f ! -path './.transfer/*' | sort) | cut -c 3-
 )

@@ -28,7 +28,10 @@ refuse() {
 }
 
 [[ -d $RUNTIME || -z ${ONCE:-} ]] || refuse over
-[[ -d $RUNTIME ]] || { mkdir "$RUNTIME" && : >"$RUNTIME/.etl-manager"; } # the mark by which a later run may delete it
+# make_folder FOLDER: make it, with the mark by which a later run may delete it: the seconds since the machine's start.
+make_folder() { mkdir "$1" && cut -d . -f 1 /proc/uptime >"$1/.etl-manager"; }
+
+[[ -d $RUNTIME ]] || make_folder "$RUNTIME"
 [[ -d $RUNTIME && -O $RUNTIME && ! -L $RUNTIME ]] || {
     echo "the run folder $RUNTIME is not ours" >&2
     exit 71
@@ -56,9 +59,18 @@ state_of_workspace() {
 # digest of the archive's own list: a list on the bastion could be edited together with a file.
 digest_of_workspace() { cat "$WORKSPACE/.transfer/digest"; }
 intact() (
-    cd "$WORKSPACE" && sha256sum --quiet --check .transfer/manifest >/dev/null 2>&1 &&
+    cd "$WORKSPACE" && all_files && sha256sum --quiet --check .transfer/manifest >/dev/null 2>&1 &&
         [[ $(sort .transfer/manifest | sha256sum | cut -d' ' -f1) == "${MANIFEST:?}" ]]
 )
+
+# all_files: whether digest, list, and all that it names are files, or links to files: reading a FIFO or a device has no end.
+all_files() {
+    local line
+    [[ -f .transfer/digest && -f .transfer/manifest ]] || return
+    while IFS= read -r line; do
+        [[ -f ${line:66} ]] || return
+    done <.transfer/manifest
+}
 
 # escaped FILE: its size in the JSON of the agent's reply, which writes some characters as two bytes and some as six.
 escaped() {

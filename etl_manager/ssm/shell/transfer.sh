@@ -5,7 +5,7 @@ PARTS_FOLDER=$WORKSPACE.parts-${DIGEST:?}
 
 parts_folder() {
     (umask 022 && mkdir -p "${WORKSPACE%/*}")
-    [[ -d $PARTS_FOLDER ]] || { mkdir "$PARTS_FOLDER" && : >"$PARTS_FOLDER/.etl-manager"; }
+    [[ -d $PARTS_FOLDER ]] || make_folder "$PARTS_FOLDER"
     [[ -O $PARTS_FOLDER && ! -L $PARTS_FOLDER ]] || return 71
     # Whose they are: as long as a run of these has its folder they stay.
     : 2>/dev/null >"$PARTS_FOLDER/.run-${RUNTIME##*-}" || return 74
@@ -41,7 +41,7 @@ unpack_alone() {
         return 0
     fi
     for ((number = 1; number <= PARTS; number++)); do
-        cat "$PARTS_FOLDER/$number" || return 74
+        [[ -f $PARTS_FOLDER/$number ]] && cat "$PARTS_FOLDER/$number" || return 74
     done >"$PARTS_FOLDER/.archive"
     echo "${ARCHIVE_SHA256:?}  $PARTS_FOLDER/.archive" | sha256sum --quiet --check >&2 || {
         rm -rf "$PARTS_FOLDER"

@@ -81,6 +81,8 @@ CASES = [
     Case("SSM does not know a command for seconds after it took it", ("invisible=1@2",), proven=True),
     Case("SSM never knows the command it took", ("invisible=3600@2",), left=f"what the phase builds; {AND_THE_RUN}"),
     Case("A command is Delayed", ("delayed=1@2",), proven=True),
+    Case("The agent has ten commands, and refuses one more for a while", ("refused=1@2",), proven=True),
+    Case("The agent has five commands at work, and one more waits in it", ("queued=1@2",), proven=True),
     Case("A command is not delivered in time (DeliveryTimedOut)", ("delivery-timeout=0.5@2",)),
     Case("A command runs too long (ExecutionTimedOut)", ("execution-timeout=0.15@2",), left=PARTLY),
     Case("A command is Undeliverable", ("undeliverable@2",)),

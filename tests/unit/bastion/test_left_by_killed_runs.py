@@ -7,13 +7,18 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from etl_manager.bastion.records import DELIVERY_SECONDS, RunRecords
 from etl_manager.bastion.workspace import ArchiveChunks
 from etl_manager.errors import CommandError
+from etl_manager.ssm.retry import DEFAULT_TIMEOUTS
 from etl_manager.ssm.script import Script
 
 KEEPER = "import sys, time; from pathlib import Path; from etl_manager.bastion.records import RunRecords; "
@@ -77,6 +82,107 @@ def test_folder_and_processes_of_a_killed_run_go_and_those_of_a_living_one_stay(
     assert there == {dead.run_id: False, living.run_id: True, elsewhere.run_id: True, following.run_id: True}
     for run in (living, elsewhere, following):
         run.close()
+
+
+@pytest.fixture
+def agent_is_done(host) -> Iterator[Callable[[], None]]:
+    """Give a function that waits until the agent has nothing left; then its faults are gone."""
+    [agent] = host.aws.agents.values()
+
+    def ended() -> None:
+        deadline = time.monotonic() + 10
+        while not agent.idle and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert agent.idle
+
+    yield ended
+    host.aws.set_faults([])
+
+
+@contextmanager
+def interrupted(run) -> Iterator[None]:
+    """Press Ctrl-C at the first look at a command of *run*; the command is cancelled."""
+    look, looks = run.run_command.client.get_command_invocation, []
+
+    def press(**words: Any) -> Any:
+        looks.append(words["CommandId"])
+        if len(looks) == 1:
+            raise KeyboardInterrupt
+        return look(**words)
+
+    run.run_command.retry.timeouts = replace(DEFAULT_TIMEOUTS, cancel_timeout=0.1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(run.run_command.client, "get_command_invocation", press)
+        with pytest.raises(KeyboardInterrupt):
+            yield
+    assert run.run_command.client.list_commands(CommandId=looks[0])["Commands"][0]["Status"] == "Cancelling"
+
+
+def test_command_that_was_cancelled_and_runs_when_its_run_is_over_does_nothing(host, project, agent_is_done):
+    """The agent does not answer the cancellation of what waits in it, and runs it later."""
+    run = host.run(project.archive())
+    run.open()
+    host.aws.set_faults(["queued=1.5@1"])
+    with interrupted(run):
+        run.run_command.run(Script((), ["touch /tmp/ran"]), "cancelled")
+    run.close()
+    agent_is_done()
+    [late] = [each for each in host.commands()[-2:] if "cancelled" in each["Comment"]]
+    assert (late["Status"], folder_of(host, run).exists(), (host.tmp / "ran").exists()) == ("Failed", False, False)
+
+
+def test_command_of_a_killed_run_that_comes_when_the_next_one_is_there_does_nothing(host, project, agent_is_done):
+    """Nobody could cancel it or clean up: the next run of the project deletes the folder that it needs."""
+    dead, following = host.run(project.archive()), host.run(project.archive())
+    dead.open()
+    host.aws.set_faults(["queued=1.5@1"])
+    with interrupted(dead):
+        dead.run_command.run(Script((), ["touch /tmp/ran"]), "cancelled")
+    dead.records.release()  # as the kernel does
+    following.open()
+    agent_is_done()
+    assert not (host.tmp / "ran").exists()
+    following.close()
+
+
+def test_first_command_that_was_cancelled_and_runs_later_leaves_nothing_beyond_the_next_run(
+    host, project, agent_is_done
+):
+    """It makes the folder of a run that is over, with a key: the record of that run is kept."""
+    run, following = host.run(project.archive()), host.run(project.archive())
+    host.aws.set_faults(["queued=1.5@1"])
+    with interrupted(run):
+        run.open()
+    run.close()
+    agent_is_done()
+    assert folder_of(host, run).exists()
+    following.open()
+    assert not folder_of(host, run).exists()
+    following.close()
+
+
+def test_clock_that_jumps_by_a_day_takes_no_folder_of_a_living_run(host, project):
+    """By the clock all are old; what was made within a day of the machine's own time stays, unless it was started anew since."""
+    with Path("/proc/uptime").open() as file:
+        up = int(file.read().partition(".")[0])
+    living, following = (host.run(project.archive()) for _ in range(2))
+    living.records = RunRecords(host.root / "records of another project")
+    living.open()
+    folder = folder_of(host, living)
+    assert up <= int((folder / ".etl-manager").read_text()) <= up + 60
+    marks = {"restarted-since": f"{up + 5000}", "of-an-earlier-version": "", "of-yesterday": f"{up - 86_460}"}
+    left = {name: host.tmp / f"etl-manager-run-{name}" for name in marks}
+    for name, mark in marks.items():
+        left[name].mkdir()
+        (left[name] / ".etl-manager").write_text(mark)
+    two_days_ago = time.time() - 2 * 86_400
+    for each in (folder, *left.values()):
+        os.utime(each, (two_days_ago, two_days_ago))
+    following.open()
+    assert folder.exists()
+    assert [name for name in left if left[name].exists()] == []
+    living.close()
+    following.close()
 
 
 def test_parts_go_when_no_run_that_sent_them_is_there(host, project):

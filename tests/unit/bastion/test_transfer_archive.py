@@ -6,6 +6,7 @@ import gzip
 import hashlib
 import io
 import os
+import stat
 import subprocess
 import tarfile
 from pathlib import Path
@@ -201,6 +202,16 @@ def test_a_link_that_leads_out_of_the_project_is_refused(project, tmp_path):
     (tmp_path / "secret").write_text("not yours")
     (project.root / "sql/link.txt").symlink_to(tmp_path / "secret")
     with pytest.raises(ConfigError, match=r"sql/link\.txt leads out of the project"):
+        project.archive()
+
+
+@pytest.mark.parametrize("kind", [stat.S_IFIFO, stat.S_IFSOCK])
+def test_file_that_is_none_is_an_error(project, kind):
+    """Reading it would have no end."""
+    path = project.root / "scripts/2-sql-execute.sh"
+    path.unlink()
+    os.mknod(path, kind | 0o644)
+    with pytest.raises(ConfigError, match=r"scripts/2-sql-execute\.sh is no file"):
         project.archive()
 
 

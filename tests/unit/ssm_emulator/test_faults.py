@@ -104,6 +104,37 @@ def test_delayed(emulate):
     assert bastion.wait(command)["Status"] == "Success"
 
 
+def test_refused(emulate):
+    """Only the second command is Pending for a while; then it is delivered and runs."""
+    bastion = emulate("refused=0.5@2")
+    assert bastion.run("true")["Status"] == "Success"
+    command = bastion.send("touch /tmp/ran")
+    assert bastion.wait(command, lambda _: True)["Status"] == "Pending"
+    assert not (bastion.root / "tmp/ran").exists()
+    assert bastion.wait(command)["Status"] == "Success"
+
+
+def test_refused_until_the_time_for_delivery_is_over(emulate):
+    """It did not run."""
+    bastion = emulate("refused=300", "delivery-timeout=0.2")
+    assert verdict(bastion.run("touch /tmp/ran")) == ("TimedOut", "DeliveryTimedOut", -1)
+    assert not (bastion.root / "tmp/ran").exists()
+
+
+@pytest.mark.parametrize("cancelled", [False, True])
+def test_queued(emulate, cancelled):
+    """It is InProgress and has not begun; it runs, also where it is cancelled meanwhile."""
+    bastion = emulate("queued=0.5@1")
+    command = bastion.send("touch /tmp/ran")
+    bastion.wait(command, lambda seen: seen["Status"] == "InProgress")
+    if cancelled:
+        bastion.ssm.cancel_command(CommandId=command)
+        assert bastion.look(command)["Status"] == "Cancelling"
+    assert not (bastion.root / "tmp/ran").exists()
+    assert verdict(bastion.wait(command)) == ("Success", "Success", 0)
+    assert (bastion.root / "tmp/ran").exists()
+
+
 def test_delivery_timeout(emulate):
     """Only the second command is not delivered; it did not run."""
     bastion = emulate("delivery-timeout=0.2@2")

@@ -153,17 +153,52 @@ def test_background_process_without_stdout_does_not(bastion):
     assert bastion.alive(seen["StandardOutputContent"])
 
 
-def test_five_at_once(bastion):
-    """The agent runs five commands at once, and the sixth after one of them."""
+@pytest.fixture
+def at_work(bastion):
+    """Give a function that sends commands which go on until /tmp/go is there, and the folder where those that began are."""
     bastion.run("rm -rf /tmp/go /tmp/at; mkdir /tmp/at")
     script = "touch /tmp/at/$SSM_COMMAND_ID; until [ -e /tmp/go ]; do sleep 0.05; done"
-    sent = [bastion.send(script) for _ in range(7)]
-    at_work = bastion.root / "tmp/at"
-    assert bastion.eventually(lambda: len(list(at_work.iterdir())) == 5)
-    started = {path.name for path in at_work.iterdir()}
-    assert {bastion.wait(command, lambda _: True)["Status"] for command in set(sent) - started} == {"Pending"}
+
+    def send(count: int):
+        sent = [bastion.send(script) for _ in range(count)]
+        assert bastion.eventually(lambda: len(begun()) == 5)
+        return sent
+
+    def begun() -> set[str]:
+        return {path.name for path in (bastion.root / "tmp/at").iterdir()}
+
+    yield send, begun
+    (bastion.root / "tmp/go").touch()
+    assert bastion.eventually(lambda: bastion.aws.agents[bastion.instance_id].idle)
+
+
+def test_five_at_once_and_five_that_wait(bastion, at_work):
+    """The agent runs five commands at once; five more are InProgress while they wait, the eleventh is Pending."""
+    send, begun = at_work
+    sent = send(12)
+    waiting = set(sent) - begun()
+    for command in waiting:
+        bastion.wait(command, lambda _: True)
+    assert bastion.eventually(
+        lambda: sorted(bastion.look(each)["Status"] for each in waiting) == ["InProgress"] * 5 + ["Pending"] * 2
+    )
+    assert len(begun()) == 5
     (bastion.root / "tmp/go").touch()
     assert {bastion.wait(command)["Status"] for command in sent} == {"Success"}
+
+
+def test_command_that_is_cancelled_behind_five_others_runs_when_the_agent_starts_next(bastion, at_work):
+    """It is not answered: Cancelling, until then."""
+    send, begun = at_work
+    last = (set(send(6)) - begun()).pop()
+    bastion.wait(last, lambda seen: seen["Status"] == "InProgress")
+    bastion.ssm.cancel_command(CommandId=last)
+    (bastion.root / "tmp/go").touch()
+    later = [bastion.run("true")["Status"] for _ in range(3)]
+    assert (later, bastion.look(last)["Status"], last in begun()) == (["Success"] * 3, "Cancelling", False)
+    bastion.aws.agents[bastion.instance_id].restart()
+    assert bastion.wait(last)["Status"] == "Success"
+    assert last in begun()
 
 
 def test_execution_timeout_kills_the_whole_group(bastion, monkeypatch):
