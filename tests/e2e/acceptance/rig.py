@@ -6,9 +6,6 @@ import json
 import os
 import re
 import shutil
-import signal
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -21,11 +18,15 @@ from psycopg import sql
 from etl_manager.targets.local import LocalTarget
 from etl_manager.targets.postgres import EmbeddedPostgres
 from ssm_emulator import SandboxHost
+from tests.support import forks
+from tests.support.forks import Process
 
 ROOT = Path(__file__).parents[3]
 DATABASE = "multitenant_analytics"
 PRISTINE = "pristine"
 """A copy of the database as it was built; `Cluster.restore` goes back to it."""
+NO_PLUGINS = ("-p", "no:cacheprovider", "-p", "no:hypothesispytest")
+"""Of those a run finds here, Hypothesis's is the developers' only, and the cache would be left in the project."""
 TENANTS = ("tenant_a", "tenant_b", "tenant_c")
 
 
@@ -117,11 +118,6 @@ class Cluster:
         self.execute(f"CREATE DATABASE {DATABASE} TEMPLATE {PRISTINE} OWNER postgres", database="postgres")
 
 
-def _heed_ctrl_c() -> None:
-    """Let a run be interrupted also where this process is not: what a shell starts in the background ignores SIGINT."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-
 @dataclass
 class Project:
     """A copy of the project: features, SQL and configuration are its own, the code is the one under test."""
@@ -152,30 +148,21 @@ class Project:
         path.write_text(text if isinstance(text, str) else json.dumps(text), encoding="utf-8")
         return name
 
-    def start(self, *arguments: str, **environment: str) -> subprocess.Popen[str]:
+    def start(self, *arguments: str, **environment: str) -> Process:
         """Start ``pytest`` here with *arguments*, as a shell would: in a process group of its own."""
         foreign = ("PYTEST", "PROVISION", "AWS", "CI", "BUILD_NUMBER", "COVERAGE")
         kept = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
-        return subprocess.Popen(
-            [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *arguments],
-            cwd=self.path,
-            env={**kept, "COLUMNS": "120", **self.environment, **environment},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-            preexec_fn=_heed_ctrl_c,  # noqa: PLW1509 - it resets a signal and nothing else
-        )
+        env = {**kept, "COLUMNS": "120", **self.environment, **environment}
+        return forks.start("pytest", *NO_PLUGINS, *arguments, cwd=self.path, env=env)
 
     def run(self, *arguments: str, **environment: str) -> Outcome:
         """Run ``pytest`` here with *arguments*, to its end; reports of an earlier run are gone before."""
         shutil.rmtree(self.path / "reports", ignore_errors=True)
         return self.outcome(self.start(*(arguments or ("features/",)), **environment))
 
-    def outcome(self, process: subprocess.Popen[str]) -> Outcome:
+    def outcome(self, process: Process) -> Outcome:
         """Wait for *process* and return how it ended."""
-        terminal, _ = process.communicate(timeout=120)
+        terminal, _ = process.communicate()
         return Outcome.read(process.returncode, terminal, self.path / "reports")
 
     @contextmanager

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.acceptance.rig import Project
+from tests.support.forks import Process
 
 SLOW = "sql/aurora/data/a-slow.sql"
 SIGNALS = {
@@ -21,7 +21,7 @@ SIGNALS = {
 }
 
 
-def eventually(condition: Callable[[], object], process: subprocess.Popen[str]) -> None:
+def eventually(condition: Callable[[], object], process: Process) -> None:
     """Wait for *condition* while *process* runs, a minute at most."""
     deadline = time.monotonic() + 60
     while not condition():

@@ -6,7 +6,6 @@ import json
 import os
 import random
 import re
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
@@ -19,6 +18,7 @@ from psycopg import sql
 
 from etl_manager.targets.postgres import ADMIN, EmbeddedPostgres
 from tests.e2e.acceptance.rig import DATABASE, PRISTINE, Cloud, Cluster, Project
+from tests.support.forks import Process
 
 VICTIMS = ("suite", "shell", "psql", "postmaster", "backend", "all")
 FIGURES = "kill"
@@ -140,7 +140,7 @@ class Stage:
         pids = {process.pid for process in found}
         return sorted(found, key=lambda process: process.ppid() in pids)
 
-    def victims(self, kind: str, suite: subprocess.Popen[str]) -> list[int]:
+    def victims(self, kind: str, suite: Process) -> list[int]:
         """Return whom to kill now: nobody as long as the victim is not there."""
         with suppress(psutil.NoSuchProcess):
             here, servers = self.processes(), self.servers()

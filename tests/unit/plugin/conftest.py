@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +21,7 @@ from pytest_bdd.feature import features
 import etl_manager.report.finalize
 import etl_manager.sql_files.check
 import etl_manager.targets.local  # noqa: F401
+from tests.support import forks
 
 ROOT = Path(__file__).parents[3]
 
@@ -147,14 +147,7 @@ class Project:
 
     def run_apart(self, *arguments: str, **environment: str) -> Outcome:
         """Run pytest here with *arguments*, in a process of its own."""
-        done = subprocess.run(
-            self.command(*arguments),
-            cwd=self.path,
-            env={**self.environment, **environment},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        done = forks.run(*self.command(*arguments)[2:], cwd=self.path, env={**self.environment, **environment})
         return Outcome(done.returncode, done.stdout, done.stderr)
 
     def results(self) -> dict[str, dict]:
