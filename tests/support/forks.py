@@ -101,7 +101,8 @@ def _server() -> socket.socket:
     """Start what is forked from; it ends with this process."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     command = [sys.executable, __file__, str(theirs.fileno())]
-    server = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.DEVNULL, pass_fds=[theirs.fileno()])
+    env = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    server = subprocess.Popen(command, cwd=ROOT, env=env, stdin=subprocess.DEVNULL, pass_fds=[theirs.fileno()])
     theirs.close()
     atexit.register(server.wait)
     atexit.register(ours.close)
@@ -113,6 +114,8 @@ def _serve(control: socket.socket) -> tuple[str, Sequence[str]]:
     for name in IMPORTED:
         importlib.import_module(name)
     compat.preload()
+    haste.make_haste()
+    haste.read_models()
     gc.freeze()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -153,6 +156,7 @@ def _become(asked: Mapping[str, str], answers: int, outputs: Sequence[int]) -> t
 if __name__ == "__main__":
     sys.path[0] = str(ROOT)
     from ssm_emulator import compat
+    from tests.support import haste
 
     _module, _arguments = _serve(socket.socket(fileno=int(sys.argv[1])))
     sys.argv = [_module, *_arguments]
