@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.acceptance.rig import Project
 from tests.support.forks import Process
+from tests.support.project import Project
 
 SLOW = "sql/aurora/data/a-slow.sql"
 SIGNALS = {

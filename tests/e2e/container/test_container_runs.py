@@ -12,8 +12,9 @@ import pytest
 from docker.errors import APIError
 
 from etl_manager.targets.container_engine import Engine
-from tests.e2e.acceptance.rig import Outcome, Project
 from tests.support.forks import Process
+from tests.support.outcome import Outcome
+from tests.support.project import Project
 
 
 def container(engine: Engine, names: list[str], role: str) -> Any:

@@ -17,8 +17,10 @@ import psutil
 from psycopg import sql
 
 from etl_manager.targets.postgres import ADMIN, EmbeddedPostgres
-from tests.e2e.acceptance.rig import DATABASE, PRISTINE, Cloud, Cluster, Project
+from tests.support.aws import Cloud
+from tests.support.cluster import DATABASE, PRISTINE, Cluster
 from tests.support.forks import Process
+from tests.support.project import Project
 
 VICTIMS = ("suite", "shell", "psql", "postmaster", "backend", "all")
 FIGURES = "kill"

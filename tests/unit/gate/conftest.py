@@ -26,9 +26,11 @@ from etl_manager.progress import NullProgress
 from etl_manager.provisioning.context import RunContext
 from etl_manager.provisioning.run import CATALOGUE, INSPECTION_SQL, ProvisioningRun
 from etl_manager.provisioning.startup import start_run
-from etl_manager.targets.base import TargetOptions
 from etl_manager.targets.local import LocalTarget
-from tests.e2e.acceptance.rig import DATABASE, PRISTINE, ROOT, Cloud
+from tests.support import aws
+from tests.support.aws import Cloud
+from tests.support.cluster import DATABASE, PRISTINE
+from tests.support.project import ROOT
 from tests.unit.gate.verdicts import CLUSTER_ARN
 
 INTEGRATION = {
@@ -149,17 +151,12 @@ def _built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Environment]:
     for name in ("sql", "scripts"):
         shutil.copytree(ROOT / name, folder / name)
     shutil.copy(ROOT / "config.json", folder)
-    target = LocalTarget(TargetOptions(region="us-east-1", state=folder / ".local"))
-    cloud = Cloud(target)
-    try:
-        run = open_environment(target, folder, verify_only=False)
+    with aws.cloud(folder / ".local") as cloud:
+        run = open_environment(cloud.target, folder, verify_only=False)
         run.ensure("data")
         cloud.keep()
         yield Environment(cloud, run)
         run.close()
-    finally:
-        target.close()
-        target.postgres.forget()
 
 
 @pytest.fixture

@@ -17,7 +17,8 @@ import pytest
 
 from etl_manager import config as configuration
 from etl_manager.report.results import expected_scenarios
-from tests.e2e.acceptance.rig import ROOT, Outcome, Project
+from tests.support.outcome import Outcome
+from tests.support.project import ROOT, Project, git
 
 JUNIT = "--junitxml=reports/junit.xml"
 
@@ -29,18 +30,13 @@ class Gated(Project):
         """Commit the copy."""
         super().__post_init__()
         shutil.copy(ROOT / ".gitignore", self.path)
-        self.git("init", "-q")
+        git(self.path, "init", "-q")
         self.commit()
-
-    def git(self, *words: str) -> None:
-        """Run git here, as nobody in particular."""
-        who = ("-c", "user.name=test", "-c", "user.email=test@example.com", "-c", "commit.gpgsign=false")
-        subprocess.run(["git", "-C", self.path, *who, *words], check=True, capture_output=True)
 
     def commit(self) -> None:
         """Commit everything."""
-        self.git("add", "-A")
-        self.git("commit", "-q", "--allow-empty", "-m", "a change")
+        git(self.path, "add", "-A")
+        git(self.path, "commit", "-q", "--allow-empty", "-m", "a change")
 
     @property
     def verdict(self) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from datetime import datetime, timezone
 import pytest
 
 from etl_manager.gate.inputs import GateInputs
-from tests.e2e.acceptance.rig import DATABASE
+from tests.support.cluster import DATABASE
 from tests.unit.gate.conftest import Environment, open_environment, results, unmet
 
 ASKS_AWS = {"engine-version", "cluster-parameters", "quotas", "existing-integrations"}

@@ -22,7 +22,7 @@ from etl_manager.gate.verdict import (
     build_verdict,
     schema,
 )
-from tests.e2e.acceptance.rig import ROOT
+from tests.support.project import ROOT
 from tests.unit.gate.verdicts import made_verdict
 
 PUBLISHED = json.loads((ROOT / "docs/phase3-gate.schema.json").read_text())

@@ -22,6 +22,8 @@ import etl_manager.report.finalize
 import etl_manager.sql_files.check
 import etl_manager.targets.local  # noqa: F401
 from tests.support import forks
+from tests.support.outcome import counts
+from tests.support.project import shell
 
 ROOT = Path(__file__).parents[3]
 
@@ -75,11 +77,8 @@ class Outcome:
 
     @property
     def counts(self) -> dict[str, int]:
-        """The counts of the last line, as in ``2 passed, 1 failed``."""
-        last = self.out.rstrip().splitlines()[-1]
-        return {
-            word: int(count) for count, word in re.findall(r"(\d+) (not applicable|\w+)", last.partition(" in ")[0])
-        }
+        """The counts of the terminal's last line."""
+        return counts(self.out)
 
     def failure(self, heading: str) -> str:
         """Return what stands under *heading* among the failures."""
@@ -127,9 +126,7 @@ class Project:
     @property
     def environment(self) -> dict[str, str]:
         """The environment of a run, the same on every machine."""
-        foreign = ("PYTEST", "PROVISION", "AWS", "CI", "BUILD_NUMBER")
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
-        return {**kept, "COLUMNS": "160"}
+        return {**shell(), "COLUMNS": "160"}
 
     def run(self, *arguments: str, **environment: str) -> Outcome:
         """Run pytest here with *arguments*, in this process; what the fixtures of a module run has one of its own."""

@@ -11,7 +11,8 @@ import pytest
 
 from etl_manager.errors import FailureKind
 from etl_manager.report.verdict import assess
-from tests.unit.report.conftest import REMOTE, git
+from tests.support.project import git
+from tests.unit.report.conftest import REMOTE
 
 
 def labels(result: dict, name: str) -> list[str]:
