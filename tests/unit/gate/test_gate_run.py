@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
-import jsonschema
 import pytest
 
 from etl_manager import config as configuration
@@ -93,6 +92,8 @@ def first(project: Gated) -> Outcome:
 
 def test_whole_run_is_green_and_leaves_a_verdict(project, first):
     """It exits 0; the verdict fits the schema, the filter is the plain list, and JUnit has both."""
+    import jsonschema  # it takes seconds, as often as tests are collected
+
     assert first.status == 0, first.terminal
     verdict = project.verdict
     jsonschema.validate(verdict, json.loads((ROOT / "docs/phase3-gate.schema.json").read_text()))
