@@ -10,9 +10,11 @@ from typing import Any
 from etl_manager import config as configuration
 from etl_manager.config import Config
 from etl_manager.errors import ProvisioningError
+from etl_manager.progress import NullProgress
 from etl_manager.provisioning.run import AGAIN, VERIFICATION, ProvisioningRun
 from etl_manager.provisioning.startup import start_run
 from etl_manager.ssm.retry import Timeouts
+from etl_manager.targets.base import Target
 from tests.support.aws import Account
 from tests.support.project import ROOT
 
@@ -95,6 +97,19 @@ def full_run(account: Account, config: Config | None = None, timeouts: Timeouts 
         if run is not None:
             run.close()
     return Outcome(proven, error, tuple(told.said), run.commands_sent if run else 0)
+
+
+def open_run(target: Target, root: Path = ROOT, *, verify_only: bool = False) -> ProvisioningRun:
+    """Open a run of the project in *root*, of which nobody is told anything; whoever opens it closes it."""
+    return start_run(
+        configuration.load(root / "config.json", root),
+        target,
+        verify_only=verify_only,
+        skip_copy=False,
+        progress=NullProgress(),
+        attach=lambda *_: None,
+        warn=lambda _: None,
+    )
 
 
 def warm(account: Callable[..., Account]) -> Path:

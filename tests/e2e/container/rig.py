@@ -7,14 +7,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from etl_manager import config
-from etl_manager.progress import NullProgress
 from etl_manager.provisioning.run import ProvisioningRun
-from etl_manager.provisioning.startup import start_run
 from etl_manager.targets.container import ContainerTarget
 from tests.support.aws import Commands
-
-ROOT = Path(__file__).parents[3]
+from tests.support.project import ROOT
+from tests.support.runs import open_run
 
 
 class Bastion(Commands):
@@ -52,16 +49,7 @@ class Bastion(Commands):
     @contextmanager
     def opened(self, root: Path = ROOT) -> Iterator[ProvisioningRun]:
         """Open a run of the project in *root* on the target, and close it."""
-        warnings: list[str] = []
-        run = start_run(
-            config.load(root / "config.json", root),
-            self.target,
-            verify_only=False,
-            skip_copy=False,
-            progress=NullProgress(),
-            attach=lambda *_: None,
-            warn=warnings.append,
-        )
+        run = open_run(self.target, root)
         try:
             yield run
         finally:
