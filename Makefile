@@ -48,7 +48,7 @@ report: setup  ## the Allure report of the last run, one file that opens from di
 	@$(VENV)/bin/python -m etl_manager report render
 
 test: setup-dev lint  ## the project's own checks and tests
-	@$(VENV)/bin/python -m pytest tests/ --ignore=tests/e2e/container -q -n 3 --dist loadfile $(ARGS)
+	@$(VENV)/bin/python -m pytest tests/ --ignore=tests/e2e/container -q -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)  # long ones first
 	@$(VENV)/bin/python -m pytest tests/e2e/container -q $(ARGS)  # one at a time: engines stumble over parallel networks
 
 stress: setup-dev  ## full runs under random faults, and runs that are killed, seeded; SEEDS=200 and KILLS=100 of them

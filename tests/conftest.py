@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 
 from etl_manager import redaction
+from tests.support import haste
 
 pytest_plugins = ["pytester"]
+haste.make_haste()
 
 
 @pytest.fixture(autouse=True)

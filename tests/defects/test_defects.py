@@ -8,6 +8,7 @@ import shutil
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,11 +16,14 @@ from psycopg import sql
 
 from etl_manager.database.difference import Difference
 from etl_manager.database.snapshot import DatabaseSnapshot
+from etl_manager.targets.postgres import EmbeddedPostgres
 from tests.defects import inside, outside, report
 from tests.defects.inside import ALTERATIONS, MORE
 from tests.defects.outside import CLOSED, FOLLOWS, HARMLESS, OUTSIDE
 from tests.defects.starved import STARVED
-from tests.unit.sql.conftest import ROOT, Bastion, _bastion, server  # noqa: F401 - a fixture
+from tests.support import cluster as clusters
+from tests.support.engine import Bastion, workspace
+from tests.support.project import ROOT
 
 SHOP = ROOT / "tests/unit/sql/shop"
 INSIDE: Mapping[str, tuple[str, list[Any]]] = {**ALTERATIONS, **MORE}
@@ -28,7 +32,14 @@ TENANTS = {case: f"shop_{number:03}" for number, case in enumerate(INSIDE)}
 
 
 @pytest.fixture(scope="module")
-def cluster(server: Any) -> Iterator[None]:  # noqa: F811
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgres]:
+    """A server for all of them."""
+    with clusters.server(tmp_path_factory.mktemp("server")) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def cluster(server: EmbeddedPostgres) -> Iterator[None]:
     """Make a superuser that is not AWS's, and a tablespace."""
     with Bastion(server=server, workspace=ROOT, runtime=ROOT, database="postgres").connect() as connection:
         connection.execute("SET allow_in_place_tablespaces = on")
@@ -38,9 +49,9 @@ def cluster(server: Any) -> Iterator[None]:  # noqa: F811
 
 
 @contextmanager
-def _built(server: Any, folder: Any, *tenants: str) -> Iterator[Bastion]:  # noqa: F811
+def _built(server: EmbeddedPostgres, folder: Path, *tenants: str) -> Iterator[Bastion]:
     """Build tenants of twenty tables, and beside them what alterations make use of."""
-    with _bastion(server, folder) as bastion:
+    with workspace(server, folder) as bastion:
         shutil.rmtree(bastion.workspace / "sql/aurora/tenant")
         shutil.copytree(SHOP, bastion.workspace / "sql/aurora/tenant")
         bastion.configure(tenants=[*tenants])
@@ -57,7 +68,7 @@ def _built(server: Any, folder: Any, *tenants: str) -> Iterator[Bastion]:  # noq
 
 
 @pytest.fixture(scope="module")
-def shop(server: Any, cluster: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bastion]:  # noqa: F811
+def shop(server: EmbeddedPostgres, cluster: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bastion]:
     """Tenants of which one is whole and each other altered in one way; built once."""
     with _built(server, tmp_path_factory.mktemp("shop"), "shop_whole", *TENANTS.values()) as bastion:
         for case, (statements, _) in INSIDE.items():
@@ -110,7 +121,7 @@ def test_result_sets_list_every_table(shop: Bastion) -> None:
 
 
 @pytest.fixture(scope="module")
-def original(server: Any, cluster: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bastion]:  # noqa: F811
+def original(server: EmbeddedPostgres, cluster: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bastion]:
     """Three tenants, for copying only."""
     with _built(server, tmp_path_factory.mktemp("original"), *outside.TENANTS) as bastion:
         yield bastion

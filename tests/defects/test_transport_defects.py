@@ -13,7 +13,7 @@ from etl_manager.errors import ProvisioningError
 from etl_manager.ssm.script import SqlFileResult
 from tests.defects.shell import CONNECTION, Answer, Shell, ShellHost, unchanged
 from tests.defects.transport import DATA, HARMLESS, SCHEMA, SEEDS, Alter
-from tests.unit.bastion.conftest import checkout
+from tests.support.transferred import checkout
 
 LINES = r"first line of $2\nsecond line\nfünf\na blank \n"
 PAGES = "".join(f"{number * number * 7919 % 1_000_003:x}" for number in range(16_000))

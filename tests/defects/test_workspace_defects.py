@@ -27,7 +27,7 @@ from tests.defects.workspace import (
     Alter,
     give_away,
 )
-from tests.unit.bastion.conftest import Project, checkout
+from tests.support.transferred import TransferredProject, checkout
 
 ENGINE = """[[ ! -e $HOME/../meanwhile ]] || bash "$HOME/../meanwhile"
 sha256sum <"$1"
@@ -35,20 +35,20 @@ cat "$2\""""
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
+def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TransferredProject]:
     """A project whose engine prints the digest of its configuration, and the SQL file."""
     with checkout(tmp_path_factory.mktemp("project"), ENGINE) as project:
         yield project
 
 
 @pytest.fixture(scope="module")
-def archive(project: Project) -> Archive:
+def archive(project: TransferredProject) -> Archive:
     """What is transferred of it."""
     return project.archive()
 
 
 @pytest.fixture(scope="module")
-def made(project: Project, archive: Archive, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def made(project: TransferredProject, archive: Archive, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A workspace as a run leaves it."""
     host = ShellHost(tmp_path_factory.mktemp("made"))
     assert run(host.session(archive), project) == (0, "-- data\n")
@@ -62,7 +62,7 @@ def host(made: Path, tmp_path: Path) -> ShellHost:
     return ShellHost(tmp_path)
 
 
-def run(session: BastionSession, project: Project) -> tuple[int, str]:
+def run(session: BastionSession, project: TransferredProject) -> tuple[int, str]:
     """Run two files; return exit status and output of the second, without the configuration's digest, which must be right."""
     _, files = session.run_sql([SCHEMA, DATA], CONNECTION, "seeds", closing=True)
     assert files[0].stdout.endswith("-- schema\n")
@@ -85,7 +85,9 @@ def needs_root(alter: Alter, case: str) -> None:
 
 
 @pytest.mark.parametrize("case", BEFORE)
-def test_alteration_before_a_run_is_found(host: ShellHost, archive: Archive, project: Project, case: str) -> None:
+def test_alteration_before_a_run_is_found(
+    host: ShellHost, archive: Archive, project: TransferredProject, case: str
+) -> None:
     """It is named; then the project's own files are run, or none are."""
     seed = BEFORE[case]
     needs_root(seed.alter, case)
@@ -103,7 +105,9 @@ def test_alteration_before_a_run_is_found(host: ShellHost, archive: Archive, pro
 
 
 @pytest.mark.parametrize("case", DURING)
-def test_alteration_during_a_run_is_found(host: ShellHost, archive: Archive, project: Project, case: str) -> None:
+def test_alteration_during_a_run_is_found(
+    host: ShellHost, archive: Archive, project: TransferredProject, case: str
+) -> None:
     """The run notices, looks again, puts its own archive there, and runs that."""
     session = host.session(archive)
     session.open()
@@ -128,7 +132,9 @@ def test_place_that_was_taken_during_a_run_is_an_error(host: ShellHost, archive:
 
 
 @pytest.mark.parametrize("case", HELD)
-def test_alteration_after_the_copy_is_found(host: ShellHost, archive: Archive, project: Project, case: str) -> None:
+def test_alteration_after_the_copy_is_found(
+    host: ShellHost, archive: Archive, project: TransferredProject, case: str
+) -> None:
     """What is changed behind a link, once the run has its own copy, has no part in it."""
     session = host.session(archive)
     session.open()
@@ -138,7 +144,7 @@ def test_alteration_after_the_copy_is_found(host: ShellHost, archive: Archive, p
 
 
 @pytest.mark.parametrize("case", PARTS)
-def test_alteration_of_a_part_is_found(tmp_path: Path, project: Project, case: str) -> None:
+def test_alteration_of_a_part_is_found(tmp_path: Path, project: TransferredProject, case: str) -> None:
     """What arrived damaged is sent again: the workspace is the archive."""
     name = "sql/shared/large.bin"
     large = project.write(name, os.urandom(20_000)).read_bytes()
@@ -158,7 +164,7 @@ def test_alteration_of_a_part_is_found(tmp_path: Path, project: Project, case: s
 
 @pytest.mark.parametrize("case", HARMLESS)
 def test_what_has_no_part_in_the_result_stays_green(
-    host: ShellHost, archive: Archive, project: Project, case: str
+    host: ShellHost, archive: Archive, project: TransferredProject, case: str
 ) -> None:
     """Nothing is told, and nothing transferred."""
     HARMLESS[case](host.workspace)

@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from etl_manager.targets.base import TargetOptions
-from etl_manager.targets.local import LocalTarget
-from tests.e2e.acceptance.rig import DATABASE, PRISTINE, Cloud, Project
+from tests.support import aws
+from tests.support.aws import Cloud
+from tests.support.cluster import DATABASE, PRISTINE
+from tests.support.project import Project
 
 
 @pytest.fixture(scope="session")
@@ -28,13 +29,8 @@ def new_project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[
 @pytest.fixture(scope="session")
 def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
     """One account for the whole session; tests put it into the state they need."""
-    state = tmp_path_factory.mktemp("cloud")
-    target = LocalTarget(TargetOptions(region="us-east-1", state=state))
-    cloud = Cloud(target)
-    cloud.execute("ALTER SYSTEM SET fsync = off", "SELECT pg_reload_conf()", database="postgres")
-    yield cloud
-    target.close()
-    target.postgres.forget()
+    with aws.cloud(tmp_path_factory.mktemp("cloud")) as cloud:
+        yield cloud
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,9 @@ from typing import Any
 import pytest
 
 from etl_manager.targets.emulated_aws import SECRET
-from tests.e2e.acceptance.rig import Cloud, Outcome, Project
+from tests.support.aws import Cloud
+from tests.support.outcome import Outcome
+from tests.support.project import Project
 
 
 def untouched(project: Project, cloud: Cloud, *arguments: str) -> Outcome:

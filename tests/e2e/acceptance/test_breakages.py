@@ -6,7 +6,8 @@ import json
 
 import pytest
 
-from tests.e2e.acceptance.rig import DATABASE, Project
+from tests.support.cluster import DATABASE
+from tests.support.project import Project
 
 BREAKAGES = {
     "row deleted": (

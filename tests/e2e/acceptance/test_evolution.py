@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from tests.e2e.acceptance.rig import Project
+from tests.support.project import Project
 
 CHANGES = {
     "0002-orders.sql": """\

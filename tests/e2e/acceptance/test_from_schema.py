@@ -9,7 +9,8 @@ import sys
 
 import pytest
 
-from tests.e2e.acceptance.rig import DATABASE, Project
+from tests.support.cluster import DATABASE
+from tests.support.project import Project
 
 BY_HAND = """
 CREATE SCHEMA extra;

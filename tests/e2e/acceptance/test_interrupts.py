@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.e2e.acceptance.rig import Project
+from tests.support.forks import Process
+from tests.support.project import Project
 
 SLOW = "sql/aurora/data/a-slow.sql"
 SIGNALS = {
@@ -21,7 +21,7 @@ SIGNALS = {
 }
 
 
-def eventually(condition: Callable[[], object], process: subprocess.Popen[str]) -> None:
+def eventually(condition: Callable[[], object], process: Process) -> None:
     """Wait for *condition* while *process* runs, a minute at most."""
     deadline = time.monotonic() + 60
     while not condition():

@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from tests.e2e.acceptance.rig import Project
 from tests.e2e.acceptance.test_phases_in_order import added
+from tests.support.project import Project
 
 PHASES = {"data": {}, "tidy": {"connection_db": "multitenant_analytics"}}
 TIDY = "CREATE FUNCTION public.tidy() RETURNS void SECURITY DEFINER LANGUAGE sql AS $$ {} $$"

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.acceptance.rig import DATABASE, TENANTS, Outcome, Project
+from tests.support.cluster import DATABASE
+from tests.support.outcome import Outcome
+from tests.support.project import TENANTS, Project
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.acceptance.rig import Project
+from tests.support.project import Project
 
 BUILDING = tuple(f"features/{name}.feature" for name in ("1-database", "2-schema", "3-data", "4-verification"))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.e2e.acceptance.rig import DATABASE
+from tests.support.cluster import DATABASE
 
 
 def test_plan_of_a_fresh_cluster_shows_each_phase_and_builds_nothing(built, cloud):

@@ -11,7 +11,7 @@ from etl_manager.database.difference import Difference
 from etl_manager.database.snapshot import Template
 from etl_manager.database.verification import Verification
 from etl_manager.errors import InfrastructureError, VerificationError
-from tests.e2e.acceptance.rig import TENANTS
+from tests.support.project import TENANTS
 from tests.unit.model.snapshots import snapshot, state
 
 FACTS = snapshot(

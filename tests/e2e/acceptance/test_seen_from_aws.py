@@ -13,7 +13,9 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.acceptance.rig import Cloud, Outcome, Project
+from tests.support.aws import Cloud
+from tests.support.outcome import Outcome
+from tests.support.project import Project
 
 
 @dataclass(frozen=True)

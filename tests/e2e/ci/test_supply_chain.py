@@ -16,6 +16,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.project import git
+
 ROOT = Path(__file__).parents[3]
 PINS = re.findall(r"^([a-z0-9._-]+)==(\S+)", (ROOT / "requirements.lock").read_text(), re.MULTILINE)
 SAYS_THE_TIME = """
@@ -125,9 +127,9 @@ def clone(tmp_path: Path) -> Path:
 
 def commit(folder: Path) -> None:
     """Commit all that is there."""
-    who = ("-c", "user.name=x", "-c", "user.email=x@example.org", "-c", "init.defaultBranch=main")
-    for words in (["init", "-q"], ["add", "-A"], ["commit", "-q", "-m", "x"]):
-        subprocess.run(["git", *who, *words], cwd=folder, check=True)
+    git(folder, "init", "-q")
+    git(folder, "add", "-A")
+    git(folder, "commit", "-q", "-m", "x")
 
 
 def wheel(folder: Path) -> subprocess.CompletedProcess[str]:

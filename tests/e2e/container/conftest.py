@@ -20,8 +20,8 @@ from etl_manager.targets.base import TargetOptions
 from etl_manager.targets.container import ContainerTarget
 from etl_manager.targets.container_engine import Engine, ImageResolver
 from etl_manager.targets.container_stack import LABEL, ContainerStack, key_of
-from tests.e2e.acceptance.rig import Project
-from tests.e2e.container.rig import ROOT, Bastion
+from tests.e2e.container.rig import Bastion
+from tests.support.project import ROOT, Project
 
 REQUIRED = "CONTAINERS_REQUIRED"
 STATE = ".local/container"

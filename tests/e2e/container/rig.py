@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import shlex
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from etl_manager import config
-from etl_manager.progress import NullProgress
 from etl_manager.provisioning.run import ProvisioningRun
-from etl_manager.provisioning.startup import start_run
 from etl_manager.targets.container import ContainerTarget
-from tests.commands import Commands
-
-ROOT = Path(__file__).parents[3]
+from tests.support.aws import Commands
+from tests.support.project import ROOT
+from tests.support.runs import open_run
 
 
 class Bastion(Commands):
@@ -29,11 +25,6 @@ class Bastion(Commands):
         self.instance_id = target.aws.instance_id
         self.ssm = target.client("ssm")
 
-    def ping_status(self) -> str:
-        """Return what SSM says of the agent."""
-        [node] = self.ssm.describe_instance_information()["InstanceInformationList"]
-        return str(node["PingStatus"])
-
     def behind(self, script: str) -> str:
         """Run *script* in the container without SSM, as root, and return what it printed; it must succeed."""
         status, output = self.target.bastion.exec_run(["sh", "-c", script])
@@ -44,15 +35,6 @@ class Bastion(Commands):
         """Return the processes in the container whose command line has *pattern*."""
         listed = self.behind("ps -eo pid,stat,args").splitlines()[1:]
         return [line for line in listed if pattern in line and "ps -eo" not in line and " Z" not in line]
-
-    def eventually(self, condition: Callable[[], bool]) -> bool:
-        """Wait up to 10 s for *condition*."""
-        deadline = time.monotonic() + 10
-        while not condition():
-            if time.monotonic() > deadline:
-                return False
-            time.sleep(0.1)
-        return True
 
     @contextmanager
     def without(self, *programs: str) -> Iterator[None]:
@@ -67,16 +49,7 @@ class Bastion(Commands):
     @contextmanager
     def opened(self, root: Path = ROOT) -> Iterator[ProvisioningRun]:
         """Open a run of the project in *root* on the target, and close it."""
-        warnings: list[str] = []
-        run = start_run(
-            config.load(root / "config.json", root),
-            self.target,
-            verify_only=False,
-            skip_copy=False,
-            progress=NullProgress(),
-            attach=lambda *_: None,
-            warn=warnings.append,
-        )
+        run = open_run(self.target, root)
         try:
             yield run
         finally:

@@ -10,9 +10,9 @@ import pytest
 
 from etl_manager.errors import InfrastructureError, WorkspaceError
 from etl_manager.targets.container_stack import addresses
-from tests.e2e.acceptance.rig import Project
 from tests.e2e.container.reach import Address, reachable
-from tests.e2e.container.rig import ROOT, Bastion
+from tests.e2e.container.rig import Bastion
+from tests.support.project import ROOT, Project
 
 
 @pytest.fixture(autouse=True)

@@ -12,7 +12,9 @@ import pytest
 from docker.errors import APIError
 
 from etl_manager.targets.container_engine import Engine
-from tests.e2e.acceptance.rig import Outcome, Project
+from tests.support.forks import Process
+from tests.support.outcome import Outcome
+from tests.support.project import Project
 
 
 def container(engine: Engine, names: list[str], role: str) -> Any:
@@ -22,11 +24,11 @@ def container(engine: Engine, names: list[str], role: str) -> Any:
 
 
 @pytest.fixture
-def begun(project: Project) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+def begun(project: Project) -> Iterator[Callable[..., Process]]:
     """Start runs of the configuration that takes its time; none outlives the test."""
-    processes: list[subprocess.Popen[str]] = []
+    processes: list[Process] = []
 
-    def begin(*arguments: str, **environment: str) -> subprocess.Popen[str]:
+    def begin(*arguments: str, **environment: str) -> Process:
         processes.append(project.start("features/", "--config-json", "slow.json", *arguments, **environment))
         return processes[-1]
 
@@ -37,7 +39,7 @@ def begun(project: Project) -> Iterator[Callable[..., subprocess.Popen[str]]]:
             process.communicate()
 
 
-def until(condition: Callable[[], bool], process: subprocess.Popen[str]) -> None:
+def until(condition: Callable[[], bool], process: Process) -> None:
     """Wait until *condition* holds, while *process* runs."""
     deadline = time.monotonic() + 60
     while not condition():

@@ -11,7 +11,7 @@ import pytest
 from etl_manager.errors import TargetError
 from etl_manager.progress import NullProgress
 from etl_manager.targets.container_engine import ImageResolver
-from tests.e2e.container.rig import ROOT
+from tests.support.project import ROOT
 
 NOWHERE = "localhost/etl-manager/no-such-image:1"
 

@@ -12,8 +12,8 @@ import pytest
 from etl_manager.targets.postgres import EmbeddedPostgres
 from tests.defects import report
 from tests.e2e.stress.kills import FIGURES
-from tests.e2e.transport import rig
-from tests.e2e.transport.rig import Account
+from tests.support import aws, cluster, runs
+from tests.support.aws import Account
 
 SEEDS = int(os.environ.get("SEEDS", "200"))
 """How many schedules are run."""
@@ -49,22 +49,22 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 @pytest.fixture(scope="session")
 def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgres]:
     """The cluster."""
-    with rig.server(tmp_path_factory.mktemp("cluster")) as found:
+    with cluster.server(tmp_path_factory.mktemp("cluster")) as found:
         yield found
 
 
 @pytest.fixture(scope="session")
 def built(postgres: EmbeddedPostgres, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The root of a bastion that has the workspace; the database it built is kept as `rig.PRISTINE`."""
-    with rig.accounts(tmp_path_factory.mktemp("built"), postgres) as open_:
-        root = rig.warm(open_)
-    with rig.Database(postgres).connected("postgres") as connection:
-        connection.execute(f"CREATE DATABASE {rig.PRISTINE} TEMPLATE {rig.DATABASE}".encode())
+    """The root of a bastion that has the workspace; the database it built is kept as `cluster.PRISTINE`."""
+    with aws.accounts(tmp_path_factory.mktemp("built"), postgres) as open_:
+        root = runs.warm(open_)
+    with cluster.Cluster(postgres.conninfo).connect("postgres") as connection:
+        connection.execute(f"CREATE DATABASE {cluster.PRISTINE} TEMPLATE {cluster.DATABASE}".encode())
     return root
 
 
 @pytest.fixture
 def account(postgres: EmbeddedPostgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Account]]:
     """Open accounts; they are stopped after each test."""
-    with rig.accounts(tmp_path_factory.mktemp("accounts"), postgres) as open_:
+    with aws.accounts(tmp_path_factory.mktemp("accounts"), postgres) as open_:
         yield open_

@@ -6,7 +6,6 @@ import json
 import os
 import random
 import re
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
@@ -18,7 +17,10 @@ import psutil
 from psycopg import sql
 
 from etl_manager.targets.postgres import ADMIN, EmbeddedPostgres
-from tests.e2e.acceptance.rig import DATABASE, PRISTINE, Cloud, Cluster, Project
+from tests.support.aws import Cloud
+from tests.support.cluster import DATABASE, PRISTINE, Cluster
+from tests.support.forks import Process
+from tests.support.project import Project
 
 VICTIMS = ("suite", "shell", "psql", "postmaster", "backend", "all")
 FIGURES = "kill"
@@ -140,7 +142,7 @@ class Stage:
         pids = {process.pid for process in found}
         return sorted(found, key=lambda process: process.ppid() in pids)
 
-    def victims(self, kind: str, suite: subprocess.Popen[str]) -> list[int]:
+    def victims(self, kind: str, suite: Process) -> list[int]:
         """Return whom to kill now: nobody as long as the victim is not there."""
         with suppress(psutil.NoSuchProcess):
             here, servers = self.processes(), self.servers()

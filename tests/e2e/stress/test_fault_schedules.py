@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 
 from etl_manager.errors import ProvisioningError
-from tests.e2e.transport import rig
-from tests.e2e.transport.rig import BRIEF, DATABASE, PRISTINE, Account, Database, full_run, settled
+from tests.support import aws
+from tests.support.aws import Account, settled
+from tests.support.cluster import DATABASE, PRISTINE, Cluster
+from tests.support.runs import BRIEF, full_run, project
 
 pytestmark = pytest.mark.stress
 
@@ -52,20 +54,20 @@ KINDS = [
 ]
 
 
-def prepared(dice: random.Random, root: Path, built: Path, database: Database) -> str:
+def prepared(dice: random.Random, root: Path, built: Path, database: Cluster) -> str:
     """Bring cluster and bastion into the state a run begins in; a table that is not ours is always there."""
     database.empty()
     state = dice.choice(("nothing", "built", "damaged", "no workspace"))
     template = "template0 ENCODING 'UTF8'" if state == "nothing" else PRISTINE
-    with database.connected("postgres") as connection:
+    with database.connect("postgres") as connection:
         connection.execute(f"CREATE DATABASE {DATABASE} TEMPLATE {template} OWNER postgres".encode())
-    with database.connected(DATABASE) as connection:
+    with database.connect() as connection:
         connection.execute("CREATE TABLE public.keepsake AS SELECT id FROM generate_series(1, 100) AS id")
         if state == "damaged":
             connection.execute("DELETE FROM tenant_b.users WHERE user_id IN (2, 4)")
             connection.execute("DROP TABLE tenant_c.users")
     if state in {"built", "damaged"}:
-        rig.copy(built, root)
+        aws.copy(built, root)
     return state
 
 
@@ -82,7 +84,7 @@ def counted(account: Account) -> Path:
 def test_schedule(seed, account, postgres, built, tmp_path):
     """The run is proven or ends with an error that helps; nothing ran twice; the next one is proven; no row is lost."""
     dice = random.Random(seed)  # noqa: S311 - a schedule that can be repeated
-    database = Database(postgres)
+    database = Cluster(postgres.conninfo)
     root = tmp_path / "bastion"
     state = prepared(dice, root, built, database)
     faults = schedule(dice)
@@ -98,8 +100,8 @@ def test_schedule(seed, account, postgres, built, tmp_path):
     clean = full_run(next_)
     assert clean.proven, f"{told}\n{clean.message}"
     settled(bad)
-    assert database.rows() == {tenant: [1, 2, 3, 4, 5] for tenant in rig.project().tenants}, told
-    with database.connected(DATABASE) as connection:
+    assert database.users() == {tenant: [1, 2, 3, 4, 5] for tenant in project().tenants}, told
+    with database.connect() as connection:
         assert connection.execute(KEEPSAKE).fetchone() == (",".join(map(str, range(1, 101))),), told
     runs = defaultdict(set)
     for line in log.read_text().splitlines():

@@ -10,7 +10,6 @@ import secrets
 import shutil
 import socket
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -29,6 +28,7 @@ from cryptography.x509.oid import NameOID
 from etl_manager.targets import emulated_aws
 from etl_manager.targets.postgres import server_account
 from ssm_emulator import SandboxHost, SsmEmulator
+from tests.support import forks
 
 ROOT = Path(__file__).parents[3]
 REGION = "eu-central-1"
@@ -198,10 +198,7 @@ class Environment:
 
     def run(self, *words: str) -> subprocess.CompletedProcess[str]:
         """Run a module of Python's in the project."""
-        return subprocess.run(
-            [sys.executable, "-m", *words],
-            cwd=self.project, env=self.variables, check=False, capture_output=True, text=True, timeout=120,
-        )  # fmt: skip
+        return forks.run(*words, cwd=self.project, env=self.variables)
 
     def features(self, *words: str) -> subprocess.CompletedProcess[str]:
         """Run ``pytest features/``."""
@@ -228,8 +225,10 @@ def environment(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> I
     """The suite, its bastion with Debian's psql, and the cluster in CloudFormation by name and by address."""
     root = tmp_path_factory.mktemp("bastion")
     project = tmp_path_factory.mktemp("project")
-    for name in ("etl_manager", "ssm_emulator", "scripts", "sql", "steps", "features"):
+    for name in ("scripts", "sql", "steps", "features"):
         shutil.copytree(ROOT / name, project / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("etl_manager", "ssm_emulator"):
+        (project / name).symlink_to(ROOT / name)
     for name in ("conftest.py", "pytest.ini"):
         shutil.copy2(ROOT / name, project)
     aws = SsmEmulator({emulated_aws.DEFAULT_INSTANCE: SandboxHost(root, [cluster.bin_dir / "psql"])}, region=REGION)

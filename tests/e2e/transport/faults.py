@@ -12,10 +12,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from etl_manager.ssm.retry import DEFAULT_TIMEOUTS, Timeouts
-from tests.e2e.transport import rig
-from tests.e2e.transport.rig import BRIEF, Account, Database, Outcome, full_run, settled
+from tests.support import aws, cluster, runs
+from tests.support.aws import Account, settled
+from tests.support.cluster import Cluster
+from tests.support.project import ROOT
+from tests.support.runs import BRIEF, Outcome, full_run
 
-DOCUMENT = rig.ROOT / "docs/faults.md"
+DOCUMENT = ROOT / "docs/faults.md"
 HEAD = """\
 # When AWS has a bad day
 
@@ -116,11 +119,11 @@ CASES = [
 
 
 def row(
-    case: Case, account: Callable[..., Account], database: Database, warm: Path, *, followed: bool
+    case: Case, account: Callable[..., Account], database: Cluster, warm: Path, *, followed: bool
 ) -> tuple[str, Outcome]:
     """Have a run meet *case* and return the row of the table, and how it ended; *followed* by a clean one."""
     root = Path(tempfile.mkdtemp(dir=warm.parent))
-    rig.copy(warm, root)
+    aws.copy(warm, root)
     database.empty()
     bad = account(*case.faults, root=root)
     outcome = full_run(bad, timeouts=case.timeouts)
@@ -131,7 +134,7 @@ def row(
         clean = full_run(account(root=root))
         assert clean.proven, clean.message
     if followed or outcome.proven:
-        assert database.rows() == {tenant: [1, 2, 3, 4, 5] for tenant in rig.project().tenants}
+        assert database.users() == {tenant: [1, 2, 3, 4, 5] for tenant in runs.project().tenants}
     faults = " ".join(f"`--fault {fault}`" for fault in case.faults)
     return f"| {case.title}<br>{faults} | {_seen(outcome)} | {state} |", outcome
 
@@ -174,9 +177,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory(dir="/var/tmp") as folder:  # where the server's user may go
         place = Path(folder)
         place.chmod(0o755)
-        with rig.server(place) as postgres, rig.accounts(place, postgres) as account:
-            warm = rig.warm(account)
-            rows = [row(case, account, Database(postgres), warm, followed=True)[0] for case in CASES]
+        with cluster.server(place) as postgres, aws.accounts(place, postgres) as account:
+            warm = runs.warm(account)
+            rows = [row(case, account, Cluster(postgres.conninfo), warm, followed=True)[0] for case in CASES]
     DOCUMENT.write_text(document(rows), encoding="utf-8")
 
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from tests.e2e.transport import faults, rig
+from tests.e2e.transport import faults
 from tests.e2e.transport.faults import CASES, DOCUMENT
+from tests.support import runs
 
 
 @pytest.fixture(scope="session")
 def warm(account):
     """The root of a bastion that has the workspace."""
-    return rig.warm(account)
+    return runs.warm(account)
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.title)

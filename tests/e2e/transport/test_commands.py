@@ -16,7 +16,8 @@ from etl_manager.provisioning.startup import start_run
 from etl_manager.ssm.retry import Retry, Timeouts
 from etl_manager.ssm.run_command import RunCommand
 from etl_manager.ssm.script import Script
-from tests.e2e.transport.rig import BRIEF, Account, project
+from tests.support.aws import Account
+from tests.support.runs import BRIEF, project
 
 COUNTED = "echo ran >>/tmp/count"
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from etl_manager.progress import NullProgress
 from etl_manager.provisioning.startup import start_run
-from tests.e2e.transport.rig import BRIEF, DATABASE, project
+from tests.support.runs import BRIEF, project
 
 SLOW = """
 CREATE FUNCTION slow() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN
@@ -43,7 +43,7 @@ def test_phase_that_takes_long_tells_how_far_it_is(account, database, caplog):
     )
     try:
         run.ensure("database")
-        with database.connected(DATABASE) as holder:
+        with database.connect() as holder:
             holder.execute(SLOW.encode())
             holder.execute("SELECT pg_advisory_lock(14)")
 

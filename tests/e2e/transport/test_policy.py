@@ -16,8 +16,9 @@ from botocore import xform_name
 
 from etl_manager.aws.discovery import discover
 from etl_manager.aws.preflight import Preflight
-from tests.e2e.transport import rig
-from tests.e2e.transport.rig import ROOT, full_run, project
+from tests.support import aws
+from tests.support.project import ROOT
+from tests.support.runs import full_run, project
 
 SERVICES = ("sts", "cloudformation", "ec2", "ssm", "secretsmanager", "rds", "s3")
 LOCAL = {"generate_db_auth_token": "rds-db:connect"}
@@ -94,7 +95,7 @@ def test_calls_of_real_runs_are_those_of_the_source(account, database):
     """Recorded by botocore's own event, over a run, a lost answer, and the engine asked for."""
     bastion = account("reset=after:SendCommand@2")
     assert full_run(bastion).proven
-    rig.as_aws(bastion)
+    aws.as_aws(bastion)
     discover(project(), bastion.client, Preflight(), emulated=False)
     operator = actions(*policies()[:3])
     assert bastion.calls <= operator

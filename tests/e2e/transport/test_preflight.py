@@ -16,8 +16,9 @@ from etl_manager.targets import emulated_aws
 from etl_manager.targets.aws import AwsTarget
 from etl_manager.targets.base import TargetOptions
 from ssm_emulator import AwsError, CallFault
-from tests.e2e.transport import rig
-from tests.e2e.transport.rig import Account, full_run, project
+from tests.support import aws
+from tests.support.aws import Account
+from tests.support.runs import full_run, project
 
 
 class Refused(CallFault):
@@ -87,7 +88,7 @@ def test_bastion_without_psql_stops_the_run_with_the_line_that_installs_it(accou
     assert "sudo dnf install -y postgresql16" in outcome.message
     assert table(outcome.said)["psql"] == "MISSING: The bastion lacks psql"
     assert table(outcome.said)["secret"] == "AuroraPostgresSecret (user postgres)"
-    assert database.rows() is None
+    assert database.users() is None
     assert [command["Comment"].partition(" [")[0] for command in bastion.commands()] == [
         "etl-manager open",
         "etl-manager clean up",
@@ -132,7 +133,7 @@ def test_known_message_comes_first_where_several_things_are_missing(account):
 
 def test_engine_is_told_by_rds_where_aws_itself_answers(account):
     """Version, engine and status; what the policy does not allow to ask is no trouble."""
-    bastion = rig.as_aws(account())
+    bastion = aws.as_aws(account())
     assert found(bastion)[1]["PostgreSQL"] == "16.6 (aurora-postgresql, available)"
     bastion.aws.set_faults([Refused("DescribeDBClusters")])
     result, shown = found(bastion)
@@ -142,7 +143,7 @@ def test_engine_is_told_by_rds_where_aws_itself_answers(account):
 
 def test_cluster_that_is_stopped_stops_the_run(account):
     """With the line that starts it."""
-    bastion = rig.as_aws(account())
+    bastion = aws.as_aws(account())
     bastion.client("rds").stop_db_cluster(DBClusterIdentifier=emulated_aws.CLUSTER)
     error, shown = found(bastion)
     assert "takes no connections: it is stopped" in shown["PostgreSQL"]

@@ -2,32 +2,19 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import time
 
 import pytest
 
-from tests.e2e.acceptance.rig import Project
-from tests.e2e.transport.rig import Account
+from tests.support.aws import variables
+from tests.support.project import Project
 
 
 @pytest.fixture
 def project(tmp_path) -> Project:
     """A copy of the project."""
     return Project(tmp_path / "suite")
-
-
-def variables(account: Account) -> dict[str, str]:
-    """Return what the shell of the operator holds."""
-    return {
-        "PROVISION_TARGET": "aws",
-        "AWS_ENDPOINT_URL": account.endpoint_url,
-        "AWS_ACCESS_KEY_ID": account.aws.access_key_id,
-        "AWS_SECRET_ACCESS_KEY": account.aws.secret_access_key,
-        "AWS_CONFIG_FILE": os.devnull,
-        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
-    }
 
 
 def test_preflight_stands_on_the_terminal_before_a_run_stops(account, database, project):
@@ -37,14 +24,14 @@ def test_preflight_stands_on_the_terminal_before_a_run_stops(account, database, 
     psql.unlink()
     psql.write_text("#!/bin/sh\nexit 127\n")
     psql.chmod(0o755)
-    outcome = project.run(**variables(bastion))
+    outcome = project.run(**variables(bastion.aws))
     assert outcome.status == 1
     assert outcome.terminal.count("preflight: what the run stands on (aws, emulated)") == 1
     assert "  stack       AuroraPostgresStack (CREATE_COMPLETE)" in outcome.terminal
     assert "  psql        MISSING: The bastion lacks psql" in outcome.terminal
     assert "On the bastion: sudo dnf install -y postgresql16" in outcome.terminal
     assert "Traceback" not in outcome.terminal
-    assert database.rows() is None
+    assert database.users() is None
 
 
 @pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
@@ -56,7 +43,7 @@ def test_interrupted_run_cancels_its_command_and_cleans_up(account, database, pr
     config = project.config
     config["aurora"]["phases"] = {"slow": {"connection_db": "postgres"}} | config["aurora"]["phases"]
     project.write("config.json", config)
-    process = project.start("features/", **variables(bastion))
+    process = project.start("features/", **variables(bastion.aws))
     while not marker.exists():
         assert process.poll() is None, process.communicate()[0]
         time.sleep(0.05)

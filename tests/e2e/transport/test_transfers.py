@@ -20,8 +20,9 @@ from etl_manager.errors import CommandError, DiscoveryError, WorkspaceError
 from etl_manager.provisioning.startup import open_bastion
 from etl_manager.targets.aws import AwsTarget
 from etl_manager.targets.base import TargetOptions
-from tests.e2e.transport import rig
-from tests.e2e.transport.rig import BRIEF, Account, Told, project
+from tests.support.aws import Account
+from tests.support.project import ROOT
+from tests.support.runs import BRIEF, Told, project
 
 NOTHING = ["sql/aurora/inspection/inspect-database.sql"]
 DAY = 86_400
@@ -32,7 +33,7 @@ def ballast(tmp_path_factory) -> Path:
     """A project with a file that cannot be packed any further: its archive takes some 40 kB."""
     root = tmp_path_factory.mktemp("ballast")
     for name in ("sql", "scripts"):
-        shutil.copytree(rig.ROOT / name, root / name)
+        shutil.copytree(ROOT / name, root / name)
     (root / "sql/ballast").write_bytes(random.Random(1).randbytes(30_000))  # noqa: S311 - the same bytes each time
     return root
 
@@ -218,7 +219,7 @@ def test_small_archive_needs_no_bucket(depot, tmp_path, monkeypatch):
     """What fits goes with the command."""
     bastion = depot()
     monkeypatch.setattr("etl_manager.project.PACKAGED", tmp_path)  # else the package's own SQL is in the archive
-    shutil.copytree(rig.ROOT / "scripts", tmp_path / "scripts")
+    shutil.copytree(ROOT / "scripts", tmp_path / "scripts")
     for file in (*NOTHING, *(f"sql/aurora/{phase}/nothing.sql" for phase in BUILT_IN)):
         (tmp_path / file).parent.mkdir(parents=True)
         (tmp_path / file).write_text("SELECT 1;\n")

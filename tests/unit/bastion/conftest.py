@@ -2,73 +2,29 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from etl_manager import config
 from etl_manager.aws.clients import client_config
 from etl_manager.aws.connection import Connection, Credentials
 from etl_manager.bastion.records import RunRecords
 from etl_manager.bastion.session import BastionSession
-from etl_manager.bastion.workspace import Archive, build
+from etl_manager.bastion.workspace import Archive
 from etl_manager.ssm.run_command import RunCommand
 from etl_manager.targets.emulated_aws import DEFAULT_INSTANCE
 from etl_manager.targets.postgres import programs
 from ssm_emulator import SandboxHost, SsmEmulator
+from tests.support.transferred import TransferredProject, checkout
 
 REGION = "eu-west-1"
-PHASES = ("database", "schema", "data", "verification")
-
-
-@dataclass
-class Project:
-    """A project of which only what is transferred matters."""
-
-    root: Path
-    transfer: dict[str, Any] = field(default_factory=dict)
-
-    def write(self, name: str, content: str | bytes, mode: int = 0o644) -> Path:
-        """Write the file *name*."""
-        path = self.root / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content if isinstance(content, bytes) else content.encode())
-        path.chmod(mode)
-        return path
-
-    def configured(self) -> config.Config:
-        """Return the configuration with this project's transfer."""
-        path = self.write("config.json", json.dumps({"bastion": {"autoTransfer": self.transfer}}))
-        return config.load(path, self.root)
-
-    def archive(self) -> Archive:
-        """Return what is transferred."""
-        return build(self.configured())
-
-    def engine(self, script: str) -> None:
-        """Let *script* run in place of the engine; it is given the configuration and the SQL file."""
-        self.write("scripts/2-sql-execute.sh", f"#!/bin/bash\n{script}\n", 0o755)
-
-
-@contextmanager
-def checkout(root: Path, engine: str) -> Iterator[Project]:
-    """Make a project with an engine of its own, as in a checkout, and a file for each phase."""
-    with pytest.MonkeyPatch.context() as patch:
-        project = Project(root)
-        patch.setattr("etl_manager.project.PACKAGED", project.root)
-        for phase in PHASES:
-            project.write(f"sql/aurora/{phase}/{phase}.sql", f"-- {phase}\n")
-        project.engine(engine)
-        yield project
 
 
 @pytest.fixture
-def project(tmp_path: Path) -> Iterator[Project]:
+def project(tmp_path: Path) -> Iterator[TransferredProject]:
     """A project whose engine prints which file it was given."""
     with checkout(tmp_path / "project", 'echo "ran $2"') as project:
         yield project
@@ -95,8 +51,7 @@ class Host:
 
     def commands(self) -> list[dict[str, Any]]:
         """Return the commands that AWS was sent, the oldest first."""
-        pages = self.client.get_paginator("list_commands").paginate()
-        return [command for page in pages for command in page["Commands"]][::-1]
+        return self.aws.sent_commands()
 
     def run(self, archive: Archive, *, skip_copy: bool = False, most: int = 20_000) -> BastionSession:
         """Return a run that transfers *archive* in commands of at most *most* bytes."""

@@ -8,27 +8,25 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import boto3
 import pytest
 from botocore.stub import Stubber
 
-from etl_manager import config as configuration
 from etl_manager.database.snapshot import Catalogue, DatabaseSnapshot
 from etl_manager.database.verification import Verification
 from etl_manager.errors import NotApplicable, ProvisioningError
 from etl_manager.gate.inputs import GateInputs
 from etl_manager.gate.prerequisites import PREREQUISITES
 from etl_manager.gate.verdict import PrerequisiteResult, ProofLog
-from etl_manager.progress import NullProgress
 from etl_manager.provisioning.context import RunContext
 from etl_manager.provisioning.run import CATALOGUE, INSPECTION_SQL, ProvisioningRun
-from etl_manager.provisioning.startup import start_run
-from etl_manager.targets.base import TargetOptions
-from etl_manager.targets.local import LocalTarget
-from tests.e2e.acceptance.rig import DATABASE, PRISTINE, ROOT, Cloud
+from tests.support import aws
+from tests.support.aws import Cloud
+from tests.support.cluster import DATABASE, PRISTINE
+from tests.support.project import ROOT
+from tests.support.runs import open_run
 from tests.unit.gate.verdicts import CLUSTER_ARN
 
 INTEGRATION = {
@@ -121,19 +119,6 @@ class Environment:
         return aws
 
 
-def open_environment(target: LocalTarget, project: Path, *, verify_only: bool) -> ProvisioningRun:
-    """Open a run of the project in *project*."""
-    return start_run(
-        configuration.load(project / "config.json", project),
-        target,
-        verify_only=verify_only,
-        skip_copy=False,
-        progress=NullProgress(),
-        attach=lambda *_: None,
-        warn=lambda _: None,
-    )
-
-
 def results(place: RunContext, facts: Callable[[], GateInputs]) -> dict[str, PrerequisiteResult]:
     """Hold the gate against *facts*, each prerequisite once."""
     gate = ProofLog()
@@ -149,17 +134,12 @@ def _built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Environment]:
     for name in ("sql", "scripts"):
         shutil.copytree(ROOT / name, folder / name)
     shutil.copy(ROOT / "config.json", folder)
-    target = LocalTarget(TargetOptions(region="us-east-1", state=folder / ".local"))
-    cloud = Cloud(target)
-    try:
-        run = open_environment(target, folder, verify_only=False)
+    with aws.cloud(folder / ".local") as cloud:
+        run = open_run(cloud.target, folder, verify_only=False)
         run.ensure("data")
         cloud.keep()
         yield Environment(cloud, run)
         run.close()
-    finally:
-        target.close()
-        target.postgres.forget()
 
 
 @pytest.fixture

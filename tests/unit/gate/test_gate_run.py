@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
-import jsonschema
 import pytest
 
 from etl_manager import config as configuration
 from etl_manager.report.results import expected_scenarios
-from tests.e2e.acceptance.rig import ROOT, Outcome, Project
+from tests.support.outcome import Outcome
+from tests.support.project import ROOT, Project, git
 
 JUNIT = "--junitxml=reports/junit.xml"
 
@@ -29,18 +29,13 @@ class Gated(Project):
         """Commit the copy."""
         super().__post_init__()
         shutil.copy(ROOT / ".gitignore", self.path)
-        self.git("init", "-q")
+        git(self.path, "init", "-q")
         self.commit()
-
-    def git(self, *words: str) -> None:
-        """Run git here, as nobody in particular."""
-        who = ("-c", "user.name=test", "-c", "user.email=test@example.com", "-c", "commit.gpgsign=false")
-        subprocess.run(["git", "-C", self.path, *who, *words], check=True, capture_output=True)
 
     def commit(self) -> None:
         """Commit everything."""
-        self.git("add", "-A")
-        self.git("commit", "-q", "--allow-empty", "-m", "a change")
+        git(self.path, "add", "-A")
+        git(self.path, "commit", "-q", "--allow-empty", "-m", "a change")
 
     @property
     def verdict(self) -> dict[str, Any]:
@@ -97,6 +92,8 @@ def first(project: Gated) -> Outcome:
 
 def test_whole_run_is_green_and_leaves_a_verdict(project, first):
     """It exits 0; the verdict fits the schema, the filter is the plain list, and JUnit has both."""
+    import jsonschema  # it takes seconds, as often as tests are collected
+
     assert first.status == 0, first.terminal
     verdict = project.verdict
     jsonschema.validate(verdict, json.loads((ROOT / "docs/phase3-gate.schema.json").read_text()))

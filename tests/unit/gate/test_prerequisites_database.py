@@ -8,8 +8,9 @@ from datetime import datetime, timezone
 import pytest
 
 from etl_manager.gate.inputs import GateInputs
-from tests.e2e.acceptance.rig import DATABASE
-from tests.unit.gate.conftest import Environment, open_environment, results, unmet
+from tests.support.cluster import DATABASE
+from tests.support.runs import open_run
+from tests.unit.gate.conftest import Environment, results, unmet
 
 ASKS_AWS = {"engine-version", "cluster-parameters", "quotas", "existing-integrations"}
 
@@ -138,7 +139,7 @@ def test_remedy_is_the_command_for_the_target_that_ran(environment):
 def test_missing_database_is_told_and_leaves_the_rest_unproven(environment):
     """Without the database its own prerequisite fails, and nothing else is proven."""
     environment.cloud.empty()
-    run = open_environment(environment.cloud.target, environment.run.config.root, verify_only=True)
+    run = open_run(environment.cloud.target, environment.run.config.root, verify_only=True)
 
     def facts() -> GateInputs:
         return GateInputs(run.config, run.environment, run.verification(), run.catalogue(), datetime.now(timezone.utc))

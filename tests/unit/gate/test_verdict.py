@@ -6,7 +6,6 @@ import json
 from dataclasses import replace
 from typing import Any
 
-import jsonschema
 import pytest
 from pydantic import ValidationError
 
@@ -22,7 +21,7 @@ from etl_manager.gate.verdict import (
     build_verdict,
     schema,
 )
-from tests.e2e.acceptance.rig import ROOT
+from tests.support.project import ROOT
 from tests.unit.gate.verdicts import made_verdict
 
 PUBLISHED = json.loads((ROOT / "docs/phase3-gate.schema.json").read_text())
@@ -108,12 +107,16 @@ def test_other_shortcomings(changes, reason):
 
 def test_published_schema_is_the_one_of_the_code():
     """docs/phase3-gate.schema.json is what the code accepts, and is itself a schema."""
+    import jsonschema  # it takes seconds, as often as tests are collected
+
     assert schema() == PUBLISHED
     jsonschema.Draft202012Validator.check_schema(PUBLISHED)
 
 
 def test_published_schema_takes_verdicts_and_refuses_contradictions():
     """A ready verdict has no reasons, only proven prerequisites, tenants and a filter; another one has reasons."""
+    import jsonschema
+
     validator = jsonschema.Draft202012Validator(PUBLISHED)
     good = json.loads(made_verdict().model_dump_json())
     assert list(validator.iter_errors(good)) == []

@@ -15,6 +15,7 @@ from etl_manager.gate import check
 from etl_manager.gate.prerequisites import PREREQUISITES
 from etl_manager.gate.verdict import PrerequisiteResult, Verdict
 from etl_manager.project import PACKAGED
+from tests.support.project import git
 from tests.unit.gate.verdicts import made_verdict
 
 HOUR = timedelta(hours=1)
@@ -25,15 +26,10 @@ class Checkout:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.git("init", "-q")
+        git(self.path, "init", "-q")
         self.write("config.json", "{}")
         self.write("sql/aurora/schema/a.sql", "select 1;")
         self.commit()
-
-    def git(self, *words: str) -> None:
-        """Run git here, as nobody in particular."""
-        who = ("-c", "user.name=test", "-c", "user.email=test@example.com", "-c", "commit.gpgsign=false")
-        subprocess.run(["git", "-C", self.path, *who, *words], check=True, capture_output=True)
 
     def write(self, name: str, text: str) -> None:
         """Write a file."""
@@ -43,8 +39,8 @@ class Checkout:
 
     def commit(self) -> None:
         """Commit everything."""
-        self.git("add", "-A")
-        self.git("commit", "-q", "--allow-empty", "-m", "a change")
+        git(self.path, "add", "-A")
+        git(self.path, "commit", "-q", "--allow-empty", "-m", "a change")
 
     def verdict(self, **changes: Any) -> Verdict:
         """Return a verdict of what is here now, but for *changes*."""

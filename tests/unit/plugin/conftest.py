@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +21,9 @@ from pytest_bdd.feature import features
 import etl_manager.report.finalize
 import etl_manager.sql_files.check
 import etl_manager.targets.local  # noqa: F401
+from tests.support import forks
+from tests.support.outcome import counts
+from tests.support.project import shell
 
 ROOT = Path(__file__).parents[3]
 
@@ -75,11 +77,8 @@ class Outcome:
 
     @property
     def counts(self) -> dict[str, int]:
-        """The counts of the last line, as in ``2 passed, 1 failed``."""
-        last = self.out.rstrip().splitlines()[-1]
-        return {
-            word: int(count) for count, word in re.findall(r"(\d+) (not applicable|\w+)", last.partition(" in ")[0])
-        }
+        """The counts of the terminal's last line."""
+        return counts(self.out)
 
     def failure(self, heading: str) -> str:
         """Return what stands under *heading* among the failures."""
@@ -127,9 +126,7 @@ class Project:
     @property
     def environment(self) -> dict[str, str]:
         """The environment of a run, the same on every machine."""
-        foreign = ("PYTEST", "PROVISION", "AWS", "CI", "BUILD_NUMBER")
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
-        return {**kept, "COLUMNS": "160"}
+        return {**shell(), "COLUMNS": "160"}
 
     def run(self, *arguments: str, **environment: str) -> Outcome:
         """Run pytest here with *arguments*, in this process; what the fixtures of a module run has one of its own."""
@@ -147,14 +144,7 @@ class Project:
 
     def run_apart(self, *arguments: str, **environment: str) -> Outcome:
         """Run pytest here with *arguments*, in a process of its own."""
-        done = subprocess.run(
-            self.command(*arguments),
-            cwd=self.path,
-            env={**self.environment, **environment},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        done = forks.run(*self.command(*arguments)[2:], cwd=self.path, env={**self.environment, **environment})
         return Outcome(done.returncode, done.stdout, done.stderr)
 
     def results(self) -> dict[str, dict]:

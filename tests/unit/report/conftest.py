@@ -8,7 +8,6 @@ import json
 import re
 import shlex
 import shutil
-import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -19,9 +18,10 @@ import pytest
 
 from etl_manager.report.render import render
 from etl_manager.ssm.script import RUNTIME_PREFIX
-from etl_manager.targets.base import TargetOptions
-from etl_manager.targets.local import LocalTarget
-from tests.e2e.acceptance.rig import Cloud, Outcome, Project
+from tests.support import aws
+from tests.support.aws import Cloud
+from tests.support.outcome import Outcome
+from tests.support.project import Project, git
 
 WRONG_PASSWORD = "wr0ng: pa$$'word\\"
 """A secret too: somebody thought it was the right one."""
@@ -51,12 +51,8 @@ class Kept:
 @pytest.fixture(scope="session")
 def reported_cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
     """An account of its own for the runs that are reported."""
-    target = LocalTarget(TargetOptions(region="us-east-1", state=tmp_path_factory.mktemp("cloud")))
-    cloud = Cloud(target)
-    cloud.execute("ALTER SYSTEM SET fsync = off", "SELECT pg_reload_conf()", database="postgres")
-    yield cloud
-    target.close()
-    target.postgres.forget()
+    with aws.cloud(tmp_path_factory.mktemp("cloud")) as cloud:
+        yield cloud
 
 
 @pytest.fixture(scope="session")
@@ -92,14 +88,6 @@ def suite(reported_cloud: Cloud, tmp_path_factory: pytest.TempPathFactory) -> It
     git(suite.path, "remote", "add", "origin", REMOTE)
     yield suite
     suite.forget()
-
-
-def git(folder: Path, *words: str) -> str:
-    """Run git in *folder* and return what it prints."""
-    identity = ("-c", "user.name=Tester", "-c", "user.email=tester@example.com")
-    return subprocess.run(
-        ["git", "-C", str(folder), *identity, *words], check=True, capture_output=True, text=True
-    ).stdout.strip()
 
 
 def run(suite: Project, keep: Path, *arguments: str, **environment: str) -> Kept:

@@ -11,7 +11,7 @@ import pytest
 from etl_manager.cli.report import check
 from etl_manager.errors import VerificationError
 from etl_manager.report import finalize
-from tests.e2e.acceptance.rig import ROOT
+from tests.support.project import ROOT
 from tests.unit.report.folder import DATABASE, Folder
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from etl_manager import config as configuration
 from etl_manager.report.results import ScenarioId, expected_scenarios
-from tests.e2e.acceptance.rig import ROOT
+from tests.support.project import ROOT
 
 FEATURE = """\
 Feature: One

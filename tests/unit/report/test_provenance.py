@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from etl_manager.git import repository
-from tests.unit.report.conftest import git
+from tests.support.project import git
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from etl_manager.cli.report import check
 from etl_manager.errors import ConfigError, VerificationError
 from etl_manager.report.render import TOOL, patch_allure_html, render
 from etl_manager.report.verdict import assess
-from tests.e2e.acceptance.rig import ROOT
+from tests.support.project import ROOT
 from tests.unit.report.browser import CHROMIUM, Browser
 from tests.unit.report.conftest import decoded
 

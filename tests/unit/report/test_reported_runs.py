@@ -13,7 +13,8 @@ from etl_manager.config import phases
 from etl_manager.errors import FailureKind
 from etl_manager.report.labels import SEVERITIES
 from etl_manager.report.verdict import assess
-from tests.unit.report.conftest import REMOTE, git
+from tests.support.project import git
+from tests.unit.report.conftest import REMOTE
 
 
 def labels(result: dict, name: str) -> list[str]:

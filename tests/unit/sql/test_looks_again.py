@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-from tests.unit.sql.conftest import Bastion
+from tests.support.engine import Bastion
 
 CHANGES = "sql/aurora/tenant/changes"
 

@@ -11,7 +11,7 @@ from psycopg import sql
 
 from etl_manager.targets.postgres import EmbeddedPostgres
 from tests.defects.isolation import DEFECTS
-from tests.unit.sql.conftest import Bastion, _bastion
+from tests.support.engine import Bastion, workspace
 
 ISOLATION = "sql/aurora/isolation/isolate-tenants.sql"
 TENANTS = ("acme", "globex", "initech")
@@ -34,7 +34,7 @@ def write_config(bastion: Bastion, *, isolated: bool) -> None:
 @pytest.fixture(scope="module")
 def isolated(server: EmbeddedPostgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bastion]:
     """Three tenants with roles; a test that alters them puts them right again."""
-    with _bastion(server, tmp_path_factory.mktemp("isolated")) as bastion:
+    with workspace(server, tmp_path_factory.mktemp("isolated")) as bastion:
         template = bastion.workspace / "sql/aurora/tenant"
         (template / "changes/0001-users.sql").write_text(CHANGE)
         (template / "data/users.sql").unlink()
@@ -145,7 +145,7 @@ def test_newer_server(tmp_path: Path) -> None:
     server = EmbeddedPostgres(tmp_path / "server", major=18)
     server.start()
     try:
-        with _bastion(server, tmp_path) as bastion:
+        with workspace(server, tmp_path) as bastion:
             write_config(bastion, isolated=True)
             bastion.build()
             bastion.succeed(ISOLATION)

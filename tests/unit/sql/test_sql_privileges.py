@@ -8,7 +8,7 @@ import pytest
 
 from etl_manager.database.difference import Difference
 from etl_manager.database.snapshot import DatabaseSnapshot, read_counts
-from tests.unit.sql.conftest import kinds as all_kinds
+from tests.support.engine import kinds as all_kinds
 
 POLICY = (
     "ALTER TABLE tenant_b.users ENABLE ROW LEVEL SECURITY; CREATE POLICY few ON tenant_b.users USING (user_id <= 5)"

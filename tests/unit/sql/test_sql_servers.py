@@ -10,7 +10,7 @@ import pytest
 
 from etl_manager.database.snapshot import Catalogue
 from etl_manager.targets.postgres import EmbeddedPostgres
-from tests.unit.sql.conftest import Bastion, _bastion
+from tests.support.engine import Bastion, workspace
 
 CATALOGUE = "sql/aurora/inspection/inspect-catalogue.sql"
 DAMAGE = (
@@ -52,7 +52,7 @@ def prove_build_repair_and_inspection(bastion: Bastion, **user: str) -> None:
 
 def test_newer_version(newer: EmbeddedPostgres, tmp_path: Path) -> None:
     """On PostgreSQL 18 a master user who is no superuser builds, repairs, verifies and inspects."""
-    with _bastion(newer, tmp_path) as bastion:
+    with workspace(newer, tmp_path) as bastion:
         prove_build_repair_and_inspection(bastion)
 
 

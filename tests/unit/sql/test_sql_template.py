@@ -12,7 +12,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from tests.unit.sql.conftest import Bastion
+from tests.support.engine import Bastion
 
 INSPECT = "sql/aurora/inspection/inspect-template.sql"
 CHANGES = "sql/aurora/tenant/changes"

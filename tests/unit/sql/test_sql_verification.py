@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.unit.sql.conftest import kinds
+from tests.support.engine import kinds
 
 PROVEN = """\
  schemaname 

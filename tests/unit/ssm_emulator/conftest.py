@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ import pytest
 from botocore.config import Config
 
 from ssm_emulator import SandboxHost, SsmEmulator
-from tests.commands import Commands
+from tests.support.aws import Commands
 
 INSTANCE = "i-0123456789abcdef0"
 REGION = "eu-west-1"
@@ -38,21 +37,6 @@ class Bastion(Commands):
             return "\nState:\tZ" not in Path(f"/proc/{pid.strip()}/status").read_text()
         except FileNotFoundError:
             return False
-
-    @staticmethod
-    def eventually(condition: Callable[[], bool]) -> bool:
-        """Wait up to 10 s for *condition*."""
-        deadline = time.monotonic() + 10
-        while not condition():
-            if time.monotonic() > deadline:
-                return False
-            time.sleep(0.02)
-        return True
-
-    def ping_status(self) -> str:
-        """Return what SSM says of the agent."""
-        [node] = self.ssm.describe_instance_information()["InstanceInformationList"]
-        return node["PingStatus"]
 
 
 @pytest.fixture(scope="session")

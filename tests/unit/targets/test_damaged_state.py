@@ -28,17 +28,21 @@ def good():
         with connected(target) as connection:
             connection.execute("CREATE TABLE kept ()")
         target.close()
+        (folder / "state").rename(folder / "aside")
         yield folder
 
 
+HEALED = pytest.StashKey[bool]()
+
+
 @pytest.fixture
-def state(good):
-    """A copy of it, under the same path: its own goes aside meanwhile."""
-    (good / "state").rename(good / "aside")
-    subprocess.run(["cp", "-a", good / "aside", good / "state"], check=True)
+def state(good, request):
+    """A copy of it, under the same path; one that healed serves the next test too."""
+    if not (good / "state").exists():
+        subprocess.run(["cp", "-a", good / "aside", good / "state"], check=True)
     yield good / "state"
-    shutil.rmtree(good / "state", ignore_errors=True)
-    (good / "aside").rename(good / "state")
+    if not request.node.stash.get(HEALED, False):
+        shutil.rmtree(good / "state")
 
 
 def connected(target) -> psycopg.Connection:
@@ -95,7 +99,7 @@ HEALS = {
 
 @pytest.mark.parametrize("damage", DAMAGES, ids=lambda each: each.__name__)
 @pytest.mark.parametrize("name", HEALS)
-def test_damaged_state_heals_or_ends_in_one_message(state, name, damage):
+def test_damaged_state_heals_or_ends_in_one_message(state, name, damage, request):
     """What the target can make anew it does; for the rest the message says what to do. The data is never lost."""
     if name == "postgres/data/postmaster.pid":  # of a server that was killed
         (state / name).write_text(f"1\n{state}/postgres/data\n0\n5432\n\n127.0.0.1\n\nready\n")
@@ -117,3 +121,4 @@ def test_damaged_state_heals_or_ends_in_one_message(state, name, damage):
             assert connection.execute("SELECT 1").fetchone() == (1,)
     finally:
         target.close()
+    request.node.stash[HEALED] = kept == (True,)

@@ -16,6 +16,7 @@ import pytest
 
 from etl_manager.errors import TargetError
 from etl_manager.targets.postgres import EmbeddedPostgres, stop_stale
+from tests.support.haste import durable_clusters
 
 # Starts a server, tells its process id, and dies as `kill -9` makes it die.
 KILLED_RUN = """
@@ -27,6 +28,13 @@ server.start()
 print(server._process.pid, flush=True)
 os.kill(os.getpid(), signal.SIGKILL)
 """
+
+
+@pytest.fixture(scope="module", autouse=True)
+def durable():
+    """Clusters as they are made outside of tests."""
+    with durable_clusters():
+        yield
 
 
 @pytest.fixture

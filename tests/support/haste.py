@@ -1,0 +1,49 @@
+"""What tests do without, for speed: waiting for the disk, and reading botocore's models again and again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+
+import botocore.session
+
+from etl_manager.targets.postgres import NewCluster
+
+SERVICES = ("cloudformation", "ec2", "rds", "s3", "secretsmanager", "ssm", "sts")
+
+_statements = NewCluster._statements
+
+
+def _hasty(cluster: NewCluster) -> list[str]:
+    return ["ALTER SYSTEM SET fsync = off", *_statements(cluster)]
+
+
+def make_haste() -> None:
+    """Have this process read botocore's models once, and make clusters that run without fsync.
+
+    What a test builds survives no crash of the machine, nor needs to; and each session of boto3 would read a second's
+    worth of models that never differ.
+    """
+    NewCluster._statements = _hasty  # type: ignore[method-assign]
+    botocore.session.create_loader = cache(botocore.session.create_loader)
+
+
+@contextmanager
+def durable_clusters() -> Iterator[None]:
+    """Make clusters as the local target makes them."""
+    NewCluster._statements = _statements  # type: ignore[method-assign]
+    yield
+    NewCluster._statements = _hasty  # type: ignore[method-assign]
+
+
+def read_models() -> None:
+    """Read the models of the services that runs ask, after `make_haste`."""
+    import boto3
+
+    from ssm_emulator.own_session import own_session
+
+    for session in (own_session(), botocore.session.Session()):
+        clients = boto3.session.Session("x", "x", botocore_session=session, region_name="us-east-1")
+        for service in SERVICES:
+            clients.client(service)
