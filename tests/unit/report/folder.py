@@ -95,7 +95,7 @@ class Folder:
             phases=[PhaseChanges(phase="data", created=0, unchanged=2, repaired=(REPAIR,))],
             scenarios=Scenarios(promised=4, passed=3 + int(ready), failed=int(not ready), not_run=0, not_applicable=0),
         )
-        (self.path / GATE).write_text(verdict.model_copy(update=more).text())
+        (self.path / GATE).write_text(verdict.model_copy(update=more).model_dump_json())
 
     def close(self, **more: Any) -> RunVerdict:
         """Close the run, with *more* known of it."""
