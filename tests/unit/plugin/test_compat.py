@@ -143,9 +143,9 @@ def test_log_level_is_kept_without_being_set_for_each_test(pytester, kept):
         "import logging\nfrom etl_manager.pytest_plugin import compat\n"
         "def pytest_sessionstart(session):\n"
         f"    {'compat.keep_log_level(session.config)' if kept else 'pass'}\n"
-        "def pytest_sessionfinish(session):\n"
-        "    plugin = session.config.pluginmanager.get_plugin('logging-plugin')\n"
-        "    print('\\nset for each test:', plugin.log_level)\n"
+        "def pytest_terminal_summary(terminalreporter, config):\n"
+        "    plugin = config.pluginmanager.get_plugin('logging-plugin')\n"
+        "    terminalreporter.write_line(f'set for each test: {plugin.log_level}')\n"
     )
     done = pytester.runpytest_inprocess("-p", "no:cacheprovider")
     done.assert_outcomes(failed=1)
