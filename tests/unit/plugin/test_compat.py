@@ -196,7 +196,7 @@ def test_worker_of_xdist_knows_what_it_is(pytester):
         "        compat.worker_output(session.config)['told'] = given['told'] * 2\n"
     )
     pytester.makepyfile("def test_it():\n    pass\n")
-    pytester.runpytest("-n", "1").stdout.fnmatch_lines(["handed back xx"])
+    pytester.runpytest("-n", "1").stdout.fnmatch_lines(["*handed back xx"])
 
 
 def test_allure_starts_by_its_option_only(pytestconfig):

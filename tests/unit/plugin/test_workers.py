@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from contextlib import closing
+from contextlib import closing, nullcontext
 from multiprocessing import AuthenticationError
 from multiprocessing.connection import Client
 from types import SimpleNamespace
@@ -133,6 +133,14 @@ def test_mistake_in_a_feature_is_told_once(spread):
     text = "unknown step: Given nobody knows this"
     assert (found.status, found.out.count(text)) == (alone.status, alone.out.count(text)) == (2, 1)
     assert not (spread.path / "shared.pid").exists()
+
+
+def test_plan_takes_no_workers(spread, monkeypatch):
+    """A plan proves nothing, and is made as without -n."""
+    run = SimpleNamespace(plan=lambda: ["schema: nothing to change"])
+    monkeypatch.setattr("etl_manager.pytest_plugin.plan.open_run", lambda _: nullcontext(run))
+    found = spread.run(*WORKERS, "--plan")
+    assert (found.status, "schema: nothing to change" in found.out, "worker" in found.out) == (0, True, False)
 
 
 def test_single_tenant_needs_no_workers(spread):
