@@ -31,7 +31,6 @@ Feature: F
 STEPS = """
 
 import os
-import shutil
 from pathlib import Path
 
 from etl_manager.errors import NotApplicable
@@ -105,9 +104,11 @@ def test_failure_in_a_worker_ends_the_run(spread):
 
 
 def test_report_that_a_worker_could_not_write_is_none(spread):
-    """The folder is gone under a worker: there is no verdict, as if this process had failed to write."""
-    found = spread.run(*WORKERS, tenant_b="shutil.rmtree('reports/unfinished/allure-results')")
+    """A worker has no space: there is no verdict, as if this process had failed to write."""
+    full = "def full(*_): raise OSError(28, 'No space left on device', 'x-result.json')\nPath.write_bytes = full"
+    found = spread.run(*WORKERS, tenant_b=full)
     assert found.status != 0
+    assert "the run cannot write its reports: x-result.json: No space left on device" in found.out
     assert "There is no report and no verdict of this run: not all of it could be written." in found.out
     assert not (spread.path / "reports/phase3-gate.json").exists()
 
@@ -124,6 +125,8 @@ def test_run_that_cannot_start_is_told_once(spread, monkeypatch):
     assert (found.status, found.counts) == (1, {"passed": 1, "skipped": 3, "failed": 1})
     assert found.out.count("not run because the environment could not be opened: there is no such place") >= 1
     assert scenarios(spread) == (4, 1, 0, 3, 0)
+    assert "INTERNALERROR" not in found.out + found.err
+    assert len([*spread.path.glob("reports/allure-results/*-result.json")]) == 5
 
 
 def test_mistake_in_a_feature_is_told_once(spread):
