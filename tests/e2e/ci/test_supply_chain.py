@@ -57,7 +57,8 @@ def test_licences_are_of_the_lock():
     written = row.findall((ROOT / "docs/licences.md").read_text())[1:]
     assert [each[:2] for each in written] == PINS
     made = row.findall(runpy.run_path(str(ROOT / ".ci/sbom.py"))["licences"]())[1:]
-    assert [each for each in written if each not in made] == [each for each in written if (*each[:2], "-") in made]
+    # What is not installed here, as on another system, declares nothing here.
+    assert [each for each in written if each not in made and (*each[:2], "-") not in made] == []
     assert len({each for each in made if each[2] != "-"}) > len(PINS) / 2
 
 

@@ -112,11 +112,11 @@ def large(project, kilobytes: int = 40) -> Archive:
 def test_large_archive_goes_in_parts_each_within_the_limit(host, project, connection, sent):
     """No command is longer than max_command_bytes, and what arrives is what was sent."""
     archive = large(project)
-    run = host.run(archive, most=8_000)
+    run = host.run(archive, most=10_000)
     run.run_sql([DATA], connection, "large", closing=True)
     scripts = sent()
     assert len(received(scripts)) > 6
-    assert max(len(script.encode()) for script in scripts) <= 8_000
+    assert max(len(script.encode()) for script in scripts) <= 10_000
     assert (host.workspace / LARGE).read_bytes() == (project.root / LARGE).read_bytes()
     assert not list(host.tmp.glob("workspace.*"))
 
@@ -130,7 +130,7 @@ def received(scripts: list[str]) -> dict[int, bytes]:
 def test_transfer_is_resumed_where_it_broke_off(host, project, connection, sent):
     """Parts an earlier run left are not sent again; a damaged one is."""
     archive = large(project)
-    host.run(archive, most=8_000).run_sql([DATA], connection, "whole", closing=True)
+    host.run(archive, most=10_000).run_sql([DATA], connection, "whole", closing=True)
     first = sent()
     pieces = received(first)
     last = max(pieces)
@@ -140,7 +140,7 @@ def test_transfer_is_resumed_where_it_broke_off(host, project, connection, sent)
     for number in range(1, last - 1):
         (folder / str(number)).write_bytes(pieces[number])
     (folder / "2").write_bytes(b"damaged")
-    host.run(archive, most=8_000).run_sql([DATA], connection, "resumed", closing=True)
+    host.run(archive, most=10_000).run_sql([DATA], connection, "resumed", closing=True)
     assert list(received(sent()[len(first) :])) == [2, last - 1, last]
     assert (host.workspace / LARGE).read_bytes() == (project.root / LARGE).read_bytes()
 

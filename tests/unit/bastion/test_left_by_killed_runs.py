@@ -84,77 +84,83 @@ def test_folder_and_processes_of_a_killed_run_go_and_those_of_a_living_one_stay(
         run.close()
 
 
-@pytest.fixture
-def agent_is_done(host) -> Iterator[Callable[[], None]]:
-    """Give a function that waits until the agent has nothing left; then its faults are gone."""
-    [agent] = host.aws.agents.values()
+AT_WORK = "touch /tmp/at-$SSM_COMMAND_ID; until [ -e /tmp/go ]; do sleep 0.05; done"
 
-    def ended() -> None:
-        deadline = time.monotonic() + 10
-        while not agent.idle and time.monotonic() < deadline:
-            time.sleep(0.05)
-        assert agent.idle
 
-    yield ended
-    host.aws.set_faults([])
+def until(true: Callable[[], bool]) -> None:
+    """Wait for it, ten seconds at most."""
+    deadline = time.monotonic() + 10
+    while not true() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert true()
 
 
 @contextmanager
-def interrupted(run) -> Iterator[None]:
-    """Press Ctrl-C at the first look at a command of *run*; the command is cancelled."""
-    look, looks = run.run_command.client.get_command_invocation, []
+def interrupted(host, run) -> Iterator[None]:
+    """Have five commands at work; press Ctrl-C as soon as one of *run* waits behind them, which is cancelled; let them end."""
+    for _ in range(5):
+        host.client.send_command(
+            InstanceIds=[host.aws.instance_id], DocumentName="AWS-RunShellScript", Parameters={"commands": [AT_WORK]}
+        )
+    until(lambda: len(list(host.tmp.glob("at-*"))) == 5)
+    look, waiting = run.run_command.client.get_command_invocation, []
 
     def press(**words: Any) -> Any:
-        looks.append(words["CommandId"])
-        if len(looks) == 1:
+        seen = look(**words)
+        if not waiting and seen["Status"] == "InProgress":
+            waiting.append(words["CommandId"])
             raise KeyboardInterrupt
-        return look(**words)
+        return seen
 
     run.run_command.retry.timeouts = replace(DEFAULT_TIMEOUTS, cancel_timeout=0.1)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(run.run_command.client, "get_command_invocation", press)
         with pytest.raises(KeyboardInterrupt):
             yield
-    assert run.run_command.client.list_commands(CommandId=looks[0])["Commands"][0]["Status"] == "Cancelling"
+    assert run.run_command.client.list_commands(CommandId=waiting[0])["Commands"][0]["Status"] == "Cancelling"
+    (host.tmp / "go").touch()
 
 
-def test_command_that_was_cancelled_and_runs_when_its_run_is_over_does_nothing(host, project, agent_is_done):
+def start_agent_anew(host) -> None:
+    """Have it run what was cancelled while it waited, and wait for the end of that."""
+    agent = host.aws.agents[host.aws.instance_id]
+    assert not agent.idle
+    agent.restart()
+    until(lambda: agent.idle)
+
+
+def test_command_that_was_cancelled_and_runs_when_its_run_is_over_does_nothing(host, project):
     """The agent does not answer the cancellation of what waits in it, and runs it later."""
     run = host.run(project.archive())
     run.open()
-    host.aws.set_faults(["queued=1.5@1"])
-    with interrupted(run):
+    with interrupted(host, run):
         run.run_command.run(Script((), ["touch /tmp/ran"]), "cancelled")
     run.close()
-    agent_is_done()
+    start_agent_anew(host)
     [late] = [each for each in host.commands()[-2:] if "cancelled" in each["Comment"]]
     assert (late["Status"], folder_of(host, run).exists(), (host.tmp / "ran").exists()) == ("Failed", False, False)
 
 
-def test_command_of_a_killed_run_that_comes_when_the_next_one_is_there_does_nothing(host, project, agent_is_done):
+def test_command_of_a_killed_run_that_comes_when_the_next_one_is_there_does_nothing(host, project):
     """Nobody could cancel it or clean up: the next run of the project deletes the folder that it needs."""
     dead, following = host.run(project.archive()), host.run(project.archive())
     dead.open()
-    host.aws.set_faults(["queued=1.5@1"])
-    with interrupted(dead):
+    with interrupted(host, dead):
         dead.run_command.run(Script((), ["touch /tmp/ran"]), "cancelled")
     dead.records.release()  # as the kernel does
     following.open()
-    agent_is_done()
+    start_agent_anew(host)
     assert not (host.tmp / "ran").exists()
     following.close()
 
 
-def test_first_command_that_was_cancelled_and_runs_later_leaves_nothing_beyond_the_next_run(
-    host, project, agent_is_done
-):
+def test_first_command_that_was_cancelled_and_runs_later_leaves_nothing_beyond_the_next_run(host, project):
     """It makes the folder of a run that is over, with a key: the record of that run is kept."""
     run, following = host.run(project.archive()), host.run(project.archive())
-    host.aws.set_faults(["queued=1.5@1"])
-    with interrupted(run):
+    with interrupted(host, run):
         run.open()
     run.close()
-    agent_is_done()
+    start_agent_anew(host)
     assert folder_of(host, run).exists()
     following.open()
     assert not folder_of(host, run).exists()

@@ -6,6 +6,7 @@ import gzip
 import hashlib
 import io
 import os
+import signal
 import stat
 import subprocess
 import tarfile
@@ -208,11 +209,20 @@ def test_a_link_that_leads_out_of_the_project_is_refused(project, tmp_path):
 @pytest.mark.parametrize("kind", [stat.S_IFIFO, stat.S_IFSOCK])
 def test_file_that_is_none_is_an_error(project, kind):
     """Reading it would have no end."""
+
+    def end(*_: Any) -> None:
+        raise TimeoutError("the FIFO is read")
+
     path = project.root / "scripts/2-sql-execute.sh"
     path.unlink()
     os.mknod(path, kind | 0o644)
-    with pytest.raises(ConfigError, match=r"scripts/2-sql-execute\.sh is no file"):
-        project.archive()
+    signal.signal(signal.SIGALRM, end)
+    signal.alarm(20)
+    try:
+        with pytest.raises(ConfigError, match=r"scripts/2-sql-execute\.sh is no file"):
+            project.archive()
+    finally:
+        signal.alarm(0)
 
 
 def test_a_further_file_travels_under_its_own_name(project):

@@ -97,6 +97,28 @@ def test_run_without_a_wait_has_no_word_of_locks(built):
     assert "[LOCK]" not in done.stderr
 
 
+def test_wait_that_was_not_long_yet_is_no_word(built):
+    """A session that waits for a second or two is nothing to tell; one that waits no more, or never did, neither."""
+
+    def told(watched: str, least: str) -> str:
+        words = ("-v", f"watched={watched}", "-v", f"least={least}", "-f", "sql/shared/lock-holder.sql")
+        done = built.run("psql", "-X", "-q", "-At", built.server.conninfo("postgres"), "-v", "ON_ERROR_STOP=1", *words)
+        assert (done.returncode, done.stderr) == (0, "")
+        return done.stdout
+
+    conninfo = built.server.conninfo(built.database)
+    with psycopg.connect(conninfo, application_name="somebody") as other:
+        other.execute("LOCK TABLE tenant_b.users")
+        words = ("psql", "-X", "-q", conninfo, "-c", "SELECT FROM tenant_b.users")
+        waits = built.start(*words, PGAPPNAME="2-sql-execute.waits")
+        built.waiting()
+        assert "(somebody)" in told("2-sql-execute.waits", "0")
+        assert told("2-sql-execute.waits", "3600") == ""
+        assert told("somebody", "0") == ""
+    waits.communicate(timeout=30)
+    assert told("2-sql-execute.waits", "0") == ""
+
+
 def test_wrong_timeout_is_refused(built):
     """A timeout that is no number of seconds is wrong use."""
     done = built.engine(built.SCHEMA, LOCK_TIMEOUT="1m")

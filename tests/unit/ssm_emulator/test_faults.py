@@ -106,7 +106,7 @@ def test_delayed(emulate):
 
 def test_refused(emulate):
     """Only the second command is Pending for a while; then it is delivered and runs."""
-    bastion = emulate("refused=0.5@2")
+    bastion = emulate("refused=1@2")
     assert bastion.run("true")["Status"] == "Success"
     command = bastion.send("touch /tmp/ran")
     assert bastion.wait(command, lambda _: True)["Status"] == "Pending"
@@ -124,7 +124,7 @@ def test_refused_until_the_time_for_delivery_is_over(emulate):
 @pytest.mark.parametrize("cancelled", [False, True])
 def test_queued(emulate, cancelled):
     """It is InProgress and has not begun; it runs, also where it is cancelled meanwhile."""
-    bastion = emulate("queued=0.5@1")
+    bastion = emulate("queued=1@1")
     command = bastion.send("touch /tmp/ran")
     bastion.wait(command, lambda seen: seen["Status"] == "InProgress")
     if cancelled:
