@@ -170,7 +170,7 @@ class TransferSection(Section):
     files: tuple[InsidePath, ...] = Field(default=("config.json",), strict=False)
     exclude_patterns: tuple[str, ...] = Field(default=(), strict=False)
     compression_level: Annotated[int, Field(ge=1, le=9)] = 9
-    max_command_bytes: Annotated[int, Field(ge=6_000, le=60_000)] = 20_000
+    max_command_bytes: Annotated[int, Field(ge=12_000, le=60_000)] = 20_000
     bucket: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$")] | None = None
 
 

@@ -22,7 +22,7 @@ from etl_manager.targets.aws import AwsTarget
 from etl_manager.targets.base import TargetOptions
 from tests.support.aws import Account
 from tests.support.project import ROOT
-from tests.support.runs import BRIEF, Told, project
+from tests.support.runs import BRIEF, Told, full_run, project
 
 NOTHING = ["sql/aurora/inspection/inspect-database.sql"]
 DAY = 86_400
@@ -143,10 +143,20 @@ def test_workspace_that_was_moved_aside_goes_after_a_day(account):
     assert {name: (bastion.tmp / name).exists() for name in kept} == kept
 
 
-def test_many_parts_are_remarked_on(account, ballast):
+def test_many_parts_are_remarked_on(account, ballast, monkeypatch):
     """Where a bucket would be worth its while, that is said."""
-    told = transfer(account(), heavy(ballast, max_command_bytes=6_000))
+    monkeypatch.setattr("etl_manager.bastion.transfer.MANY_PARTS", 5)
+    told = transfer(account(), heavy(ballast, max_command_bytes=12_000))
     assert any("bastion.autoTransfer.bucket" in line for line in told.said)
+
+
+def test_least_that_may_be_configured_takes_every_command(account):
+    """`maxCommandBytes` bounds the archive's parts: every command that carries none of it must be shorter by itself."""
+    made, config = account(), project(max_command_bytes=12_000)
+    assert full_run(made, config).proven
+    sizes = {command["Comment"]: len("\n".join(command["Parameters"]["commands"])) for command in made.commands()}
+    assert len(sizes) > 3
+    assert max(sizes.values()) <= 12_000, sizes
 
 
 def bucket(account: Account) -> str:
