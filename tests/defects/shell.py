@@ -43,7 +43,7 @@ class Shell:
         [text] = asked["Parameters"]["commands"]
         script = self.tmp / "script.sh"
         script.write_text(text)
-        # With all that it started, which hold its output open.
+        # Ended with all that it started, which would hold its output open.
         words = ["timeout", "--signal=KILL", "60", "bash", script]
         done = subprocess.run(words, cwd=self.tmp, env={"PATH": path}, capture_output=True, check=False)
         assert done.returncode != -signal.SIGKILL, "the command has no end"

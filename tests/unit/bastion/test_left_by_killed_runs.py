@@ -19,7 +19,7 @@ from etl_manager.bastion.records import DELIVERY_SECONDS, RunRecords
 from etl_manager.bastion.workspace import ArchiveChunks
 from etl_manager.errors import CommandError
 from etl_manager.ssm.retry import DEFAULT_TIMEOUTS
-from etl_manager.ssm.script import Script
+from etl_manager.ssm.script import Script, template
 
 KEEPER = "import sys, time; from pathlib import Path; from etl_manager.bastion.records import RunRecords; "
 KEEPER += "RunRecords(Path(sys.argv[1])).keep('abc123'); print('kept', flush=True); time.sleep(60)"
@@ -176,7 +176,7 @@ def test_clock_that_jumps_by_a_day_takes_no_folder_of_a_living_run(host, project
     living.open()
     folder = folder_of(host, living)
     assert up <= int((folder / ".etl-manager").read_text()) <= up + 60
-    marks = {"restarted-since": f"{up + 5000}", "of-an-earlier-version": "", "of-yesterday": f"{up - 86_460}"}
+    marks = {"restarted-since": f"{up + 5000}\n", "of-an-earlier-version": ""}
     left = {name: host.tmp / f"etl-manager-run-{name}" for name in marks}
     for name, mark in marks.items():
         left[name].mkdir()
@@ -189,6 +189,26 @@ def test_clock_that_jumps_by_a_day_takes_no_folder_of_a_living_run(host, project
     assert [name for name in left if left[name].exists()] == []
     living.close()
     following.close()
+
+
+@pytest.mark.parametrize(
+    ("mark", "today"),
+    [
+        ("200000", True),
+        ("113601", True),
+        ("113600", False),
+        ("200001", False),
+        ("-5", False),
+        ("a", False),
+        ("", False),
+    ],
+)
+def test_age_of_a_folder_is_by_the_machines_own_time(tmp_path, mark, today):
+    """Up for 200,000 s: made within a day of that; neither longer ago, nor before it was started anew, nor unknown."""
+    (tmp_path / ".etl-manager").write_text(f"{mark}\n")
+    (tmp_path / "uptime").write_text("200000.70 390000.12\n")
+    script = template("open.sh").replace("/proc/uptime", str(tmp_path / "uptime")) + '\nmade_today "$1"'
+    assert subprocess.run(["bash", "-uc", script, "bash", tmp_path], check=False).returncode == (0 if today else 1)
 
 
 def test_parts_go_when_no_run_that_sent_them_is_there(host, project):

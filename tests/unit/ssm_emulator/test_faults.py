@@ -125,7 +125,7 @@ def test_refused_until_the_time_for_delivery_is_over(emulate):
 def test_queued(emulate, cancelled):
     """It is InProgress and has not begun; it runs, also where it is cancelled meanwhile."""
     bastion = emulate("queued=1@1")
-    command = bastion.send("touch /tmp/ran")
+    command = bastion.send("sleep 0.5; touch /tmp/ran")
     bastion.wait(command, lambda seen: seen["Status"] == "InProgress")
     if cancelled:
         bastion.ssm.cancel_command(CommandId=command)
