@@ -8,15 +8,15 @@
 SELECT set_config('etl_manager.lock_wait', :'lock_wait', false) \g /dev/null
 
 -- Who has it; NULL where nobody does.
-CREATE FUNCTION pg_temp.builder() RETURNS text LANGUAGE sql
-RETURN (
+CREATE OR REPLACE FUNCTION pg_temp.builder() RETURNS text LANGUAGE sql AS $$
     -- An advisory lock of one bigint: its halves stand in classid and objid (PostgreSQL manual, pg_locks).
     SELECT format('process %s (%s), connected since %s', pid, coalesce(nullif(application_name, ''), 'no application name'),
                   date_trunc('second', backend_start))
       FROM pg_locks JOIN pg_stat_activity USING (pid)
      WHERE locktype = 'advisory' AND granted AND pg_locks.database = (SELECT oid FROM pg_database WHERE datname = current_database())
        AND objsubid = 1 AND (classid::bigint << 32 | objid::bigint) = hashtext('etl-manager')::bigint
-     LIMIT 1);
+     LIMIT 1
+$$;
 
 DO $$
 BEGIN

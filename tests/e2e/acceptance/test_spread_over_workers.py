@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.acceptance.rig import Outcome, Project
 from tests.e2e.acceptance.test_phases_in_order import added
+from tests.support.outcome import Outcome
+from tests.support.project import Project
 
 WORKERS = ("-n", "2")
 COMMAND = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import random
 import re
 import subprocess
@@ -13,7 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.e2e.acceptance.rig import DATABASE, TENANTS, Cloud, Outcome, Project
+from tests.support import project
+from tests.support.aws import Cloud
+from tests.support.cluster import DATABASE
+from tests.support.outcome import Outcome
+from tests.support.project import TENANTS, Project
 
 KINDS = ("two projects", "one folder", "--verify-only beside a build", "three --bastion-command")
 FIGURES = "pair"
@@ -83,7 +86,7 @@ def _log(project: Project) -> str:
 
 def _commands(place: Place) -> list[Outcome]:
     """Run three commands of the user's at once on an empty bastion."""
-    environment = {**_shell(), **place.cloud.environment}
+    environment = {**project.shell(), **place.cloud.environment}
     running = [
         subprocess.Popen(COMMAND, cwd=place.one.path, env=environment, text=True, stdin=subprocess.DEVNULL,
                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
@@ -94,10 +97,6 @@ def _commands(place: Place) -> list[Outcome]:
         said, _ = each.communicate(timeout=120)
         found.append(Outcome(each.returncode if "said" in said else -1, said, "", ""))
     return found
-
-
-def _shell() -> dict[str, str]:
-    return {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST", "PROVISION", "AWS"))}
 
 
 def _proven(kind: str, ends: list[Outcome], told: str) -> bool:

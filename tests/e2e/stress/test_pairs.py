@@ -9,8 +9,9 @@ import pytest
 
 from etl_manager.targets.base import TargetOptions
 from etl_manager.targets.local import LocalTarget
-from tests.e2e.acceptance.rig import Cloud, Project
 from tests.e2e.stress.pairs import FIGURES, Place, met
+from tests.support.aws import Cloud
+from tests.support.project import Project
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,8 @@ import pytest
 
 from etl_manager.progress import NullProgress
 from etl_manager.provisioning.startup import start_run
-from tests.e2e.transport.rig import BRIEF, DATABASE, full_run, project
+from tests.support.cluster import DATABASE
+from tests.support.runs import BRIEF, full_run, project
 
 HELD = """
 CREATE FUNCTION held() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN
