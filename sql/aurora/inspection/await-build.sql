@@ -2,7 +2,7 @@
 -- connects to: postgres
 -- variables:   lock_wait (default 5min): how long to wait
 -- prints:      nothing
--- A run that builds has a session that looks, from its first phase to its last (scripts/2-sql-execute.sh, AURORA_NEXT).
+-- Sessions that build, and that which looks from a run's first phase to its last, are named so (scripts/2-sql-execute.sh).
 \set ON_ERROR_STOP on
 \ir ../../shared/configuration.sql
 \if :{?lock_wait}
@@ -22,7 +22,7 @@ BEGIN
         SELECT format('process %s (%s), connected since %s', pid, application_name, date_trunc('second', backend_start))
           INTO builder
           FROM pg_stat_activity
-         WHERE starts_with(application_name, 'building 2-sql-execute.')
+         WHERE application_name ~ '^2-sql-execute\.\w+ building$'
            AND datname IN ('postgres', (SELECT database FROM pg_temp.configuration))
          ORDER BY pid
          LIMIT 1;

@@ -23,7 +23,7 @@ FIGURES = "pair"
 """The property of a test's report that holds what was measured; `conftest.py` collects them."""
 FILE = Path(__file__).with_name("pairs.json")
 """What was measured last."""
-BUILDS = "SELECT count(*) FROM pg_stat_activity WHERE starts_with(application_name, 'building 2-sql-execute.')"
+BUILDS = "SELECT count(*) FROM pg_stat_activity WHERE application_name ~ '^2-sql-execute.* building$'"
 HELD = re.compile(r"reports is in use by process \d+ since \d{4}-")
 COMMAND = (sys.executable, "-m", "etl_manager", "-p", "aurora-postgresql", "--bastion-command", "echo said; sleep 0.5")
 

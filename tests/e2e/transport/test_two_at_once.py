@@ -9,7 +9,6 @@ import pytest
 
 from etl_manager.progress import NullProgress
 from etl_manager.provisioning.startup import start_run
-from tests.support.cluster import DATABASE
 from tests.support.runs import BRIEF, full_run, project
 
 HELD = """
@@ -21,7 +20,7 @@ END $$;
 CREATE EVENT TRIGGER held ON ddl_command_start WHEN TAG IN ('CREATE SCHEMA') EXECUTE FUNCTION held();
 """
 """Has a build wait in the middle of its schema phase, until the test lets it go on."""
-BUILDS = "SELECT FROM pg_stat_activity WHERE wait_event = 'advisory' AND NOT starts_with(application_name, 'building')"
+BUILDS = "SELECT FROM pg_stat_activity WHERE wait_event = 'advisory'"
 
 
 @pytest.mark.parametrize("verify_only", [False, True])
@@ -33,7 +32,7 @@ def test_second_run_waits_for_a_build_and_tells_for_whom(account, database, veri
     )  # fmt: skip
     first.ensure("database")
     shown: list[str] = []
-    with database.connected(DATABASE) as holder, concurrent.futures.ThreadPoolExecutor(1) as pool:
+    with database.connect() as holder, concurrent.futures.ThreadPoolExecutor(1) as pool:
         holder.execute(HELD.encode())
         holder.execute("SELECT pg_advisory_lock(15)")
         building = pool.submit(first.ensure, "data")

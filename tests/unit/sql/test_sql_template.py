@@ -266,11 +266,11 @@ def test_second_runner_goes_on_when_the_first_one_ends(built):
 
 
 AWAIT_BUILD = "sql/aurora/inspection/await-build.sql"
-BUILDER = "building 2-sql-execute.abc"
+BUILDER = "2-sql-execute.abc building"
 
 
 def test_build_in_progress_is_waited_for(built):
-    """By whoever only verifies: it goes on when the session that looks for the build has ended."""
+    """By whoever only verifies: it goes on when the build has ended."""
     with built.connect() as other:
         other.execute(f"SET application_name = '{BUILDER}'")
         pid = other.info.backend_pid
@@ -292,7 +292,7 @@ def test_build_that_does_not_end_is_told(built):
     assert f"another run builds here: process {pid} ({BUILDER}), connected since 2" in done.stderr
 
 
-@pytest.mark.parametrize("name", ["2-sql-execute.abc", "psql"])
+@pytest.mark.parametrize("name", ["2-sql-execute.abc", "watch 2-sql-execute.abc building", "psql"])
 def test_session_of_another_kind_is_not_waited_for(built, name):
     """Looks, verifications and people build nothing."""
     with built.connect() as other:
