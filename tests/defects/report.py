@@ -172,7 +172,7 @@ def pairs_section() -> str:
         PAIRS_HEADING,
         "Runs on one account, one bastion and one cluster on which nothing is built, the second begun at a moment that a seed draws.",
         "As wanted: each is proven with every row once; in one folder the second may be refused, and is told by which process, and",
-        "since when. A run that waits says so on its live line, with whom it waits for. Measured by `make stress` (`PAIRS=40`), which",
+        "since when. A run that waits says so on its live line, with whom it waits for. Measured by `make stress`, which",
         "keeps its figures in `tests/e2e/stress/pairs.json`; four are in `make test`.",
         "",
         "| at once | times | all proven | one was told of the other | as wanted |",

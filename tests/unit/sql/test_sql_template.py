@@ -292,6 +292,18 @@ def test_build_that_does_not_end_is_told(built):
     assert f"another run builds here: process {pid} ({BUILDER}), connected since 2" in done.stderr
 
 
+def test_phase_by_itself_is_a_build_too(built):
+    """As one that was begun by hand: no session looks for it."""
+    with built.connect() as other:
+        other.execute("SELECT pg_advisory_lock(hashtext('etl-manager'))")
+        engine = built.start_engine(built.SCHEMA)
+        built.waiting()
+        done = built.run("psql", built.server.conninfo("postgres"), "-v", "lock_wait=100ms", "-v", "config_file=config.json", "-f", AWAIT_BUILD)  # fmt: skip
+    engine.communicate(timeout=20)
+    assert (engine.returncode, done.returncode) == (0, 3), done.stderr
+    assert " building), connected since 2" in done.stderr
+
+
 @pytest.mark.parametrize("name", ["2-sql-execute.abc", "watch 2-sql-execute.abc building", "psql"])
 def test_session_of_another_kind_is_not_waited_for(built, name):
     """Looks, verifications and people build nothing."""
