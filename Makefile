@@ -51,7 +51,7 @@ test: setup-dev lint  ## the project's own checks and tests
 	@$(VENV)/bin/python -m pytest tests/ --ignore=tests/e2e/container -q -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)  # long ones first
 	@$(VENV)/bin/python -m pytest tests/e2e/container -q $(ARGS)  # one at a time: engines stumble over parallel networks
 
-stress: setup-dev  ## full runs under random faults, and runs that are killed, seeded; SEEDS=200 and KILLS=100 of them
+stress: setup-dev  ## full runs under random faults, runs that are killed, and runs that meet, seeded; SEEDS=200, KILLS=100, PAIRS=40
 	@SEEDS=$${SEEDS:-200} $(VENV)/bin/python -m pytest tests/e2e/stress -m stress $(ARGS)
 
 bench: setup-dev  ## how long runs take, beside bare psql and the original's way: docs/performance.md; TENANTS='3 100 1000'

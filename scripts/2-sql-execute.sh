@@ -247,8 +247,11 @@ prepare_connection() {
     fi
 
     export PGHOST=$AURORA_ENDPOINT PGPORT=$AURORA_PORT PGUSER=$AURORA_USER PGPASSFILE=$runtime/pgpass
-    # The name is this engine's alone, by which it finds its own session among others.
-    export PGAPPNAME=${runtime##*/} PGCLIENTENCODING=UTF8 PGCONNECT_TIMEOUT=${PGCONNECT_TIMEOUT:-15}
+    # The name is this engine's alone, by which it finds its own session among others. What builds, and what looks again at the
+    # end of each phase of a build, tells others that a run builds here (sql/aurora/inspection/await-build.sql).
+    export PGAPPNAME=${runtime##*/}
+    [[ -z ${AURORA_NEXT:-} && $phase =~ ^(inspection|verification)$ ]] || PGAPPNAME+=" building"
+    export PGCLIENTENCODING=UTF8 PGCONNECT_TIMEOUT=${PGCONNECT_TIMEOUT:-15}
     # In the environment, not by -d: psql takes an argument with "=" or "://" for a connection string.
     export PGDATABASE=$database
     [[ -z ${AURORA_SSLMODE:-} ]] || export PGSSLMODE=$AURORA_SSLMODE

@@ -29,6 +29,7 @@ VERIFICATION = "verification"
 AGAIN = "all phases again"
 """The part of a run after the verification that runs the suite's own phases a second time."""
 INSPECTION_SQL = phases.INSPECTION.as_posix()
+AWAIT_BUILD = phases.INSPECTION.with_name("await-build.sql").as_posix()
 COUNT_ROWS = phases.INSPECTION.with_name("count-rows.sql").as_posix()
 CATALOGUE_READ = "the catalogue"
 CATALOGUE = phases.INSPECTION.with_name("inspect-catalogue.sql").as_posix()
@@ -362,20 +363,23 @@ class ProvisioningRun:
     def _verify_only(self, phase: str) -> DatabaseSnapshot:
         """Inspect and verify in one command, once a run, and return the snapshot; read-only.
 
+        Where another run builds it is waited for: what that is at would be found half built.
+
         Raises:
+            SqlError: When another run still builds after five minutes; it says which.
             VerificationError: When the database, or most tenants, are missing that *phase* builds on.
         """
         with self._failures.once("the proof of all phases"):
             if self._observed.last is None:
                 parts = [
-                    Part("inspection", (INSPECTION_SQL,)),
+                    Part("inspection", (AWAIT_BUILD, INSPECTION_SQL)),
                     Part(VERIFICATION, tuple(self._files(VERIFICATION))),
                     Part(CATALOGUE, (CATALOGUE,)),
                 ]
                 if VERIFICATION not in self._results:
                     self._results = self.sql_runner.send(VERIFICATION, parts, closing=True)
                 inspected = self.sql_runner.read("inspection", self._results["inspection"], self.config.database)
-                self._observed.take_snapshot(inspected[0])
+                self._observed.take_snapshot(inspected[-1])
                 if self._observed.now.exists:
                     part = self._results[VERIFICATION]
                     self.sql_runner.attach_sql(part.part)

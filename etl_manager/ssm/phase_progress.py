@@ -17,6 +17,7 @@ STALLED = 15
 _SAID = re.compile(
     r"\[PROGRESS\] tenants=(?P<done>[0-9]{1,18}) of=(?P<total>[0-9]{1,18}) seconds=(?P<seconds>[0-9]{1,18}) step=(?P<step>[\w ]+)$"
 )
+_WAITS = re.compile(r"\[PROGRESS\] waits=(?P<holder>[ -~]{1,300})$")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +32,7 @@ class PhaseProgress:
         done: Tenants that are done in this step.
         total: Tenants that the step has to do.
         seconds: From the begin of the step until *done* tenants were.
+        waits: Whom it waits for, another run that builds, and since when that is connected; empty where it does not wait.
     """
 
     phase: str
@@ -40,6 +42,7 @@ class PhaseProgress:
     done: int = 0
     total: int = 0
     seconds: int = 0
+    waits: str = ""
 
     @classmethod
     def read(cls, text: str) -> PhaseProgress | None:
@@ -50,6 +53,8 @@ class PhaseProgress:
             return None
         idle = re.fullmatch(r"[0-9]{1,18}", found.get("idle", ""))  # a clock that was set back gives less than none
         known = cls(phase=file.parent.name, file=file.name, idle=int(idle[0]) if idle else 0)
+        if waits := _WAITS.search(found.get("said", "")):
+            return replace(known, waits=waits["holder"])
         said = _SAID.search(found.get("said", ""))
         if said is None:
             return known
@@ -73,6 +78,8 @@ class PhaseProgress:
 
     def line(self, age: float = 0.0) -> str:
         """Return it for people, *age* seconds after the bastion told."""
+        if self.waits:
+            return f"{self.phase}: waits for another run, {self.waits}, for {duration(self.idle + age)}"
         if not self.step:
             return f"{self.phase}: {self.file}"
         parts = [f"{self.phase}, {self.step}: {self.done:,} of {number_of(self.total, 'tenant')}"]

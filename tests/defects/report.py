@@ -16,10 +16,13 @@ from tests.defects import evidence, inside, isolation, outside, starved, transpo
 DOCUMENT = Path(__file__).parents[2] / "docs/reliability.md"
 KILLS = Path(__file__).parents[1] / "e2e/stress/kills.json"
 """What `make stress` measured last."""
+PAIRS = KILLS.with_name("pairs.json")
+"""The same, of those that met."""
 TITLE = "# How far the proof can be trusted\n"
 HEADING = "## Seeded defects\n"
 STARVED_HEADING = "## Starved machines\n"
 KILLS_HEADING = "## Killed anywhere\n"
+PAIRS_HEADING = "## Two at once\n"
 INSIDE = "The verification finds no difference in the tenant"
 OUTSIDE = "The verification finds nothing out of order outside the tenants"
 REFUSED = "The run ends with PostgreSQL's error"
@@ -156,10 +159,42 @@ def kills_section() -> str:
     ])  # fmt: skip
 
 
+def pairs_section() -> str:
+    """Return the section on runs that met, with its heading."""
+    pairs = json.loads(PAIRS.read_text(encoding="utf-8"))
+
+    def row(kind: str) -> str:
+        of = [each for each in pairs if each["kind"] == kind]
+        proven, told = sum(not any(each["ended"]) for each in of), sum(bool(each["told"]) for each in of)
+        return f"| {kind} | {len(of)} | {proven} | {told} | {sum(each['as wanted'] for each in of)} |"
+
+    return "\n".join([
+        PAIRS_HEADING,
+        "Runs on one account, one bastion and one cluster on which nothing is built, the second begun at a moment that a seed draws.",
+        "As wanted: each is proven with every row once; in one folder the second may be refused, and is told by which process, and",
+        "since when. A run that waits says so on its live line, with whom it waits for, where the wait outlasts 20 seconds. Measured",
+        "by `make stress`, which keeps its figures in `tests/e2e/stress/pairs.json`; four are in `make test`.",
+        "",
+        "| at once | times | all proven | one was told of the other | as wanted |",
+        "|---|---|---|---|---|",
+        *map(row, dict.fromkeys(each["kind"] for each in pairs)),
+        "",
+        "That the lock dies with its holder: `tests/unit/sql/test_sql_template.py::test_second_runner_goes_on_when_the_first_one_ends`;",
+        "that a wait ends after five minutes, with the holder in the error: `test_second_runner` there, and for `--verify-only`",
+        "`test_build_that_does_not_end_is_told`.",
+        "",
+    ])  # fmt: skip
+
+
 def written(text: str) -> str:
     """Return *text* with the sections in it written anew; other sections stay."""
     text = text or f"{TITLE}\n"
-    sections = {HEADING: section(), STARVED_HEADING: starved_section(), KILLS_HEADING: kills_section()}
+    sections = {
+        HEADING: section(),
+        STARVED_HEADING: starved_section(),
+        KILLS_HEADING: kills_section(),
+        PAIRS_HEADING: pairs_section(),
+    }
     for heading, new in sections.items():
         before, found, rest = text.partition(heading)
         after = re.search(r"^## ", rest, re.M)

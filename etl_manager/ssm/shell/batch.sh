@@ -101,7 +101,7 @@ framed() {
     printf '%s' "$name" >"$OUT.running"
     cat "$OUT.stdout-pipe" >"$OUT.stdout" 2>/dev/null &
     stdout_writer=$!
-    sed -u -e '/ \[PROGRESS\] tenants=/{' -e "w $OUT.progress" -e 'd;}' "$OUT.stderr-pipe" >"$OUT.stderr" 2>/dev/null &
+    sed -u -e '/ \[PROGRESS\] \(tenants\|waits\)=/{' -e "w $OUT.progress" -e 'd;}' "$OUT.stderr-pipe" >"$OUT.stderr" 2>/dev/null &
     stderr_writer=$!
     uptime_into started
     (cd "$WORKSPACE" && "$@") >"$OUT.stdout-pipe" 2>"$OUT.stderr-pipe"

@@ -11,6 +11,7 @@ import pytest
 
 from etl_manager.targets.postgres import EmbeddedPostgres
 from tests.defects import report
+from tests.e2e.stress import pairs
 from tests.e2e.stress.kills import FIGURES
 from tests.support import aws, cluster, runs
 from tests.support.aws import Account
@@ -19,6 +20,8 @@ SEEDS = int(os.environ.get("SEEDS", "200"))
 """How many schedules are run."""
 KILLS = int(os.environ.get("KILLS", "100"))
 """How many runs are killed."""
+PAIRS = int(os.environ.get("PAIRS", "40"))
+"""How many times several meet."""
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -33,15 +36,19 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run a test once for each seed."""
     if "kill" in metafunc.fixturenames:
         metafunc.parametrize("kill", range(KILLS))
+    elif "pair" in metafunc.fixturenames:
+        metafunc.parametrize("pair", range(PAIRS))
     elif metafunc.function.__name__ == "test_schedule":
         metafunc.parametrize("seed", range(SEEDS))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Keep what was measured of the runs that were killed, for the table of docs/reliability.md."""
+    """Keep what was measured of the runs that were killed, and of those that met, for docs/reliability.md."""
     reports = [each for name in ("passed", "failed") for each in terminalreporter.stats.get(name, [])]
-    measured = [json.loads(text) for each in reports for name, text in each.user_properties if name == FIGURES]
-    if measured:
+    properties = [each for each_report in reports for each in each_report.user_properties]
+    if met := [json.loads(text) for name, text in properties if name == pairs.FIGURES]:
+        pairs.write(met)
+    if measured := [json.loads(text) for name, text in properties if name == FIGURES]:
         lines = ",\n".join(json.dumps(each) for each in sorted(measured, key=lambda each: each["seed"]))
         report.KILLS.write_text(f"[\n{lines}\n]\n", encoding="utf-8")
 

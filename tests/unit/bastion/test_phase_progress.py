@@ -18,6 +18,7 @@ from etl_manager.ssm.script import MARK, Script
 SCHEMA = "sql/aurora/schema/schema.sql"
 SAID = "psql:sql/shared/apply.sql:1: INFO:  [PROGRESS] tenants=340 of=1000 seconds=28 step=applying changes"
 TOLD = f"file={SCHEMA}\nidle=2\nsaid={SAID}\n"
+WAITS = "[PROGRESS] waits=process 42 (2-sql-execute.x), connected since 2026-01-02 03:04:05+00"
 BATCH = Script((), ["sleep 1"], tells_progress=True)
 
 
@@ -34,6 +35,7 @@ BATCH = Script((), ["sleep 1"], tells_progress=True)
         (TOLD.replace("seconds=28", "seconds=0"), "schema, applying changes: 340 of 1,000 tenants"),
         (TOLD.replace("[PROGRESS]", "progress"), "schema: schema.sql"),
         (f"file={SCHEMA}\nidle=2\nsaid=\n", "schema: schema.sql"),
+        (f"file={SCHEMA}\nidle=30\nsaid=psql:x.sql:1: INFO:  {WAITS}\n", f"schema: waits for another run, {WAITS[17:]}, for 30 s"),
     ],
 )  # fmt: skip
 def test_progress_is_told_with_its_rate_and_the_time_left(told, line):
@@ -193,7 +195,7 @@ def test_bastion_tells_what_runs_and_what_it_said_last(host, project, connection
     """While it runs; the lines for programs are no part of the file's output, and the folder of the run goes as ever."""
     file = f"sql/aurora/{phase}/{phase}.sql"
     project.engine(
-        f'echo "log" >&2; echo "{SAID.replace("340", "170")}" >&2; echo "{SAID}" >&2\n'
+        f'echo "log" >&2; echo "psql:x.sql:1: INFO:  {WAITS}" >&2; echo "{SAID}" >&2\n'
         f'until [[ -e $RUNTIME/seen ]]; do sleep 0.02; done; echo "[INFO] done" >&2\n{READS_ON if looks else ""}'
     )
     bastion = host.run(project.archive())

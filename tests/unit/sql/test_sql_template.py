@@ -6,6 +6,7 @@ import hashlib
 import json
 import shutil
 import signal
+import time
 from pathlib import Path
 from typing import Any
 
@@ -241,14 +242,74 @@ def test_killed_in_the_middle(bastion):
 
 
 def test_second_runner(built):
-    """Whoever waits too long for another run is told who it is."""
+    """Whoever waits for another run is told who it is as soon as the wait begins, and again when it was too long."""
     with built.connect() as other:
         other.execute("SET application_name = 'somebody'")
         other.execute("SELECT pg_advisory_lock(hashtext('etl-manager'))")
         pid = other.info.backend_pid
         done = built.run("psql", built.server.conninfo(built.database), "-v", "lock_wait=100ms", "-f", built.SCHEMA)
     assert done.returncode == 3
-    assert f"another run builds here: process {pid} (somebody), connected since 2" in done.stderr
+    who = f"process {pid} (somebody), connected since 2"
+    waits, refused = (done.stderr.find(f"{text}{who}") for text in ("[PROGRESS] waits=", "another run builds here: "))
+    assert 0 <= waits < refused
+
+
+def test_second_runner_goes_on_when_the_first_one_ends(built):
+    """The lock is that of a session, and ends with it, however that ends."""
+    with built.connect() as other:
+        other.execute("SELECT pg_advisory_lock(hashtext('etl-manager'))")
+        engine = built.start_engine(built.SCHEMA)
+        built.waiting()
+        built.break_things(f"SELECT pg_terminate_backend({other.info.backend_pid})")
+        _, said = engine.communicate(timeout=20)
+    assert (engine.returncode, said.count("[PROGRESS] waits=")) == (0, 1)
+
+
+AWAIT_BUILD = "sql/aurora/inspection/await-build.sql"
+BUILDER = "2-sql-execute.abc building"
+
+
+def test_build_in_progress_is_waited_for(built):
+    """By whoever only verifies: it goes on when the build has ended."""
+    with built.connect() as other:
+        other.execute(f"SET application_name = '{BUILDER}'")
+        pid = other.info.backend_pid
+        engine = built.start_engine(AWAIT_BUILD)
+        time.sleep(1)
+        assert engine.poll() is None
+    _, said = engine.communicate(timeout=20)
+    assert (engine.returncode, said.count("[PROGRESS] waits=")) == (0, 1)
+    assert f"waits=process {pid} ({BUILDER}), connected since 2" in said
+
+
+def test_build_that_does_not_end_is_told(built):
+    """After a time it is given up: the error says whose session it is, and since when."""
+    with built.connect() as other:
+        other.execute(f"SET application_name = '{BUILDER}'")
+        pid = other.info.backend_pid
+        done = built.run("psql", built.server.conninfo("postgres"), "-v", "lock_wait=100ms", "-v", "config_file=config.json", "-f", AWAIT_BUILD)  # fmt: skip
+    assert done.returncode == 3, done.stderr
+    assert f"another run builds here: process {pid} ({BUILDER}), connected since 2" in done.stderr
+
+
+def test_phase_by_itself_is_a_build_too(built):
+    """As one that was begun by hand: no session looks for it."""
+    with built.connect() as other:
+        other.execute("SELECT pg_advisory_lock(hashtext('etl-manager'))")
+        engine = built.start_engine(built.SCHEMA)
+        built.waiting()
+        done = built.run("psql", built.server.conninfo("postgres"), "-v", "lock_wait=100ms", "-v", "config_file=config.json", "-f", AWAIT_BUILD)  # fmt: skip
+    engine.communicate(timeout=20)
+    assert (engine.returncode, done.returncode) == (0, 3), done.stderr
+    assert " building), connected since 2" in done.stderr
+
+
+@pytest.mark.parametrize("name", ["2-sql-execute.abc", "watch 2-sql-execute.abc building", "psql"])
+def test_session_of_another_kind_is_not_waited_for(built, name):
+    """Looks, verifications and people build nothing."""
+    with built.connect() as other:
+        other.execute(f"SET application_name = '{name}'")
+        assert built.succeed(AWAIT_BUILD) == ""
 
 
 def test_adoption_of_tenants_of_three_ages(built):
