@@ -14,6 +14,7 @@ from etl_manager.aws.errors import aws_errors
 from etl_manager.bastion.credentials import seal_text
 from etl_manager.bastion.workspace import Archive, ArchiveChunks, BastionState
 from etl_manager.errors import WorkspaceError, WorkspaceReplaced
+from etl_manager.ssm import packing
 from etl_manager.ssm.run_command import RunCommand
 from etl_manager.ssm.script import CommandResult, Script
 
@@ -55,18 +56,18 @@ class Transfer:
             WorkspaceError: When a part that was sent first could not be stored.
             CommandError: When its command did not run to its end.
         """
-        parts = ArchiveChunks.cut(self.archive, self._room())
+        parts = ArchiveChunks.cut(self.archive, self._room(), "xz" if found.xz and packing.XZ else "gzip")
         if self.bucket is not None and len(parts.pieces) > 1:
             _check_curl(found)
             key = f"{self.archive.digest[:16]}-{self.run_command.run_id}.tar.gz"
-            with self.bucket.presigned_upload(key, self.archive.data) as url:
+            with self.bucket.presigned_upload(key, self.archive.packed()) as url:
                 download = self._download(url, found.public_key)
                 yield self._combine_or_send_first(download, script, "fetch the archive from the bucket")
             return
         missing = parts.missing(found.parts)
         if len(missing) > MANY_PARTS:
             self.warn(
-                f"[INFO] The archive takes {len(missing)} commands ({len(self.archive.data):,} bytes); "
+                f"[INFO] The archive takes {len(missing)} commands ({parts.packed_bytes:,} bytes); "
                 "bastion.autoTransfer.bucket in config.json would take it in one"
             )
         for number in missing[:-1]:
@@ -103,7 +104,7 @@ class Transfer:
             raise self.failed(result)
 
     def _download(self, url: str, public_key: str) -> Script:
-        whole = ArchiveChunks(self.archive, (self.archive.data,))
+        whole = ArchiveChunks(self.archive, (self.archive.packed(),))
         sealed = seal_text(f'url = "{url}"\n', public_key)
         values = whole.values() | {"SEALED_URL_KEY": sealed.key, "SEALED_URL": sealed.body}
         return Script(("unseal.sh", "transfer.sh", "download.sh"), ["download || return", "unpack || return"], values)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import gzip
 import hashlib
 import io
 import re
@@ -15,6 +14,7 @@ from etl_manager.config import Config, model
 from etl_manager.errors import ConfigError, WorkspaceError
 from etl_manager.project import path_of
 from etl_manager.redaction import one_line
+from etl_manager.ssm import packing
 from etl_manager.ssm.script import facts
 
 PSQL, OPENSSL = (11,), (1, 1, 1)
@@ -39,6 +39,7 @@ class BastionState:
     json_reader: str
     openssl: str
     curl: str
+    xz: str
     public_key: str
 
     @classmethod
@@ -62,6 +63,7 @@ class BastionState:
             json_reader=one("json"),
             openssl=one("openssl"),
             curl=one("curl"),
+            xz=one("xz"),
             public_key="".join(text.partition("-----BEGIN")[1:]),
         )
 
@@ -168,10 +170,15 @@ class ArchiveChunks:
     pieces: tuple[bytes, ...]
 
     @classmethod
-    def cut(cls, archive: Archive, room: int) -> ArchiveChunks:
+    def cut(cls, archive: Archive, room: int, encoding: str = "gzip") -> ArchiveChunks:
         """Cut so that a piece takes at most *room* bytes as base64."""
-        size = max(room // 4 * 3, 1)
-        return cls(archive, tuple(archive.data[i : i + size] for i in range(0, len(archive.data), size)))
+        size, packed = max(room // 4 * 3, 1), archive.packed(encoding)
+        return cls(archive, tuple(packed[i : i + size] for i in range(0, len(packed), size)))
+
+    @property
+    def packed_bytes(self) -> int:
+        """How long all pieces are together."""
+        return sum(map(len, self.pieces))
 
     def missing(self, there: dict[int, str]) -> list[int]:
         """Return the numbers of the pieces the bastion lacks; *there* maps numbers to SHA-256 digests."""
@@ -185,7 +192,7 @@ class ArchiveChunks:
         """Return the variables of ``transfer.sh``."""
         return {
             **self.archive.values(),
-            "ARCHIVE_SHA256": hashlib.sha256(self.archive.data).hexdigest(),
+            "ARCHIVE_SHA256": hashlib.sha256(b"".join(self.pieces)).hexdigest(),
             "PARTS": str(len(self.pieces)),
         }
 
@@ -201,16 +208,22 @@ CONFIG_NAME = "config.json"
 
 @dataclass(frozen=True)
 class Archive:
-    """A tar.gz and the SHA-256 of the tar inside: zlib's versions compress differently, the tar stays the same.
+    """A tar and its SHA-256: versions of zlib and liblzma compress differently, the tar stays the same.
 
     Attributes:
+        level: How hard it is packed, 1 to 9.
         manifest: The SHA-256 of the sorted lines that ``sha256sum`` prints of its files.
     """
 
     digest: str
-    data: bytes
+    tar: bytes
+    level: int
     names: tuple[str, ...]
     manifest: str
+
+    def packed(self, encoding: str = "gzip") -> bytes:
+        """Return it packed, by ``gzip`` or ``xz``."""
+        return packing.pack(encoding, self.tar, self.level)
 
     def values(self) -> dict[str, str]:
         """Return the variables by which the bastion knows it."""
@@ -241,9 +254,11 @@ def build(config: Config) -> Archive:
             names.append(name)
             lines.append(f"{hashlib.sha256(content).hexdigest()}  ./{name}\n".encode())
     manifest = hashlib.sha256(b"".join(sorted(lines))).hexdigest()
-    data = gzip.compress(tar.getvalue(), config.transfer.compression_level, mtime=0)
-    digest = hashlib.sha256(tar.getvalue()).hexdigest()
-    return Archive(digest=digest, data=data, names=tuple(names), manifest=manifest)
+    data = tar.getvalue()
+    digest = hashlib.sha256(data).hexdigest()
+    return Archive(
+        digest=digest, tar=data, level=config.transfer.compression_level, names=tuple(names), manifest=manifest
+    )
 
 
 def _contents(config: Config) -> dict[str, bytes]:

@@ -170,9 +170,9 @@ def _describe_transfer(bastion: BastionSession) -> str:
 
 def _describe_archive(archive: Archive) -> str:
     total = sum(size for _, size in _members(archive))
-    return f"{number_of(len(archive.names), 'file')}, {number_of(total, 'byte')} ({len(archive.data):,} packed), digest {archive.digest}"
+    return f"{number_of(len(archive.names), 'file')}, {number_of(total, 'byte')} ({len(archive.packed()):,} packed), digest {archive.digest}"
 
 
 def _members(archive: Archive) -> list[tuple[str, int]]:
-    with tarfile.open(fileobj=io.BytesIO(archive.data)) as tar:
+    with tarfile.open(fileobj=io.BytesIO(archive.tar)) as tar:
         return [(member.name, member.size) for member in tar]

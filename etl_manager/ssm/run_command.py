@@ -12,6 +12,7 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from etl_manager.errors import CommandError
+from etl_manager.ssm import packing
 from etl_manager.ssm.phase_progress import PROGRESS, PhaseProgress
 from etl_manager.ssm.retry import LONGEST_EXECUTION, Attempt, PendingCommand, Retry, Timeouts
 from etl_manager.ssm.script import LIMIT, MARK, RUNTIME_PREFIX, CommandResult, EndMarker, Script, read_end_marker
@@ -84,6 +85,7 @@ class RunCommand:
                 "MARK": MARK,
                 "TOKEN": token,
                 "ONCE": "" if script.repeatable else "yes",
+                "XZ": "yes" if packing.XZ else "",
             }
         )
 

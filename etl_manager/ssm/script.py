@@ -7,25 +7,21 @@ output ends with a marker that carries length and digest, so that a cut output i
 from __future__ import annotations
 
 import base64
-import gzip
 import hashlib
-import lzma
 import re
 import shlex
-import zlib
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import resources
 from typing import NamedTuple
 
 from etl_manager.errors import CommandError
+from etl_manager.ssm import packing
 
 MARK = "--etl-manager--"
 LIMIT = 22_000
 """Bytes of output a command prints: with the marker below the 24,000 that SSM keeps (AWS: GetCommandInvocation)."""
 RUNTIME_PREFIX = "etl-manager-run-"
-UNPACK = {"gzip": gzip.decompress, "xz": lzma.decompress}
-"""How what `finish` of ``prelude.sh`` has packed is unpacked."""
 
 _END = re.compile(
     rf"\n{MARK} token=(?P<token>\w+) encoding=(?P<encoding>plain|gzip|xz) bytes=(?P<bytes>[0-9]{{1,18}}) sha256=(?P<sha256>[0-9a-f]{{64}})"
@@ -116,8 +112,9 @@ class EndMarker(NamedTuple):
             CommandError: When length or digest differ: something was lost or changed on the way.
         """
         try:
-            data = UNPACK[self.encoding](base64.b64decode(carried)) if self.encoding in UNPACK else carried.encode()
-        except (ValueError, OSError, EOFError, zlib.error, lzma.LZMAError):
+            plain = self.encoding == "plain"
+            data = carried.encode() if plain else packing.unpack(self.encoding, base64.b64decode(carried))
+        except ValueError:
             data = b""
         if len(data) != self.length or hashlib.sha256(data).hexdigest() != self.sha256:
             raise CommandError(

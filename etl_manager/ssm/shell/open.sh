@@ -32,6 +32,7 @@ open_run() {
     fact json "$(command -v jq python3 2>/dev/null | head -n 1)"
     fact openssl "$(openssl version 2>/dev/null)"
     fact curl "$(command -v curl)"
+    fact xz "$(xz --version 2>/dev/null)"
     if [[ ! -s $RUNTIME/key.pem ]]; then
         # This command may run twice at once: the first to link its key wins.
         part=$(mktemp "$RUNTIME/key.XXXXXX") &&

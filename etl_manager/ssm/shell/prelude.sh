@@ -85,7 +85,7 @@ finish() {
     bytes=$(wc -c <"$OUT") digest=$(sha256sum <"$OUT" | cut -d' ' -f1)
     if ((bytes > LIMIT || $(escaped "$OUT") > 2 * LIMIT)) || ! iconv -f UTF-8 -t UTF-8 "$OUT" >/dev/null 2>&1; then
         # The lists of the tenants come again farther apart than gzip looks back (32 KB); -2 takes 17 MB of memory.
-        if xz --version >/dev/null 2>&1; then encoding=xz pack=(xz -2 -T1 -c); else encoding=gzip pack=(gzip -9n); fi
+        if [[ $XZ ]] && xz --version >/dev/null 2>&1; then encoding=xz pack=(xz -2 -T1 -c); else encoding=gzip pack=(gzip -9n); fi
         "${pack[@]}" <"$OUT" | base64 -w 0 >"$OUT.enc" && mv "$OUT.enc" "$OUT" || output_lost=yes
     fi
     [[ -z $output_lost ]] || { status=78 && : >"$OUT"; }

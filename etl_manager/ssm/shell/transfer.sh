@@ -52,7 +52,7 @@ unpack_alone() {
     (
         umask 022
         mkdir "$new/.transfer" && chmod 755 "$new" && cd "$new" &&
-            tar -xzpf "$PARTS_FOLDER/.archive" --no-same-owner &&
+            tar -xpf "$PARTS_FOLDER/.archive" --no-same-owner &&
             find . -type f ! -path './.transfer/*' -exec sha256sum {} + >.transfer/manifest &&
             echo "$DIGEST" >.transfer/digest
     ) || return 75

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
+import random
 import re
 import shutil
 import threading
@@ -189,7 +190,7 @@ def test_workspace_is_whole_at_every_moment(host, project, connection):
 def test_transfer_that_fails_leaves_the_old_workspace(host, project, connection):
     """What arrives whole and cannot be unpacked is told, and the workspace is as it was."""
     host.run(project.archive()).run_sql([DATA], connection, "good", closing=True)
-    bad = Archive(digest="0" * 64, data=b"this is no tar.gz", names=(), manifest="")
+    bad = Archive(digest="0" * 64, tar=b"this is no tar" * 100, level=9, names=(), manifest="")
     run = host.run(bad)
     with pytest.raises(WorkspaceError, match="could not be unpacked") as refused:
         run.run_sql([DATA], connection, "bad")
@@ -197,6 +198,15 @@ def test_transfer_that_fails_leaves_the_old_workspace(host, project, connection)
     assert "The workspace that was there is unchanged" in str(refused.value)
     assert (host.workspace / DATA).read_text() == "-- data\n"
     assert (host.workspace / ".transfer/digest").read_text().strip() == project.archive().digest
+
+
+@pytest.mark.parametrize("xz", [True, False])
+def test_archive_is_packed_by_xz_where_both_sides_have_it(host, project, connection, sent, monkeypatch, xz):  # noqa: PLR0917
+    """Some Pythons are built without liblzma: gzip does as well."""
+    monkeypatch.setattr("etl_manager.ssm.packing.XZ", xz)
+    host.run(project.archive()).run_sql([DATA], connection, "packed", closing=True)
+    assert received(sent())[1].startswith(b"\xfd7zXZ\0" if xz else b"\x1f\x8b")
+    assert (host.workspace / DATA).read_text() == "-- data\n"
 
 
 def test_folder_that_was_not_made_by_a_run_is_refused(host, project, connection):
@@ -388,9 +398,9 @@ def test_warnings_of_the_engine_reach_the_terminal(host, project, connection):
 
 def test_parts_are_cut_to_fit_and_only_missing_ones_are_named():
     """Each piece as base64 has room; a part with another digest counts as missing."""
-    archive = Archive(digest="d", data=bytes(range(256)) * 10, names=(), manifest="")
+    archive = Archive(digest="d", tar=random.Random(1).randbytes(2_500), level=9, names=(), manifest="")  # noqa: S311 - the same each time
     parts = ArchiveChunks.cut(archive, 1_000)
-    assert b"".join(parts.pieces) == archive.data
+    assert b"".join(parts.pieces) == archive.packed()
     assert max(len(piece) for piece in parts.pieces) * 4 / 3 <= 1_000
     there = {number: hashlib.sha256(piece).hexdigest() for number, piece in enumerate(parts.pieces, start=1)}
     assert parts.missing(there) == []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import io
 import json
 import shutil
@@ -50,7 +49,7 @@ def test_any_name_of_a_file(project, name, content):
     except ConfigError as error:
         assert "extra" in str(error)  # noqa: PT017 - either end is right
         return
-    with tarfile.open(fileobj=io.BytesIO(gzip.decompress(archive.data))) as tar:
+    with tarfile.open(fileobj=io.BytesIO(archive.tar)) as tar:
         member = tar.extractfile(str(file.relative_to(project.root)))
         assert member is not None
         assert member.read() == content

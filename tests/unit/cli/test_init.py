@@ -102,8 +102,8 @@ def shop(tmp_path: Path) -> Path:
 
 def sent(project: Path) -> dict[str, bytes]:
     """Return what a run of *project* sends to the bastion."""
-    packed = workspace.build(config.load(project / "config.json", project)).data
-    with tarfile.open(fileobj=io.BytesIO(packed)) as tar:
+    tar_file = workspace.build(config.load(project / "config.json", project)).tar
+    with tarfile.open(fileobj=io.BytesIO(tar_file)) as tar:
         return {member.name: file.read() for member in tar if (file := tar.extractfile(member))}
 
 
