@@ -152,7 +152,6 @@ def kills_section() -> str:
         row("**all**", kills),
         "",
         "Next run not proven: " + ("; ".join(f"seed {each['seed']}: {each['why']}" for each in kills if not each["proven"]) or "none") + ".",
-        "Reasons are entered by hand. For seed 34 so was that no row was lost: its database had none, and the count had expected some.",
         "",
         "What a killed run leaves, and when it goes: [aws.md](aws.md#a-run-that-was-killed).",
         "",

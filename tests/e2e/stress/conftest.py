@@ -43,12 +43,17 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Keep what was measured of the runs that were killed, and of those that met, for docs/reliability.md."""
+    """Keep what was measured of the runs that were killed, and of those that met, for docs/reliability.md.
+
+    Of all of them: some that were chosen by ``-k`` are no figures.
+    """
     reports = [each for name in ("passed", "failed") for each in terminalreporter.stats.get(name, [])]
     properties = [each for each_report in reports for each in each_report.user_properties]
-    if met := [json.loads(text) for name, text in properties if name == pairs.FIGURES]:
+    met = [json.loads(text) for name, text in properties if name == pairs.FIGURES]
+    if len(met) == PAIRS:
         pairs.write(met)
-    if measured := [json.loads(text) for name, text in properties if name == FIGURES]:
+    measured = [json.loads(text) for name, text in properties if name == FIGURES]
+    if len(measured) == KILLS:
         lines = ",\n".join(json.dumps(each) for each in sorted(measured, key=lambda each: each["seed"]))
         report.KILLS.write_text(f"[\n{lines}\n]\n", encoding="utf-8")
 
