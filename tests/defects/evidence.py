@@ -95,7 +95,7 @@ LEFT: dict[str, Left] = {
     "result added": Left(add, "-result.json: added since"),
     "file added beside the results": Left(lambda reports: (reports / RESULTS / "x.txt").write_text("x"), "x.txt: added since"),
     "all results deleted": Left(lambda reports: [path.unlink() for path in (reports / RESULTS).iterdir()], "-result.json: missing"),
-    "verdict of the gate edited to ready": Left(edit(GATE, '"ready": false', '"ready": true'), f"{GATE}: changed"),
+    "verdict of the gate edited to ready": Left(edit(GATE, '"ready": ?false', '"ready": true'), f"{GATE}: changed"),
     "verdict of the gate deleted": Left(lambda reports: (reports / GATE).unlink(), f"{GATE}: missing"),
     "record's exit status edited": Left(edit(RECORD, '"exit_status": \\d+', '"exit_status": 9'), f"{RECORD}: changed"),
     "record's promised scenario edited": Left(edit(RECORD, "The database exists", "Another"), f"{RECORD}: changed"),

@@ -13,6 +13,7 @@ import psycopg
 import pytest
 
 from etl_manager.targets.emulated_aws import DEFAULT_INSTANCE
+from etl_manager.targets.local import forget
 
 
 def state_of(service) -> Path:
@@ -64,7 +65,7 @@ def test_database_url_leads_to_the_tenants_database(serve, tmp_path):
     """To the one the configuration names, as soon as it exists; until then there is what the help and README say."""
     config = tmp_path / "other.json"
     config.write_text('{"aurora": {"databaseName": "other_analytics", "masterUsername": "chief"}}')
-    service = serve("--config-json", str(config))
+    service = serve("--state", str(tmp_path / "state"), "--config-json", str(config))  # a cluster's master user stays
     url = service.shell('printf %s "$DATABASE_URL"').stdout
     with pytest.raises(psycopg.OperationalError, match='database "other_analytics" does not exist'):
         psycopg.connect(url)
@@ -73,6 +74,7 @@ def test_database_url_leads_to_the_tenants_database(serve, tmp_path):
     with psycopg.connect(url) as connection:
         assert connection.info.dbname == "other_analytics"
     assert service.end(signal.SIGTERM) == 0
+    forget(tmp_path / "state")
 
 
 @pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
