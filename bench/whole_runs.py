@@ -3,7 +3,7 @@
 usage: python -m bench.whole_runs   (or: make bench)
 
 Environment: TENANTS, the sizes (default ``3 100 1000``); REPEATS, how often each is measured (default 3); SHOP_TENANTS,
-how many tenants have 20 tables (default 1000).
+how many tenants have 20 tables (default 1000, 0 for none).
 
 All on one embedded server with PostgreSQL's own limits and with fsync, behind an emulated AWS: this suite (fresh, again,
 verify-only), the same four SQL files by plain psql from the workspace (the limit), the original's way (four times three
@@ -41,6 +41,8 @@ from ssm_emulator import SsmEmulator
 
 ROOT = Path(__file__).parents[1]
 DATABASE = "multitenant_analytics"
+MANY = 10_000
+"""From so many tenants on a run takes minutes."""
 PHASES = {
     "database/create-multitenant-database": "postgres",
     "schema/create-tenant-schemas": DATABASE,
@@ -48,7 +50,7 @@ PHASES = {
     "verification/verify-setup": DATABASE,
 }
 PAGE = ROOT / "docs/performance.md"
-SHOP = ROOT / "tests/unit/sql/shop"
+TEMPLATE, SHOP = ROOT / "sql/aurora/tenant", ROOT / "tests/unit/sql/shop"
 
 
 @dataclass
@@ -232,12 +234,17 @@ class Bench:
         shutil.rmtree(self.bastion / "tmp" / "workspace", ignore_errors=True)
 
     def size(self, tenants: int, repeats: int) -> None:
-        """Measure all ways that depend on the number of tenants, in turn."""
+        """Measure all ways that depend on the number of tenants, in turn; of many tenants each but once."""
         self.configure(tenants)
         size = f"{tenants:,}"
         self.forget_workspace()
         self.empty()
         self.measure(size, "suite, fresh, with the transfer", self.suite)
+        if tenants >= MANY:
+            self.measure(size, "suite, verify-only", lambda: self.suite("--verify-only"))
+            self.empty()
+            self.measure(size, "bare psql, fresh", self.psql)
+            return
         for _ in range(repeats):
             self.empty()
             self.measure(size, "bare psql, fresh", self.psql)
@@ -259,16 +266,15 @@ class Bench:
             self.measure("3", f"original's way, {way}", self.original)
         self.agent.latency = 0.0
 
-    def shop(self, tenants: int, repeats: int) -> None:
-        """Measure the SQL alone for tenants of 20 tables: the same DDL by psql, the build, nothing pending, the proof."""
+    def sql_alone(self, tenants: int, template: Path, tables: str, repeats: int) -> None:
+        """Measure the SQL alone for tenants of *template*: the same DDL by psql, the build, nothing pending, the proof."""
         self.configure(tenants)
-        size = f"{tenants:,} of 20 tables"
-        template = self.project / "sql/aurora/tenant"
-        shutil.rmtree(template)
-        shutil.copytree(SHOP, template)
+        size = f"{tenants:,} of {tables}"
+        shutil.rmtree(self.project / "sql/aurora/tenant")
+        shutil.copytree(template, self.project / "sql/aurora/tenant")
         ddl = "".join(
             f"CREATE SCHEMA tenant_{number:05};\nSET search_path = tenant_{number:05};\nBEGIN;\n"
-            + "".join(path.read_text() for path in sorted((SHOP / "changes").glob("*.sql")))
+            + "".join(path.read_text() for path in sorted((template / "changes").glob("*.sql")))
             + "\nCOMMIT;\n"
             for number in range(tenants)
         )
@@ -316,10 +322,12 @@ def main() -> None:
                 if peers
                 else "not installed here",
             }
+            shops = int(os.environ.get("SHOP_TENANTS", "1000"))
             for work in (
                 *(lambda tenants=tenants: bench.size(tenants, repeats) for tenants in sizes),
                 bench.latencies,
-                lambda: bench.shop(int(os.environ.get("SHOP_TENANTS", "1000")), 1),
+                lambda: bench.sql_alone(max(sizes), TEMPLATE, "one table", 1),
+                *([lambda: bench.sql_alone(shops, SHOP, "20 tables", 1)] if shops else []),
             ):
                 work()
                 PAGE.write_text(
