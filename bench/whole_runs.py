@@ -120,7 +120,8 @@ class Bench:
         self.target.postgres.forget()
 
     def configure(self, tenants: int) -> None:
-        """Let the project have so many tenants."""
+        """Let the project have so many tenants, and no history of runs with others: a run reads it."""
+        shutil.rmtree(self.project / "reports", ignore_errors=True)
         names = [f"tenant_{number:05}" for number in range(tenants)] if tenants != 3 else None
         content = json.loads((ROOT / "config.json").read_text())
         content["tenants"] = names or ["tenant_a", "tenant_b", "tenant_c"]
