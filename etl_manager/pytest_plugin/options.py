@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-TARGETS = ("local", "container", "aws")
+from etl_manager.targets.base import NAMES
+
 TARGET_VARIABLE = "PROVISION_TARGET"
 
 
@@ -49,7 +50,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("provisioning", "building and proving the database")
     group.addoption(
         "--target",
-        choices=TARGETS,
+        choices=NAMES,
         help=f"what answers behind the AWS API (default: the variable {TARGET_VARIABLE}, else local)",
     )
     group.addoption(
@@ -93,8 +94,8 @@ def pytest_configure(config: pytest.Config) -> None:
     """
     option = config.option
     target = option.target or os.environ.get(TARGET_VARIABLE) or "local"
-    if target not in TARGETS:
-        raise pytest.UsageError(f"{TARGET_VARIABLE}={target!r}: no such target; choose from {', '.join(TARGETS)}")
+    if target not in NAMES:
+        raise pytest.UsageError(f"{TARGET_VARIABLE}={target!r}: no such target; choose from {', '.join(NAMES)}")
     for problem in _contradictions(
         target,
         plan=option.plan,
