@@ -38,6 +38,7 @@ from bench.sql_tenants import Watch, peak
 from etl_manager.targets.base import TargetOptions
 from etl_manager.targets.local import LocalTarget
 from ssm_emulator import SsmEmulator
+from tests.support.project import Project
 
 ROOT = Path(__file__).parents[1]
 DATABASE = "multitenant_analytics"
@@ -94,14 +95,7 @@ class Bench:
         self.aws = aws
         self.agent = self.aws.agents[self.aws.instance_id]
         self.bastion = folder / "state" / "bastion"
-        self.project = folder / "project"
-        self.project.mkdir()
-        for name in ("features", "sql", "scripts"):
-            shutil.copytree(ROOT / name, self.project / name)
-        for name in ("config.json", "conftest.py", "pytest.ini"):
-            shutil.copy(ROOT / name, self.project / name)
-        for name in ("etl_manager", "ssm_emulator", "steps"):
-            (self.project / name).symlink_to(ROOT / name)
+        self.project = Project(folder / "project").path
         self.tenants = 0
         self._aside = 0
 
