@@ -60,14 +60,15 @@ class Transfer:
         if self.bucket is not None and len(parts.pieces) > 1:
             _check_curl(found)
             key = f"{self.archive.digest[:16]}-{self.run_command.run_id}.tar.gz"
-            with self.bucket.presigned_upload(key, self.archive.packed()) as url:
-                download = self._download(url, found.public_key)
+            whole = ArchiveChunks(self.archive, (self.archive.packed(),))
+            with self.bucket.presigned_upload(key, whole.packed) as url:
+                download = self._download(whole, url, found.public_key)
                 yield self._combine_or_send_first(download, script, "fetch the archive from the bucket")
             return
         missing = parts.missing(found.parts)
         if len(missing) > MANY_PARTS:
             self.warn(
-                f"[INFO] The archive takes {len(missing)} commands ({parts.packed_bytes:,} bytes); "
+                f"[INFO] The archive takes {len(missing)} commands ({len(parts.packed):,} bytes); "
                 "bastion.autoTransfer.bucket in config.json would take it in one"
             )
         for number in missing[:-1]:
@@ -103,8 +104,8 @@ class Transfer:
         if result.exit_status != 0:
             raise self.failed(result)
 
-    def _download(self, url: str, public_key: str) -> Script:
-        whole = ArchiveChunks(self.archive, (self.archive.packed(),))
+    @staticmethod
+    def _download(whole: ArchiveChunks, url: str, public_key: str) -> Script:
         sealed = seal_text(f'url = "{url}"\n', public_key)
         values = whole.values() | {"SEALED_URL_KEY": sealed.key, "SEALED_URL": sealed.body}
         return Script(("unseal.sh", "transfer.sh", "download.sh"), ["download || return", "unpack || return"], values)

@@ -176,9 +176,9 @@ class ArchiveChunks:
         return cls(archive, tuple(packed[i : i + size] for i in range(0, len(packed), size)))
 
     @property
-    def packed_bytes(self) -> int:
-        """How long all pieces are together."""
-        return sum(map(len, self.pieces))
+    def packed(self) -> bytes:
+        """All pieces together."""
+        return b"".join(self.pieces)
 
     def missing(self, there: dict[int, str]) -> list[int]:
         """Return the numbers of the pieces the bastion lacks; *there* maps numbers to SHA-256 digests."""
@@ -192,7 +192,7 @@ class ArchiveChunks:
         """Return the variables of ``transfer.sh``."""
         return {
             **self.archive.values(),
-            "ARCHIVE_SHA256": hashlib.sha256(b"".join(self.pieces)).hexdigest(),
+            "ARCHIVE_SHA256": hashlib.sha256(self.packed).hexdigest(),
             "PARTS": str(len(self.pieces)),
         }
 
