@@ -18,11 +18,11 @@ from etl_manager.pytest_plugin import workers
 from etl_manager.pytest_plugin.collection import SCENARIO
 from etl_manager.pytest_plugin.session import RUN, SETUP_ERROR
 from etl_manager.pytest_plugin.staging import STAGING
-from etl_manager.pytest_plugin.workers import Counter, Handout, spreads
+from etl_manager.pytest_plugin.workers import Handout, RecordServer, spreads
 from etl_manager.report.feature_files import EACH_TENANT
 from etl_manager.wording import number_of
 
-_COUNTER = pytest.StashKey[Counter]()
+_SERVER = pytest.StashKey[RecordServer]()
 _SESSION = pytest.StashKey[pytest.Session]()
 
 
@@ -37,15 +37,15 @@ def pytest_xdist_setupnodes(config: pytest.Config, specs: Sequence[Any]) -> None
         return
     if any(not spec.popen or spec.chdir for spec in specs):
         raise pytest.UsageError("the workers prove the one run of this machine: leave out --tx, and take -n")
-    counter = config.stash[_COUNTER] = Counter()
-    config.add_cleanup(counter.close)
+    server = config.stash[_SERVER] = RecordServer()
+    config.add_cleanup(server.close)
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
     """Tell a worker where the run writes and where its record is had; also one that takes a dead one's place."""
     if spreads(node.config):
-        node.workerinput[workers.KEY] = node.config.stash[_COUNTER].tell(node.config.stash[STAGING].folder)
+        node.workerinput[workers.KEY] = node.config.stash[_SERVER].tell(node.config.stash[STAGING].folder)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -103,7 +103,7 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
             raise session.Interrupted(session.shouldstop)
     if not others:
         return True
-    config.stash[_COUNTER].open(_handout(config))
+    config.stash[_SERVER].open(_handout(config))
     return None
 
 

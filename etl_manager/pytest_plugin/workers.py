@@ -138,7 +138,7 @@ def record(config: pytest.Config) -> RunRecord:
     return given.record
 
 
-class Counter:
+class RecordServer:
     """Hands the same to every worker that asks; workers are told of it by `tell`."""
 
     def __init__(self) -> None:

@@ -173,11 +173,11 @@ def test_secrets_of_the_run_are_masked_beside_the_features(spread):
     assert redaction.MASK in found.out
 
 
-def told(counter, tmp_path):
-    """Return pytest's config of a worker that was told of *counter*."""
+def told(server, tmp_path):
+    """Return pytest's config of a worker that was told of *server*."""
     config = SimpleNamespace(
         stash=pytest.Stash(),
-        workerinput={workers.KEY: counter.tell(tmp_path)},
+        workerinput={workers.KEY: server.tell(tmp_path)},
         option=SimpleNamespace(collectonly=True),
     )
     workers.pytest_configure(config)
@@ -187,9 +187,9 @@ def told(counter, tmp_path):
 def test_record_is_for_workers_only(tmp_path):
     """Who has not the password gets nothing, and keeps nobody from it; secrets are masked before anything is shown."""
     secret = "a-Secret-of-This-Run-1"
-    with closing(workers.Counter()) as counter:
-        counter.open(workers.Handout(None, "it never began", (secret,)))
-        config = told(counter, tmp_path)
+    with closing(workers.RecordServer()) as server:
+        server.open(workers.Handout(None, "it never began", (secret,)))
+        config = told(server, tmp_path)
         assert (workers.is_worker(config), workers.task(config).folder) == (True, tmp_path)
         with pytest.raises(AuthenticationError):
             Client(workers.task(config).address, authkey=b"guessed")
