@@ -85,24 +85,34 @@ def test_names_of_buckets_are_given_back(tmp_path):
             s3.put_object(Bucket="one-name", Key="key", Body=b"content")
 
 
-OTHER_THREAD = """
+BOTO3_OF_OTHERS = """
 import threading
 import boto3
 from ssm_emulator import compat
 plain, seen, done = boto3.Session, [], threading.Event()
 def look():
-    while not done.is_set():
-        seen.append((boto3.Session is plain, boto3.Session(region_name="eu-west-3").region_name))
-looking = threading.Thread(target=look)
+    while not done.wait(0.001):
+        seen.append(boto3.Session is plain and boto3.session.Session is plain)
+looking = threading.Thread(target=look, daemon=True)
 looking.start()
 compat.preload()
+compat.backend("rds", "111122223333", "us-east-1")
 done.set()
 looking.join()
-print({region for _, region in seen}, any(not same for same, _ in seen), boto3.Session is plain)
+import moto.ec2.models.availability_zones_and_regions as regions
+print(len(seen) > 10, all(seen), len(regions.RegionsAndZonesBackend.regions) > 20)
 """
 
 
-def test_boto3_of_other_threads_is_as_ever_while_moto_is_imported():
-    """While moto is imported it finds a session of ours; another thread that makes a session meanwhile has what it asked for."""
-    done = subprocess.run([sys.executable, "-c", OTHER_THREAD], check=True, capture_output=True, text=True)
-    assert done.stdout == "{'eu-west-3'} True True\n"
+def test_boto3_is_as_ever_while_moto_is_imported():
+    """Modules of moto are given a session of ours; what other threads have of boto3 is never another."""
+    done = subprocess.run([sys.executable, "-c", BOTO3_OF_OTHERS], check=True, capture_output=True, text=True)
+    assert done.stdout == "True True True\n"
+
+
+def test_sessions_that_moto_makes():
+    """`Session` in two modules, made in functions, and in one where a class is made: no other makes one while it is loaded."""
+    from moto.core import base_backend, utils
+
+    for function in (base_backend.AccountSpecificBackend.get_session, utils.service_name_from_moto_package_name):
+        assert "Session" in inspect.unwrap(getattr(function, "__func__", function)).__code__.co_names
