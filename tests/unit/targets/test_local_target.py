@@ -34,6 +34,8 @@ KILLED_RUN = """
 import os, signal, sys, time
 from pathlib import Path
 from etl_manager.targets import TargetOptions, open_target
+from tests.support import haste
+haste.make_haste()  # where the next one's cluster is
 target = open_target("local", TargetOptions(region="eu-central-1", state=Path(sys.argv[1])))
 target.client("ssm").send_command(
     InstanceIds=[target.aws.instance_id], DocumentName="AWS-RunShellScript",
@@ -249,7 +251,7 @@ def test_close_leaves_only_the_state(state):
 
 def test_killed_run_is_cleaned_up_after(state):
     """What a killed run left, server and commands, is gone once the next one has started."""
-    killed = subprocess.run([sys.executable, "-c", KILLED_RUN, state], check=False, capture_output=True, text=True)
+    killed = subprocess.run([sys.executable, "-c", KILLED_RUN, state], cwd=ROOT, check=False, capture_output=True, text=True)
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     left = [int(pid) for pid in killed.stdout.split()]
     assert [runs(pid) for pid in left] == [True, True]
