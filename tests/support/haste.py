@@ -15,7 +15,7 @@ import botocore.session
 from etl_manager.targets import state
 from etl_manager.targets.postgres import NewCluster
 
-MEMORY = Path("/dev/shm")  # noqa: S108 - what is made in it is checked to be ours
+MEMORY = Path("/dev/shm")
 """Linux's files in memory, of which a container may have little."""
 _ENOUGH = 8 << 30
 
