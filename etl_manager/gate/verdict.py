@@ -19,7 +19,7 @@ from etl_manager.config import Config
 from etl_manager.errors import ConfigError, NotApplicable, PhaseSkipped, ProvisioningError, VerificationError
 from etl_manager.gate.inputs import GateFinding, GateInputs
 from etl_manager.gate.prerequisites import PREREQUISITES, Prerequisite
-from etl_manager.provisioning.context import RunContext
+from etl_manager.provisioning.record import RunContext
 from etl_manager.provisioning.run import ProvisioningRun
 from etl_manager.redaction import redact_all
 from etl_manager.wording import enumeration, first_of, number_of
