@@ -36,30 +36,25 @@ RESERVED_DATABASES = frozenset({"postgres", "template0", "template1", "rdsadmin"
 
 def _identifier(value: str) -> str:
     if len(value.encode()) > IDENTIFIER_BYTES:
-        msg = f"{value!r} has {len(value.encode())} bytes; PostgreSQL keeps {IDENTIFIER_BYTES}"
-        raise ValueError(msg)
+        raise ValueError(f"{value!r} has {len(value.encode())} bytes; PostgreSQL keeps {IDENTIFIER_BYTES}")
     if not value or not value.isascii() or not value.replace("_", "a").isalnum() or value != value.lower():
-        msg = f"{value!r} is not a plain name: use lower-case letters, digits and _"
-        raise ValueError(msg)
+        raise ValueError(f"{value!r} is not a plain name: use lower-case letters, digits and _")
     if value[0].isdigit():
-        msg = f"{value!r} starts with a digit"
-        raise ValueError(msg)
+        raise ValueError(f"{value!r} starts with a digit")
     return value
 
 
 def _tenant(value: str) -> str:
     _identifier(value)
     if value in RESERVED_SCHEMAS or value.startswith("pg_"):
-        msg = f"{value!r} is a schema of PostgreSQL's own"
-        raise ValueError(msg)
+        raise ValueError(f"{value!r} is a schema of PostgreSQL's own")
     return value
 
 
 def _database(value: str) -> str:
     _identifier(value)
     if value in RESERVED_DATABASES:
-        msg = f"{value!r} is a database of PostgreSQL's or Aurora's own"
-        raise ValueError(msg)
+        raise ValueError(f"{value!r} is a database of PostgreSQL's or Aurora's own")
     return value
 
 
@@ -67,15 +62,13 @@ def _workspace(value: str) -> str:
     parts = value.split("/")
     plain = value.isascii() and all(c.isalnum() or c in "/._-" for c in value)
     if not plain or not value.startswith("/") or {"..", ".", ""} & set(parts[1:]) or len(parts) < 3:
-        msg = f"{value!r} must be an absolute path of at least two plain parts, such as /tmp/workspace"
-        raise ValueError(msg)
+        raise ValueError(f"{value!r} must be an absolute path of at least two plain parts, such as /tmp/workspace")
     return value
 
 
 def _inside(value: str) -> str:
     if not value or value.startswith("/") or "\\" in value or ".." in value.split("/"):
-        msg = f"{value!r} must be a path inside the project"
-        raise ValueError(msg)
+        raise ValueError(f"{value!r} must be a path inside the project")
     return str(PurePosixPath(value))  # one spelling of each, so that overlapping lists name a file once
 
 
@@ -89,8 +82,7 @@ def host_and_port(value: str) -> tuple[str, int | None]:
     if not re.fullmatch(r"[A-Za-z0-9_]([A-Za-z0-9._-]*[A-Za-z0-9])?", host) or (
         colon and not (port.isascii() and port.isdigit() and 0 < int(port) < 65_536)
     ):
-        msg = f"{value!r} is neither host:port nor host"
-        raise ValueError(msg)
+        raise ValueError(f"{value!r} is neither host:port nor host")
     return host, int(port) if port else None
 
 
@@ -134,8 +126,7 @@ class ConnectionSection(Section):
 
 def _name(value: str) -> str:
     if not 1 <= len(value.encode()) <= IDENTIFIER_BYTES:
-        msg = f"{value!r} is no name that PostgreSQL keeps: 1 to {IDENTIFIER_BYTES} bytes"
-        raise ValueError(msg)
+        raise ValueError(f"{value!r} is no name that PostgreSQL keeps: 1 to {IDENTIFIER_BYTES} bytes")
     return value
 
 

@@ -102,15 +102,13 @@ def _unstorable(document: Any) -> Iterator[str]:
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     for key, count in Counter(key for key, _ in pairs).items():
         if count > 1:  # json would silently keep the last
-            msg = f"it names {key!r} twice in one object"
-            raise ValueError(msg)
+            raise ValueError(f"it names {key!r} twice in one object")
     return dict(pairs)
 
 
 def _finite(text: str) -> float:
     if not math.isfinite(value := float(text)):
-        msg = f"{text} is a number that JSON cannot pass on"
-        raise ValueError(msg)
+        raise ValueError(f"{text} is a number that JSON cannot pass on")
     return value
 
 

@@ -92,13 +92,7 @@ def invalid_because(
     """
     yield from verdict.reasons or ([] if verdict.ready else ["it says that Phase 3 is not ready"])
     if verdict.ready:  # also where only the word was written
-        yield from blocking_reasons(
-            tenants=verdict.tenants,
-            emulated=verdict.emulated,
-            data_filter=verdict.data_filter,
-            results=verdict.prerequisites,
-            scenarios=verdict.scenarios,
-        )
+        yield from blocking_reasons(verdict)
     yield from _place(verdict, target)
     yield from _age(verdict, now, max_age)
     yield from _origin(verdict, root)

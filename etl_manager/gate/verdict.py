@@ -127,18 +127,11 @@ class Verdict(StrictModel):
     run_id: str = Field(min_length=1)
 
 
-def blocking_reasons(
-    *,
-    tenants: tuple[str, ...],
-    emulated: bool,
-    data_filter: str | None,
-    results: tuple[PrerequisiteResult, ...],
-    scenarios: Scenarios,
-) -> Iterator[str]:
-    """Yield why these parts do not make a ready verdict: for making a verdict and for checking one."""
-    if not tenants:
+def blocking_reasons(verdict: Verdict) -> Iterator[str]:
+    """Yield why the parts of *verdict* do not make it ready: for making a verdict and for checking one."""
+    if not verdict.tenants:
         yield "there is no tenant to replicate"
-    found = {result.id: result for result in results}
+    found = {result.id: result for result in verdict.prerequisites}
     not_run = []
     for prerequisite in PREREQUISITES:
         result = found.get(prerequisite.id)
@@ -146,12 +139,13 @@ def blocking_reasons(
             not_run.append(prerequisite.id)
         elif result.status == "failed":
             yield f"{result.id} failed: {result.detail.splitlines()[0]}"
-        elif result.status == "not-applicable" and not (prerequisite.asks_aws and emulated):
+        elif result.status == "not-applicable" and not (prerequisite.asks_aws and verdict.emulated):
             yield f"{result.id} was not proven, and applies here"
     if not_run:
         yield f"not proven in this run: {', '.join(not_run)}"
-    if not data_filter:
+    if not verdict.data_filter:
         yield "there is no data filter to give to Phase 3"
+    scenarios = verdict.scenarios
     accounted = scenarios.passed + scenarios.not_applicable
     if scenarios.failed:
         yield f"{scenarios.failed} of {number_of(scenarios.promised, 'scenario')} failed"
@@ -213,11 +207,12 @@ class ProofLog:
                 self._results[item.id] = _result(item, "not-run", str(error))
             raise
         try:
-            result = _evaluate(item, found)
+            findings = tuple(item.findings(found))
+            detail = "\n".join(first_of(findings)) if findings else item.evidence(found)
         except ProvisioningError as error:
             self._results[item.id] = _result(item, "failed", str(error))
             raise
-        self._results[item.id] = result
+        result = self._results[item.id] = _result(item, "failed" if findings else "passed", detail, findings)
         if item.id == "data-filter-ready" and result.status == "passed":
             self.data_filter = found.data_filter.text
         return result
@@ -235,13 +230,6 @@ def _result(
     item: Prerequisite, status: Status, detail: str, findings: Sequence[GateFinding] = ()
 ) -> PrerequisiteResult:
     return PrerequisiteResult(id=item.id, title=item.title, status=status, detail=detail, findings=tuple(findings))
-
-
-def _evaluate(item: Prerequisite, inputs: GateInputs) -> PrerequisiteResult:
-    findings = tuple(item.findings(inputs))
-    if not findings:
-        return _result(item, "passed", item.evidence(inputs))
-    return _result(item, "failed", "\n".join(first_of(findings)), findings)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -268,28 +256,16 @@ def build_verdict(
 ) -> Verdict:
     """Return the verdict of a session; *run* is None where none was opened, *inputs* where nothing was verified."""
     environment = run.environment if run else None
-    emulated = session.emulated
-    cluster = inputs.cluster_arn if inputs else environment.cluster_arn if environment else ""
-    reasons = [
-        *blocking_reasons(
-            tenants=config.tenants,
-            emulated=emulated,
-            data_filter=gate.data_filter,
-            results=gate.results,
-            scenarios=session.scenarios,
-        ),
-        *_uncertainties(session, run),
-    ]
-    return Verdict(
+    verdict = Verdict(
         schema_version=1,
-        ready=not reasons,
-        reasons=tuple(reasons),
+        ready=False,
+        reasons=(),
         target=session.target,
-        emulated=emulated,
+        emulated=session.emulated,
         mode=session.mode,
         region=environment.region if environment else session.region,
         account=environment.account if environment else "",
-        cluster=cluster,
+        cluster=inputs.cluster_arn if inputs else environment.cluster_arn if environment else "",
         endpoint=f"{environment.host}:{environment.port}" if environment else "",
         database=config.database,
         tenants=config.tenants,
@@ -302,6 +278,8 @@ def build_verdict(
         checked_at=session.at,
         run_id=run.run_id if run else f"{session.at:%Y%m%dT%H%M%S.%fZ}",
     )
+    reasons = (*blocking_reasons(verdict), *_uncertainties(session, run))
+    return verdict.model_copy(update={"ready": not reasons, "reasons": reasons})
 
 
 def _uncertainties(session: SessionInfo, run: ProvisioningRun | None) -> Iterator[str]:

@@ -18,7 +18,7 @@ from etl_manager.database.drift import OBSERVED, PhaseDiff, PhaseOutput, compare
 from etl_manager.database.replication import obstacles
 from etl_manager.database.snapshot import Catalogue, DatabaseSnapshot, read_counts
 from etl_manager.database.verification import Verification
-from etl_manager.errors import DatabaseMissing, DataLost, Failures, ProvisioningError, SqlError, TenantsMissing
+from etl_manager.errors import DataLost, Failures, ProvisioningError, SqlError, VerificationError
 from etl_manager.progress import NullProgress, Progress
 from etl_manager.provisioning.record import Replay, RunContext, RunRecord
 from etl_manager.provisioning.sql_runner import Part, PartResult, SqlRunner
@@ -397,6 +397,7 @@ class ProvisioningRun:
         return self._now
 
     def _require_most_tenants(self, snapshot: DatabaseSnapshot) -> None:
+        """Refuse where most tenants lack the same: one failure in place of several for each tenant."""
         states = snapshot.tenants.values()
         missing = [("schema", "tenant-schemas-exist", [each.name for each in states if not each.schema_exists])]
         for change in dict.fromkeys(change for each in states for change in each.pending):
@@ -407,7 +408,12 @@ class ProvisioningRun:
             missing.append((f"{table} table", "users-tables-exist", without))
         for what, prerequisite, tenants in missing:
             if 2 * len(tenants) > len(states):
-                raise TenantsMissing(tenants, len(states), what, prerequisite)
+                raise VerificationError(
+                    f"{len(tenants)} of {len(states)} tenants {'has' if len(tenants) == 1 else 'have'} no {what}",
+                    context={"missing": enumeration(tenants)},
+                    hint="Run without --verify-only to build what is missing, or correct tenants in config.json.",
+                    prerequisite=prerequisite,
+                )
 
     @property
     def _now(self) -> DatabaseSnapshot:
@@ -438,8 +444,13 @@ class ProvisioningRun:
         self.sql_runner.attach(f"drift of phase {report.phase}", "\n".join(report.lines(most=1000)), "text")
         return report
 
-    def _no_database(self) -> DatabaseMissing:
-        return DatabaseMissing(self.config.database, f"{self.environment.host}:{self.environment.port}")
+    def _no_database(self) -> VerificationError:
+        return VerificationError(
+            f"The database {self.config.database} does not exist",
+            context={"cluster": f"{self.environment.host}:{self.environment.port}"},
+            hint="Run without --verify-only to build it, or correct aurora.databaseName in config.json.",
+            prerequisite="database-exists",
+        )
 
 
 def _printed(results: Iterable[SqlFileResult]) -> str:
