@@ -32,7 +32,6 @@ class FailureKind(Enum):
     NOT_APPLICABLE = ("Not run on this target or in this mode", "skipped")
 
     def __init__(self, title: str, status: str) -> None:
-        """Keep both."""
         self.title = title
         self.status = status
 
@@ -151,7 +150,6 @@ class DataLost(ProvisioningError):
     """
 
     def __init__(self, during: str, lost: Sequence[str]) -> None:
-        """Name each of them."""
         super().__init__(
             f"lost {'; '.join(first_of(lost, MOST_NAMED))}",
             context={"during": during},
@@ -172,7 +170,6 @@ class PhaseSkipped(ProvisioningError):
     kind = FailureKind.NOT_RUN
 
     def __init__(self, part: str, reason: str = "", *, how: str = "failed") -> None:
-        """Compose the message that reports show."""
         super().__init__(f"not run because {part} {how}" + (f": {reason}" if reason else ""))
 
 

@@ -6,7 +6,7 @@ The model is also the published JSON Schema (``docs/phase3-gate.schema.json``): 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -169,9 +169,9 @@ class ProofLog:
 
     def __init__(self) -> None:
         """Start without proofs."""
-        self._results = {
-            item.id: _result(item, "not-run", "no scenario proved it in this run") for item in PREREQUISITES
-        }
+        self._results: dict[str, PrerequisiteResult] = {}
+        for item in PREREQUISITES:
+            self._note(item, "not-run", "no scenario proved it in this run")
         self.data_filter: str | None = None
 
     @property
@@ -194,27 +194,34 @@ class ProofLog:
                 "the endpoint of the target aws" if environment.target == "aws" else f"the target {environment.target}"
             )
             reason = f"emulated: {who} is not AWS, which alone can answer this"
-            self._results[item.id] = _result(item, "not-applicable", reason)
+            self._note(item, "not-applicable", reason)
             raise NotApplicable(reason)
-        self._results[item.id] = _result(item, "not-run", "its proof was not completed")
+        self._note(item, "not-run", "its proof was not completed")
         try:
             found = inputs()
         except ProvisioningError as error:
             cause = error.__cause__ if isinstance(error, PhaseSkipped) else error
             if isinstance(cause, VerificationError) and cause.prerequisite == item.id:
-                self._results[item.id] = _result(item, "failed", str(cause))
+                self._note(item, "failed", str(cause))
             else:
-                self._results[item.id] = _result(item, "not-run", str(error))
+                self._note(item, "not-run", str(error))
             raise
         try:
             findings = tuple(item.findings(found))
             detail = "\n".join(first_of(findings)) if findings else item.evidence(found)
         except ProvisioningError as error:
-            self._results[item.id] = _result(item, "failed", str(error))
+            self._note(item, "failed", str(error))
             raise
-        result = self._results[item.id] = _result(item, "failed" if findings else "passed", detail, findings)
+        result = self._note(item, "failed" if findings else "passed", detail, findings)
         if item.id == "data-filter-ready" and result.status == "passed":
             self.data_filter = found.data_filter.text
+        return result
+
+    def _note(
+        self, item: Prerequisite, status: Status, detail: str, findings: tuple[GateFinding, ...] = ()
+    ) -> PrerequisiteResult:
+        result = PrerequisiteResult(id=item.id, title=item.title, status=status, detail=detail, findings=findings)
+        self._results[item.id] = result
         return result
 
 
@@ -224,12 +231,6 @@ def _known(prerequisite_id: str) -> Prerequisite:
             return item
     known = ", ".join(item.id for item in PREREQUISITES)
     raise ConfigError(f"There is no prerequisite {prerequisite_id!r}", hint=f"Known are: {known}")
-
-
-def _result(
-    item: Prerequisite, status: Status, detail: str, findings: Sequence[GateFinding] = ()
-) -> PrerequisiteResult:
-    return PrerequisiteResult(id=item.id, title=item.title, status=status, detail=detail, findings=tuple(findings))
 
 
 @dataclass(frozen=True, kw_only=True)

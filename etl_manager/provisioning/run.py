@@ -9,6 +9,8 @@ import logging
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import cached_property
+from itertools import islice
 
 from etl_manager import sql_files
 from etl_manager.config import Config, phases
@@ -138,7 +140,7 @@ class ProvisioningRun:
             DataLost: When something vanished meanwhile.
             ProvisioningError: As `ensure`.
         """
-        self.ensure(self._before_verification()[-1])
+        self.ensure(self._order[-2])  # the last phase but the verification
         if self._rerun_diffs is None:
             with self._failures.once("the repetition of all phases"):
                 self._rerun_diffs = self._rerun()
@@ -159,10 +161,9 @@ class ProvisioningRun:
             raise
         self._take_snapshot(results[-1])
         self._take_verification(results)
-        reports, outputs, done = [], [], 0
-        for name, phase_files in runs:
-            outputs.append(_printed(results[done : done + len(phase_files)]))
-            done += len(phase_files)
+        reports, outputs, left = [], [], iter(results)
+        for name, files in runs:
+            outputs.append(_printed(islice(left, len(files))))
             if name != VERIFICATION:
                 reports.append(self._report_diff(self._compare(name, before, outputs[-1])))
         # One snapshot follows all of them: of which phase a loss is, it does not show.
@@ -225,7 +226,7 @@ class ProvisioningRun:
         Of a tenant's table that a data file fills that is without rows of the tenant's own, where the configuration
         accepts those. It is None when there is no such table, and the reason where not all rows can be seen.
         """
-        snapshot = self.ensure(self._before_verification()[-1])
+        snapshot = self.ensure(self._order[-2])  # the last phase but the verification
         if schema in snapshot.tenants and table in snapshot.template.tables:
             return snapshot.tenants[schema].rows(table, reference_only=self.config.sample_data.accept_other_rows)
         if self._rows is None:
@@ -279,11 +280,12 @@ class ProvisioningRun:
         """Whether the workspace on the bastion is known to hold what this project holds."""
         return self.sql_runner.bastion.workspace_matches
 
-    def _before_verification(self) -> list[str]:
-        return [phase.name for phase in self.config.phases if phase.name != VERIFICATION]
+    @cached_property
+    def _order(self) -> list[str]:
+        return [phase.name for phase in self.config.phases]
 
     def _repeated(self) -> list[str]:
-        return [phase.name for phase in self.config.phases if phase.name not in self.config.own_phases]
+        return [name for name in self._order if name not in self.config.own_phases]
 
     def _files(self, phase: str) -> list[str]:
         return [file.as_posix() for file in phases.sql_files(self.config.root, phase)]
@@ -297,7 +299,7 @@ class ProvisioningRun:
         if name in self._results:
             self.sql_runner.attach_sql(self._results[name].part)
             return self._results[name]
-        order = [*(phase.name for phase in self.config.phases), AGAIN]
+        order = [*self._order, AGAIN]
         names = order[order.index(name) :]
         if self.config.aurora.credentials == "iam":
             names = names[:1]
@@ -315,7 +317,7 @@ class ProvisioningRun:
 
     def _part_files(self, name: str) -> tuple[str, ...]:
         """Return the files of a phase, or of `AGAIN`, with the inspection after them; the first time before them too."""
-        first = [INSPECTION_SQL] if self._last is None and name == self.config.phases[0].name else []
+        first = [INSPECTION_SQL] if self._last is None and name == self._order[0] else []
         files = [file for phase in (self._repeated() if name == AGAIN else [name]) for file in self._files(phase)]
         return (*first, *files, INSPECTION_SQL)
 
@@ -352,8 +354,7 @@ class ProvisioningRun:
 
     def _report_following(self, name: str) -> None:
         """Report what the phases after *name* changed where the same command has run them already."""
-        order = [phase.name for phase in self.config.phases]
-        for following in order[order.index(name) + 1 :]:
+        for following in self._order[self._order.index(name) + 1 :]:
             if following in self._results and following not in self.reports:
                 with suppress(ProvisioningError):
                     self._run_phase(following)

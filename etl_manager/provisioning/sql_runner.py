@@ -7,6 +7,7 @@ import logging
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Literal, NamedTuple
 
 from etl_manager import sql_files
@@ -106,12 +107,8 @@ class SqlRunner:
             result.status,
             result.seconds,
         )
-        found, start = {}, 0
-        for part in parts:
-            end = start + len(part.files)
-            found[part.name] = PartResult(part, result, done[start:end])
-            start = end
-        return found
+        left = iter(done)
+        return {part.name: PartResult(part, result, list(islice(left, len(part.files)))) for part in parts}
 
     def read(self, title: str, part: PartResult, database: str) -> list[SqlFileResult]:
         """Add what *part* did to the report, and return the results of its files.
