@@ -142,12 +142,7 @@ class VerificationError(ProvisioningError):
 
 
 class DataLost(ProvisioningError):
-    """Data disappeared from the database while a phase was run.
-
-    Args:
-        during: What was run.
-        lost: What disappeared, each with its state before and after.
-    """
+    """Data disappeared from the database while *during* was run: *lost*, each with its state before and after."""
 
     def __init__(self, during: str, lost: Sequence[str]) -> None:
         super().__init__(
@@ -159,12 +154,9 @@ class DataLost(ProvisioningError):
 
 
 class PhaseSkipped(ProvisioningError):
-    """A part of the run was skipped because one that it depends on did not complete.
+    """A part of the run was skipped because *part*, such as ``phase schema``, on which it depends, did not complete.
 
-    Args:
-        part: That part, such as ``phase schema``.
-        reason: The first line of what ended it.
-        how: How it ended.
+    *reason* is the first line of what ended it, and *how* in which way it ended.
     """
 
     kind = FailureKind.NOT_RUN

@@ -145,13 +145,6 @@ class AuroraSection(Section):
     endpoint: Annotated[str, AfterValidator(_endpoint)] | None = None
     secret_name: Annotated[str, Field(min_length=1)] | None = None
 
-    @property
-    def tenants_database(self) -> str:
-        """The tenants' database: named, or inferred from the first phase that works in it."""
-        sections = (self.phases.get(name) for name in phases.TENANT_PHASES)
-        inferred = (section.connection_db for section in sections if section and section.connection_db)
-        return self.database_name or next(inferred, DEFAULT_DATABASE)
-
 
 class TransferSection(Section):
     """``bastion.autoTransfer``: what goes to the bastion."""
@@ -253,8 +246,10 @@ class Config(Section):
 
     @property
     def database(self) -> str:
-        """The tenants' database."""
-        return self.aurora.tenants_database
+        """The tenants' database: named, or inferred from the first phase that works in it."""
+        sections = (self.aurora.phases.get(name) for name in phases.TENANT_PHASES)
+        inferred = (section.connection_db for section in sections if section and section.connection_db)
+        return self.aurora.database_name or next(inferred, DEFAULT_DATABASE)
 
     @property
     def phases(self) -> tuple[Phase, ...]:
@@ -300,14 +295,6 @@ class Config(Section):
                 return phase
         known = ", ".join(phase.name for phase in self.phases)
         raise ConfigError(f"Unknown phase {name!r}", context={"project": self.root}, hint=f"Known phases: {known}")
-
-    def up_to(self, name: str) -> list[str]:
-        """Return the names of the phases through *name*.
-
-        Raises:
-            ConfigError: When no such phase is configured.
-        """
-        return [phase.name for phase in self.phases[: self.phases.index(self.phase(name)) + 1]]
 
     def changed(self, **values: Any) -> Config:
         """Return a copy with other *values*; a section's are given as a dict: ``changed(aurora={"endpoint": None})``."""

@@ -81,14 +81,9 @@ def read(path: Path) -> Verdict:
 def invalid_because(
     verdict: Verdict, root: Path, *, now: datetime, max_age: timedelta, target: str | None
 ) -> Iterator[str]:
-    """Yield why *verdict* may not be relied on.
+    """Yield why *verdict* may not be relied on, for the project in *root* as it is *now*, a Git checkout.
 
-    Args:
-        verdict: What was read.
-        root: The project as it is now, a Git checkout.
-        now: The time.
-        max_age: How old the verdict may be.
-        target: The target it must be of, or None for any; ``aws`` must be AWS itself.
+    It may be *max_age* old, and must be of *target*, unless that is None; ``aws`` must be AWS itself.
     """
     yield from verdict.reasons or ([] if verdict.ready else ["it says that Phase 3 is not ready"])
     if verdict.ready:  # also where only the word was written

@@ -22,11 +22,9 @@ class RunContext:
         target: ``local``, ``container`` or ``aws``.
         emulated: True whenever what answered is not AWS itself.
         account: The AWS account of the credentials in use.
-        region: The AWS region.
         stack: The stack that names the cluster; empty where the configuration does.
         cluster_arn: The cluster's ARN, where the stack has it; else empty.
         host: The cluster's endpoint.
-        port: Its port.
         client: Returns the boto3 client of a service.
     """
 

@@ -47,12 +47,10 @@ class ProvisioningRun:
     """What the steps of the features call.
 
     Args:
-        config: The configuration.
         sql_runner: Runs SQL files on the bastion.
         verify_only: Prove what is there and change nothing in the database.
         progress: Shows what was created, repaired and left alone.
         witness_conninfo: Gives the conninfo of a database for the second witness, or None where it cannot be reached.
-        environment: Where the run takes place.
         wanted: Phases, and `AGAIN`, that will be asked for: they go with the first command. Without any, each is sent
             when it is asked for.
     """
@@ -74,7 +72,6 @@ class ProvisioningRun:
     _results: dict[str, PartResult] = field(default_factory=dict)
     _rerun_diffs: list[PhaseDiff] | None = None
     _rows: dict[tuple[str, str], int | Difference] | None = None
-    _through: dict[str, list[str]] = field(default_factory=dict)
     _proven: DatabaseSnapshot | None = None
     """The snapshot that most tenants were found in: looking through all of them for each would take their square."""
 
@@ -126,10 +123,14 @@ class ProvisioningRun:
         return self._now
 
     def _up_to(self, phase: str) -> list[str]:
-        """Return the phases through *phase*; a configuration works them out each time, and every scenario asks."""
-        if phase not in self._through:
-            self._through[phase] = self.config.up_to(phase)
-        return self._through[phase]
+        """Return the phases through *phase*.
+
+        Raises:
+            ConfigError: When no such phase is configured.
+        """
+        if phase not in self._order:
+            self.config.phase(phase)  # which says what there is
+        return self._order[: self._order.index(phase) + 1]
 
     def rerun_all_phases(self) -> list[PhaseDiff]:
         """Run the suite's own phases once more, in one command and once a run, and return what that changed.
@@ -282,6 +283,7 @@ class ProvisioningRun:
 
     @cached_property
     def _order(self) -> list[str]:
+        """The phases in order; a configuration works them out each time, and every scenario asks."""
         return [phase.name for phase in self.config.phases]
 
     def _repeated(self) -> list[str]:

@@ -111,12 +111,7 @@ class SqlRunner:
         return {part.name: PartResult(part, result, list(islice(left, len(part.files)))) for part in parts}
 
     def read(self, title: str, part: PartResult, database: str) -> list[SqlFileResult]:
-        """Add what *part* did to the report, and return the results of its files.
-
-        Args:
-            title: As in `run`.
-            part: What `send` returned for it.
-            database: As in `run`.
+        """Add what *part* did to the report, and return the results of its files; *title* and *database* as in `run`.
 
         Raises:
             ProvisioningError: As `run`.

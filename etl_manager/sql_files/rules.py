@@ -26,9 +26,16 @@ _BARE_VERB = re.compile(r"\s*(DROP|TRUNCATE|DELETE(?: FROM)?)\s+", re.IGNORECASE
 _DEEPEST = 5
 
 
-def destroys(statement: Statement) -> str:
-    """Return by what *statement* destroys, such as ``DROP TABLE``, or an empty string."""
-    return _of_statement(statement, 0)
+def destroys(statement: Statement, depth: int = 0) -> str:
+    """Return by what *statement* destroys, such as ``DROP TABLE``, or an empty string; *depth* is in how many texts it is."""
+    tokens = statement.tokens
+    if _DEFINED.match(" ".join(words_of(tokens[:4]))):
+        return ""  # what is only defined is not run
+    if found := _of_pieces(tokens):
+        return found
+    if tokens[0].text == "DO":
+        return _first(_of_body(text, depth + 1) for text in statement.strings)
+    return _of_text(statement.strings, depth + 1) if statement.sent_by == "gexec" else ""
 
 
 def command_destroys(command: Command) -> str:
@@ -76,17 +83,6 @@ def calls(statement: Statement) -> set[str]:
     return found.union(*(calls(inner) for body in bodies for inner in statements(body)))
 
 
-def _of_statement(statement: Statement, depth: int) -> str:
-    tokens = statement.tokens
-    if _DEFINED.match(" ".join(words_of(tokens[:4]))):
-        return ""  # what is only defined is not run
-    if found := _of_pieces(tokens):
-        return found
-    if tokens[0].text == "DO":
-        return _first(_of_body(text, depth + 1) for text in statement.strings)
-    return _of_text(statement.strings, depth + 1) if statement.sent_by == "gexec" else ""
-
-
 def _of_body(text: str, depth: int) -> str:
     """Look into the body of a block: its statements, and what they execute."""
     if depth > _DEEPEST:
@@ -109,7 +105,7 @@ def _of_text(texts: Sequence[str], depth: int) -> str:
     for text in dict.fromkeys([*texts, "".join(texts), " ".join(texts)]):
         if bare := _BARE_VERB.fullmatch(text):
             return f"{bare[1].upper()} …"  # of what, only the database knows
-        if found := _first(_of_statement(each, depth) for each in statements(text) if each.tokens):
+        if found := _first(destroys(each, depth) for each in statements(text) if each.tokens):
             return found
     return ""
 

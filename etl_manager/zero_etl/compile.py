@@ -307,12 +307,9 @@ class _Axis:
     def offers(
         self, things: Mapping[str, Sequence[T]], unwanted: frozenset[str], tolerance: float = 0
     ) -> Iterator[tuple[str, list[T]]]:
-        """Yield shapes with what there is for their names in *things*.
+        """Yield shapes with what there is to be covered for their names in *things*.
 
-        Args:
-            things: What is to be covered, by name.
-            unwanted: Names that are not to be matched.
-            tolerance: The share of unwanted names that a group may hold, 0 to 1.
+        Of a group's names, *tolerance* is the share, 0 to 1, that may be *unwanted*.
         """
         for name, found in things.items():
             if name not in unwanted:

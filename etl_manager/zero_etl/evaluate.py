@@ -183,11 +183,7 @@ def compare_filter(
 ) -> FilterComparison:
     """Return how the filter *text* compares with the *wanted* ``(schema, table)`` pairs of *database*.
 
-    Args:
-        text: The filter.
-        database: The database the wanted tables are in.
-        wanted: They need not exist yet.
-        catalogue: Every table of the cluster, as ``(database, schema, table)``.
+    These need not exist yet; *catalogue* has every table of the cluster, as ``(database, schema, table)``.
 
     Raises:
         FilterError: The filter breaks AWS's grammar or a limit.
