@@ -70,13 +70,12 @@ def examine(config: Config, wanted: Sequence[Name], catalogue: Catalogue, hint: 
     *hint* is what to do about a table that is missing.
     """
     tables = catalogue.replicated(config.database)
-    own = config.zero_etl.data_filter is not None
+    text = config.zero_etl.data_filter
+    own = text is not None
     there = {(schema, table) for _, schema, table in tables}
     notes: list[str] = []
     try:
-        if config.zero_etl.data_filter is not None:
-            text = config.zero_etl.data_filter
-        else:
+        if text is None:
             compiled = compile_filter(config.database, wanted, tables)
             text = compiled.text
             if compiled.open_schemas:

@@ -277,7 +277,7 @@ def build_verdict(
         scenarios=session.scenarios,
         source=session.source,
         checked_at=session.at,
-        run_id=run.run_id if run else f"{session.at:%Y%m%dT%H%M%S.%fZ}",
+        run_id=run.bastion.run_id if run else f"{session.at:%Y%m%dT%H%M%S.%fZ}",
     )
     reasons = (*blocking_reasons(verdict), *_uncertainties(session, run))
     return verdict.model_copy(update={"ready": not reasons, "reasons": reasons})
@@ -292,7 +292,7 @@ def _uncertainties(session: SessionInfo, run: ProvisioningRun | None) -> Iterato
     if run is not None:
         for report in run.reports.values():
             yield from map(str, report.of("lost"))
-    if run is not None and not run.workspace_matches:
+    if run is not None and not run.bastion.workspace_matches:
         yield "the workspace on the bastion was not known to be what this project holds: run without --skip-copy"
 
 

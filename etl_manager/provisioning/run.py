@@ -13,6 +13,7 @@ from functools import cached_property
 from itertools import islice
 
 from etl_manager import sql_files
+from etl_manager.bastion.session import BastionSession
 from etl_manager.config import Config, phases
 from etl_manager.database import crosscheck
 from etl_manager.database.difference import Difference
@@ -253,33 +254,23 @@ class ProvisioningRun:
 
     def close(self) -> None:
         """Delete what the run left on the bastion; warn where that fails."""
-        self.sql_runner.bastion.close()
+        self.bastion.close()
 
     @property
-    def run_id(self) -> str:
-        """The id of this run."""
-        return self.sql_runner.bastion.run_id
+    def bastion(self) -> BastionSession:
+        """The session on the bastion, which also knows the id of this run."""
+        return self.sql_runner.bastion
 
     @property
     def commands_sent(self) -> int:
         """How many SendCommands there were so far."""
-        return self.sql_runner.bastion.commands_sent
-
-    @property
-    def instance_id(self) -> str:
-        """The bastion's instance."""
-        return self.sql_runner.bastion.instance_id
+        return self.bastion.commands_sent
 
     @property
     def psql_version(self) -> str:
         """The version of psql on the bastion; empty where the bastion has not answered yet."""
-        state = self.sql_runner.bastion.known_state
+        state = self.bastion.known_state
         return state.psql if state else ""
-
-    @property
-    def workspace_matches(self) -> bool:
-        """Whether the workspace on the bastion is known to hold what this project holds."""
-        return self.sql_runner.bastion.workspace_matches
 
     @cached_property
     def _order(self) -> list[str]:
