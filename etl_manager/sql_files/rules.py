@@ -173,12 +173,12 @@ def _first(found: Iterable[str]) -> str:
     return next(filter(None, found), "")
 
 
-OWN_CONNECTION = '-reuse-previous=on :"database_conninfo"'
+_OWN_CONNECTION = '-reuse-previous=on :"database_conninfo"'
 """By these arguments the inspection connects to the tenants' database."""
-OWN_BACKQUOTE = "`cat :'config_file'`"
+_OWN_BACKQUOTE = "`cat :'config_file'`"
 """By this ``sql/shared`` reads the configuration."""
 
-TRANSACTION_CONTROL = {"BEGIN", "START", "COMMIT", "END", "ROLLBACK", "ABORT", "SAVEPOINT", "RELEASE"}
+_TRANSACTION_CONTROL = {"BEGIN", "START", "COMMIT", "END", "ROLLBACK", "ABORT", "SAVEPOINT", "RELEASE"}
 _CLOSES = ["SET", "DEFAULT_TRANSACTION_READ_ONLY", "ON"]
 _OPENS = re.compile(
     r"transaction_read_only|session\s+characteristics|read\s+write|reset\s+all|discard\s+all", re.IGNORECASE
@@ -186,26 +186,26 @@ _OPENS = re.compile(
 _SHELL = {"!", "setenv", "e", "edit", "ef", "ev"}
 
 
-def uses_shell(part: Statement | Command) -> bool:
+def _uses_shell(part: Statement | Command) -> bool:
     """Return whether *part* runs a program, or sets what one would be run by."""
     if isinstance(part, Statement):
         return part.words[:1] == ["COPY"] and "PROGRAM" in part.words
-    arguments = part.arguments.replace(OWN_BACKQUOTE, "")
+    arguments = part.arguments.replace(_OWN_BACKQUOTE, "")
     piped = arguments.startswith("|") or (part.name == "copy" and "PROGRAM" in arguments.upper().split())
     return part.name in _SHELL or piped or "`" in arguments
 
 
 def may_write(part: Statement | Command, phase: str) -> str:
     """Return by what *part*, in a file of the read-only *phase*, might write or leave its session, or an empty string."""
-    if uses_shell(part):
+    if _uses_shell(part):
         return "a shell command, which could change anything"
     if isinstance(part, Command):
-        if part.name in {"c", "connect"} and (phase != "inspection" or part.arguments != OWN_CONNECTION):
+        if part.name in {"c", "connect"} and (phase != "inspection" or part.arguments != _OWN_CONNECTION):
             return "a connection of its own, which would not be read-only"
         return "a setting of psql's own" if part.name == "set" and _OPENS.search(part.arguments) else ""
     for piece in _cut(part.tokens, {";"}):  # of a statement, psql leaves only those that a backslash before it made
         named = words_of(piece)
-        if (named[:1] and named[0] in TRANSACTION_CONTROL) or named[:2] == ["PREPARE", "TRANSACTION"]:
+        if _controls_transaction(named):
             return f"{named[0]} in a file that runs in one read-only transaction"
         if named != _CLOSES and any(map(_OPENS.search, [" ".join(named), *_run_strings(part, named)])):
             return "a setting that would let the session write"
@@ -225,6 +225,10 @@ def included(command: Command) -> str | None:
     if command.name not in {"i", "include", "ir", "include_relative"}:
         return None
     return " ".join(words(command.arguments)[:1])
+
+
+def _controls_transaction(words: Sequence[str]) -> bool:
+    return not _TRANSACTION_CONTROL.isdisjoint(words[:1]) or words[:2] == ["PREPARE", "TRANSACTION"]
 
 
 def _run_strings(statement: Statement, named: Sequence[str]) -> list[str]:
@@ -299,7 +303,7 @@ def _not_sent(part: Statement | Command) -> str:
 def _not_in_change(part: Statement | Command, *, in_transaction: bool) -> str:
     """Return why the statement *part* cannot be in a change, or an empty string."""
     words = part.words if isinstance(part, Statement) else []
-    if words[:1] and (words[0] in TRANSACTION_CONTROL or words[:2] == ["PREPARE", "TRANSACTION"]):
+    if _controls_transaction(words):
         return f"{words[0]}: each change is a transaction of its own, with its row in the ledger"
     if words[:1] in (["SET"], ["RESET"]) and "SEARCH_PATH" in words[:3]:
         return "another search_path: a change runs with that of its tenant"
