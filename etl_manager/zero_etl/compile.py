@@ -103,22 +103,19 @@ def compile_filter(
         best = _Compiler(database, wanted, existing).best()
         opened = compiler.database.taken(best.patterns) & later
     if best.excess:
-        raise _not_found(len(wanted), [Table(database, *pair) for pair in sorted(best.excess)])
+        in_the_way = enumeration([Table(database, *pair) for pair in sorted(best.excess)])
+        raise FilterError(
+            f"No data filter of at most {MAX_PATTERNS} patterns was found that takes every wanted table ({len(wanted):,})"
+            f" and leaves out {in_the_way}",
+            hint="Move or rename those tables, or give the wanted schemas and tables names that set them apart:"
+            " a beginning or an ending of their own.",
+        )
     text = render(best.patterns)
     proof = compare_filter(text, database, wanted, catalogue)
     if not proof.exact or proof.ambiguous:  # a defect of this module: never hand it out
         raise AssertionError(f"{text} is ambiguous or not exact")
     open_schemas = tuple(sorted(schema for schema, _ in opened))
     return CompiledFilter(text=text, patterns=proof.patterns, open_schemas=open_schemas)
-
-
-def _not_found(wanted: int, excess: Sequence[Table]) -> FilterError:
-    return FilterError(
-        f"No data filter of at most {MAX_PATTERNS} patterns was found that takes every wanted table ({wanted:,})"
-        f" and leaves out {enumeration(excess)}",
-        hint="Move or rename those tables, or give the wanted schemas and tables names that set them apart:"
-        " a beginning or an ending of their own.",
-    )
 
 
 class _Candidate(NamedTuple):
