@@ -9,7 +9,7 @@ from enum import Enum
 from typing import ClassVar
 
 from etl_manager.redaction import one_line
-from etl_manager.wording import MOST_NAMED, enumeration, first_of
+from etl_manager.wording import MOST_NAMED, first_of
 
 
 class FailureKind(Enum):
@@ -32,7 +32,6 @@ class FailureKind(Enum):
     NOT_APPLICABLE = ("Not run on this target or in this mode", "skipped")
 
     def __init__(self, title: str, status: str) -> None:
-        """Keep both."""
         self.title = title
         self.status = status
 
@@ -134,20 +133,18 @@ class VerificationError(ProvisioningError):
 
     kind = FailureKind.VERIFICATION
 
-    prerequisite = ""
-    """The prerequisite of Phase 3 that it disproves, by its id; empty for none."""
+    def __init__(
+        self, message: str, *, context: Mapping[str, object] | None = None, hint: str = "", prerequisite: str = ""
+    ) -> None:
+        """Keep the id of the *prerequisite* of Phase 3 that it disproves; empty for none."""
+        super().__init__(message, context=context, hint=hint)
+        self.prerequisite = prerequisite
 
 
 class DataLost(ProvisioningError):
-    """Data disappeared from the database while a phase was run.
-
-    Args:
-        during: What was run.
-        lost: What disappeared, each with its state before and after.
-    """
+    """Data disappeared from the database while *during* was run: *lost*, each with its state before and after."""
 
     def __init__(self, during: str, lost: Sequence[str]) -> None:
-        """Name each of them."""
         super().__init__(
             f"lost {'; '.join(first_of(lost, MOST_NAMED))}",
             context={"during": during},
@@ -156,72 +153,16 @@ class DataLost(ProvisioningError):
         )
 
 
-class DatabaseMissing(VerificationError):
-    """The tenants' database does not exist, and this run may not create it.
-
-    Args:
-        database: Its name.
-        cluster: The cluster, host:port.
-    """
-
-    prerequisite = "database-exists"
-
-    def __init__(self, database: str, cluster: str) -> None:
-        """Say what to do."""
-        super().__init__(
-            f"The database {database} does not exist",
-            context={"cluster": cluster},
-            hint="Run without --verify-only to build it, or correct aurora.databaseName in config.json.",
-        )
-
-
-class TenantsMissing(VerificationError):
-    """Most tenants are missing, and this run may not create them: one failure in place of several for each tenant.
-
-    Args:
-        missing: Their names.
-        tenants: How many are configured.
-        what: What they lack: ``schema`` or ``orders table``.
-        prerequisite: The prerequisite of Phase 3 that is disproven.
-    """
-
-    def __init__(self, missing: Sequence[str], tenants: int, what: str, prerequisite: str) -> None:
-        """Name the first few."""
-        self.prerequisite = prerequisite
-        verb = "has" if len(missing) == 1 else "have"
-        super().__init__(
-            f"{len(missing)} of {tenants} tenants {verb} no {what}",
-            context={"missing": enumeration(missing)},
-            hint="Run without --verify-only to build what is missing, or correct tenants in config.json.",
-        )
-
-
 class PhaseSkipped(ProvisioningError):
-    """A part of the run was skipped because one that it depends on did not complete.
+    """A part of the run was skipped because *part*, such as ``phase schema``, on which it depends, did not complete.
 
-    Args:
-        part: That part, such as ``phase schema``.
-        reason: The first line of what ended it.
-        how: How it ended.
+    *reason* is the first line of what ended it, and *how* in which way it ended.
     """
 
     kind = FailureKind.NOT_RUN
 
     def __init__(self, part: str, reason: str = "", *, how: str = "failed") -> None:
-        """Compose the message that reports show."""
         super().__init__(f"not run because {part} {how}" + (f": {reason}" if reason else ""))
-
-
-class SetupFailed(PhaseSkipped):
-    """Nothing was run because target, cluster or bastion was not available; the run's own failure says why.
-
-    Args:
-        reason: The first line of that failure.
-    """
-
-    def __init__(self, reason: str) -> None:
-        """Keep the words that reports show."""
-        super().__init__("the environment", reason, how="could not be opened")
 
 
 class NotApplicable(ProvisioningError):

@@ -65,11 +65,7 @@ def named_as_password(key: str) -> bool:
 
 
 class Spelling:
-    """Recognises one secret in texts.
-
-    Args:
-        secret: It must not be blank.
-    """
+    """Recognises one secret, which must not be blank, in texts."""
 
     def __init__(self, secret: str) -> None:
         self._secret = secret

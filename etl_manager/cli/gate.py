@@ -8,7 +8,7 @@ import sys
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
-from etl_manager.gate import check, live
+from etl_manager.gate import check
 from etl_manager.project import root_of
 from etl_manager.targets.base import NAMES
 from etl_manager.wording import number_of
@@ -59,7 +59,7 @@ def run(namespace: argparse.Namespace) -> int:
         )
     )
     if not reasons:  # the database comes last: it takes seconds
-        reasons = list(live.unexpected_tables(verdict, lambda: live.read_catalogue(verdict, root)))
+        reasons = list(check.unexpected_tables(verdict, lambda: check.read_catalogue(verdict, root)))
     if reasons:
         sys.stderr.write(f"[ERROR] {namespace.file} may not be relied on:\n")
         sys.stderr.writelines(f"  - {reason}\n" for reason in reasons)

@@ -36,30 +36,25 @@ RESERVED_DATABASES = frozenset({"postgres", "template0", "template1", "rdsadmin"
 
 def _identifier(value: str) -> str:
     if len(value.encode()) > IDENTIFIER_BYTES:
-        msg = f"{value!r} has {len(value.encode())} bytes; PostgreSQL keeps {IDENTIFIER_BYTES}"
-        raise ValueError(msg)
+        raise ValueError(f"{value!r} has {len(value.encode())} bytes; PostgreSQL keeps {IDENTIFIER_BYTES}")
     if not value or not value.isascii() or not value.replace("_", "a").isalnum() or value != value.lower():
-        msg = f"{value!r} is not a plain name: use lower-case letters, digits and _"
-        raise ValueError(msg)
+        raise ValueError(f"{value!r} is not a plain name: use lower-case letters, digits and _")
     if value[0].isdigit():
-        msg = f"{value!r} starts with a digit"
-        raise ValueError(msg)
+        raise ValueError(f"{value!r} starts with a digit")
     return value
 
 
 def _tenant(value: str) -> str:
     _identifier(value)
     if value in RESERVED_SCHEMAS or value.startswith("pg_"):
-        msg = f"{value!r} is a schema of PostgreSQL's own"
-        raise ValueError(msg)
+        raise ValueError(f"{value!r} is a schema of PostgreSQL's own")
     return value
 
 
 def _database(value: str) -> str:
     _identifier(value)
     if value in RESERVED_DATABASES:
-        msg = f"{value!r} is a database of PostgreSQL's or Aurora's own"
-        raise ValueError(msg)
+        raise ValueError(f"{value!r} is a database of PostgreSQL's or Aurora's own")
     return value
 
 
@@ -67,15 +62,13 @@ def _workspace(value: str) -> str:
     parts = value.split("/")
     plain = value.isascii() and all(c.isalnum() or c in "/._-" for c in value)
     if not plain or not value.startswith("/") or {"..", ".", ""} & set(parts[1:]) or len(parts) < 3:
-        msg = f"{value!r} must be an absolute path of at least two plain parts, such as /tmp/workspace"
-        raise ValueError(msg)
+        raise ValueError(f"{value!r} must be an absolute path of at least two plain parts, such as /tmp/workspace")
     return value
 
 
 def _inside(value: str) -> str:
     if not value or value.startswith("/") or "\\" in value or ".." in value.split("/"):
-        msg = f"{value!r} must be a path inside the project"
-        raise ValueError(msg)
+        raise ValueError(f"{value!r} must be a path inside the project")
     return str(PurePosixPath(value))  # one spelling of each, so that overlapping lists name a file once
 
 
@@ -89,8 +82,7 @@ def host_and_port(value: str) -> tuple[str, int | None]:
     if not re.fullmatch(r"[A-Za-z0-9_]([A-Za-z0-9._-]*[A-Za-z0-9])?", host) or (
         colon and not (port.isascii() and port.isdigit() and 0 < int(port) < 65_536)
     ):
-        msg = f"{value!r} is neither host:port nor host"
-        raise ValueError(msg)
+        raise ValueError(f"{value!r} is neither host:port nor host")
     return host, int(port) if port else None
 
 
@@ -134,8 +126,7 @@ class ConnectionSection(Section):
 
 def _name(value: str) -> str:
     if not 1 <= len(value.encode()) <= IDENTIFIER_BYTES:
-        msg = f"{value!r} is no name that PostgreSQL keeps: 1 to {IDENTIFIER_BYTES} bytes"
-        raise ValueError(msg)
+        raise ValueError(f"{value!r} is no name that PostgreSQL keeps: 1 to {IDENTIFIER_BYTES} bytes")
     return value
 
 
@@ -153,13 +144,6 @@ class AuroraSection(Section):
     other_schemas: tuple[Annotated[str, AfterValidator(_name)], ...] = Field(default=(), strict=False)
     endpoint: Annotated[str, AfterValidator(_endpoint)] | None = None
     secret_name: Annotated[str, Field(min_length=1)] | None = None
-
-    @property
-    def tenants_database(self) -> str:
-        """The tenants' database: named, or inferred from the first phase that works in it."""
-        sections = (self.phases.get(name) for name in phases.TENANT_PHASES)
-        inferred = (section.connection_db for section in sections if section and section.connection_db)
-        return self.database_name or next(inferred, DEFAULT_DATABASE)
 
 
 class TransferSection(Section):
@@ -262,8 +246,10 @@ class Config(Section):
 
     @property
     def database(self) -> str:
-        """The tenants' database."""
-        return self.aurora.tenants_database
+        """The tenants' database: named, or inferred from the first phase that works in it."""
+        sections = (self.aurora.phases.get(name) for name in phases.TENANT_PHASES)
+        inferred = (section.connection_db for section in sections if section and section.connection_db)
+        return self.aurora.database_name or next(inferred, DEFAULT_DATABASE)
 
     @property
     def phases(self) -> tuple[Phase, ...]:
@@ -309,14 +295,6 @@ class Config(Section):
                 return phase
         known = ", ".join(phase.name for phase in self.phases)
         raise ConfigError(f"Unknown phase {name!r}", context={"project": self.root}, hint=f"Known phases: {known}")
-
-    def up_to(self, name: str) -> list[str]:
-        """Return the names of the phases through *name*.
-
-        Raises:
-            ConfigError: When no such phase is configured.
-        """
-        return [phase.name for phase in self.phases[: self.phases.index(self.phase(name)) + 1]]
 
     def changed(self, **values: Any) -> Config:
         """Return a copy with other *values*; a section's are given as a dict: ``changed(aurora={"endpoint": None})``."""

@@ -77,40 +77,35 @@ def _parse(path: Path, raw: bytes) -> Mapping[str, Any]:
     return document
 
 
-def _unstorable(document: Any) -> Iterator[str]:
+def _unstorable(value: Any, path: str = "", depth: int = 0) -> Iterator[str]:
     """Yield what PostgreSQL's jsonb, which the configuration is read into, does not take, and what is nested too deep."""
-    places = [("", document, 0)]
-    while places:
-        path, value, depth = places.pop()
-        inside: Iterable[tuple[str, Any]] = ()
-        if isinstance(value, Mapping):
-            inside = ((f"{path}.{key}" if path else str(key), part) for key, part in value.items())
-        elif isinstance(value, list):
-            inside = ((f"{path}[{number}]", part) for number, part in enumerate(value))
-        for text in value if isinstance(value, Mapping) else [value] if isinstance(value, str) else []:
-            place = f"{path}.{text}".lstrip(".") if isinstance(value, Mapping) else path
-            if "\0" in text:
-                yield f"{place}: holds a NUL, which PostgreSQL keeps in no text"
-            if any("\ud800" <= character <= "\udfff" for character in text):
-                yield f"{place}: holds half of a surrogate pair, which is no text"
-        if depth < DEEPEST:
-            places += ((*part, depth + 1) for part in inside)
-        elif inside:
-            yield f"{path}: is nested more than {DEEPEST} deep"
+    if isinstance(value, str):
+        if "\0" in value:
+            yield f"{path}: holds a NUL, which PostgreSQL keeps in no text"
+        if any("\ud800" <= character <= "\udfff" for character in value):
+            yield f"{path}: holds half of a surrogate pair, which is no text"
+    elif isinstance(value, dict | list) and depth == DEEPEST:
+        yield f"{path}: is nested more than {DEEPEST} deep"
+    elif isinstance(value, dict):
+        for key, part in value.items():
+            place = f"{path}.{key}" if path else key
+            yield from _unstorable(key, place)
+            yield from _unstorable(part, place, depth + 1)
+    elif isinstance(value, list):
+        for number, part in enumerate(value):
+            yield from _unstorable(part, f"{path}[{number}]", depth + 1)
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     for key, count in Counter(key for key, _ in pairs).items():
         if count > 1:  # json would silently keep the last
-            msg = f"it names {key!r} twice in one object"
-            raise ValueError(msg)
+            raise ValueError(f"it names {key!r} twice in one object")
     return dict(pairs)
 
 
 def _finite(text: str) -> float:
     if not math.isfinite(value := float(text)):
-        msg = f"{text} is a number that JSON cannot pass on"
-        raise ValueError(msg)
+        raise ValueError(f"{text} is a number that JSON cannot pass on")
     return value
 
 

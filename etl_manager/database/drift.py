@@ -136,14 +136,9 @@ NOTHING = PhaseOutput(adopted={}, applied={}, repaired=(), inserted={}, isolated
 def compare(
     phase: str, before: DatabaseSnapshot, after: DatabaseSnapshot, initial: DatabaseSnapshot, output: PhaseOutput
 ) -> PhaseDiff:
-    """Return what *phase* did, without what was lost.
+    """Return what *phase* did, as its *output* says, without what was lost.
 
-    Args:
-        phase: Its name.
-        before: The snapshot from before it.
-        after: The snapshot from after it.
-        initial: The snapshot from before anything was done in this run.
-        output: What its SQL says.
+    The snapshots are from *before* and *after* it, and the *initial* one from before anything was done in this run.
     """
     if phase == "database":
         created = after.exists and not before.exists

@@ -39,12 +39,9 @@ class Verification:
 
     @classmethod
     def read(cls, text: str, facts: DatabaseSnapshot, *, live: bool) -> Verification:
-        """Read psql's aligned tables, and compare them with *facts*, which the same command read.
+        """Read psql's aligned tables, and compare them with *facts*, the snapshot that the same command read.
 
-        Args:
-            text: What psql printed.
-            facts: The snapshot.
-            live: Whether tenants may have rows of their own, whose number may change meanwhile.
+        Where it is *live*, tenants may have rows of their own, whose number may change meanwhile.
 
         Raises:
             VerificationError: When a result set is missing, cut off, not the one that is expected, or disagrees.

@@ -1,19 +1,28 @@
-"""Whether a verdict may be relied on: what it is bound to, its age, its target."""
+"""Whether a verdict may be relied on: what it is bound to, its age, its target, and the catalogue as it is now."""
 
 from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from datetime import datetime, timedelta
 from pathlib import Path
 
 from pydantic import ValidationError
 
+from etl_manager import config as configuration
 from etl_manager import git
-from etl_manager.errors import VerificationError
+from etl_manager.database.snapshot import Catalogue
+from etl_manager.errors import ProvisioningError, VerificationError
+from etl_manager.gate.inputs import matches_future_tables
 from etl_manager.gate.verdict import Source, Verdict, blocking_reasons
+from etl_manager.progress import NullProgress
 from etl_manager.project import engine_files, path_of
+from etl_manager.provisioning.startup import start_run, target_options
+from etl_manager.targets import open_target
+from etl_manager.wording import enumeration
+from etl_manager.zero_etl import compare_filter
 
 
 def source_of(root: Path, config: Path) -> Source:
@@ -72,24 +81,13 @@ def read(path: Path) -> Verdict:
 def invalid_because(
     verdict: Verdict, root: Path, *, now: datetime, max_age: timedelta, target: str | None
 ) -> Iterator[str]:
-    """Yield why *verdict* may not be relied on.
+    """Yield why *verdict* may not be relied on, for the project in *root* as it is *now*, a Git checkout.
 
-    Args:
-        verdict: What was read.
-        root: The project as it is now, a Git checkout.
-        now: The time.
-        max_age: How old the verdict may be.
-        target: The target it must be of, or None for any; ``aws`` must be AWS itself.
+    It may be *max_age* old, and must be of *target*, unless that is None; ``aws`` must be AWS itself.
     """
     yield from verdict.reasons or ([] if verdict.ready else ["it says that Phase 3 is not ready"])
     if verdict.ready:  # also where only the word was written
-        yield from blocking_reasons(
-            tenants=verdict.tenants,
-            emulated=verdict.emulated,
-            data_filter=verdict.data_filter,
-            results=verdict.prerequisites,
-            scenarios=verdict.scenarios,
-        )
+        yield from blocking_reasons(verdict)
     yield from _place(verdict, target)
     yield from _age(verdict, now, max_age)
     yield from _origin(verdict, root)
@@ -138,3 +136,48 @@ def _origin(verdict: Verdict, root: Path) -> Iterator[str]:
         yield "sql/ is not what it was then"
     if here.config_sha256 != made.config_sha256:
         yield f"{made.config} is not what it was then"
+
+
+def unexpected_tables(verdict: Verdict, read_catalogue: Callable[[], Catalogue]) -> Iterator[str]:
+    """Yield why the filter of *verdict* is not exact any more: it may take tables that were not there when it was passed.
+
+    A plain list of tables needs no *read_catalogue*.
+    """
+    if verdict.data_filter is None or not matches_future_tables(verdict.data_filter):
+        return
+    try:
+        tables = read_catalogue().replicated(verdict.database)
+    except ProvisioningError as error:
+        yield f"whether its filter takes schemas that were made since cannot be seen: {error.message.splitlines()[0]}"
+        return
+    wanted = [(tenant, table) for tenant in verdict.tenants for table in verdict.tables]
+    comparison = compare_filter(verdict.data_filter, verdict.database, wanted, tables)
+    if comparison.excess:
+        named = enumeration([f"{table.schema}.{table.table}" for table in comparison.excess])
+        yield f"its filter takes what was not there then: {named}"
+
+
+def read_catalogue(verdict: Verdict, root: Path) -> Catalogue:
+    """Return the catalogue of the cluster that *verdict* is of; nothing is changed.
+
+    Raises:
+        ProvisioningError: When it cannot be had, or another cluster answers.
+    """
+    if verdict.target == "container":
+        raise ProvisioningError("containers do not outlive their run; gate again")
+    config = configuration.load(root / verdict.source.config, root)
+    with closing(open_target(verdict.target, target_options(config, region=verdict.region))) as target:
+        run = start_run(
+            config,
+            target,
+            verify_only=True,
+            skip_copy=False,
+            progress=NullProgress(),
+            attach=lambda *_: None,
+            warn=lambda _line: None,
+        )
+        with closing(run):
+            found = run.environment
+            if not verdict.emulated and verdict.endpoint != f"{found.host}:{found.port}":
+                raise ProvisioningError(f"another cluster answers: {found.host}:{found.port}, not {verdict.endpoint}")
+            return run.look_at_catalogue()

@@ -1,21 +1,22 @@
-"""The inputs of the gate's rules, the data filter among them, and the findings that they yield."""
+"""The inputs of the gate's rules, the data filter and RDS's word on the cluster among them, and the findings that they yield."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass as plain_dataclass
 from datetime import datetime
 from functools import cached_property
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
+from etl_manager.aws.errors import aws_errors
 from etl_manager.config import Config
 from etl_manager.database.snapshot import Catalogue, Name, Shape
 from etl_manager.database.verification import Verification
-from etl_manager.gate import cluster
-from etl_manager.provisioning.context import RunContext
+from etl_manager.errors import DiscoveryError
+from etl_manager.provisioning.record import RunContext
 from etl_manager.redaction import one_line
 from etl_manager.wording import enumeration
 from etl_manager.zero_etl import FilterComparison, FilterError, compare_filter, compile_filter, parse
@@ -69,13 +70,12 @@ def examine(config: Config, wanted: Sequence[Name], catalogue: Catalogue, hint: 
     *hint* is what to do about a table that is missing.
     """
     tables = catalogue.replicated(config.database)
-    own = config.zero_etl.data_filter is not None
+    text = config.zero_etl.data_filter
+    own = text is not None
     there = {(schema, table) for _, schema, table in tables}
     notes: list[str] = []
     try:
-        if config.zero_etl.data_filter is not None:
-            text = config.zero_etl.data_filter
-        else:
+        if text is None:
             compiled = compile_filter(config.database, wanted, tables)
             text = compiled.text
             if compiled.open_schemas:
@@ -150,6 +150,111 @@ def _ambiguous(comparison: FilterComparison) -> list[GateFinding]:
     ]
 
 
+@plain_dataclass(frozen=True, kw_only=True)
+class Integration:
+    """A zero-ETL integration of this account and region."""
+
+    name: str
+    source: str
+    target: str
+    status: str
+
+
+@plain_dataclass(frozen=True, kw_only=True)
+class Cluster:
+    """The cluster as RDS describes it.
+
+    Attributes:
+        engine: Such as ``aurora-postgresql``.
+        version: Such as ``16.6``.
+        parameters: What its cluster parameter group sets.
+        writer_status: How far the writer is with that group: ``in-sync``, ``pending-reboot`` …
+        integrations: All of the account and region.
+    """
+
+    arn: str
+    engine: str
+    version: str
+    limitless: bool
+    parameter_group: str
+    parameters: Mapping[str, str]
+    writer: str
+    writer_status: str
+    integrations: tuple[Integration, ...]
+
+    @property
+    def own_integrations(self) -> int:
+        """How many of the integrations have this cluster as their source."""
+        return sum(integration.source == self.arn for integration in self.integrations)
+
+
+def read_cluster(environment: RunContext) -> Cluster:
+    """Ask RDS for the cluster that discovery found: what only AWS can say of it.
+
+    Three calls, none of which changes anything: ``rds:DescribeDBClusters``, ``rds:DescribeDBClusterParameters`` and
+    ``rds:DescribeIntegrations``.
+
+    Raises:
+        DiscoveryError: When a call is refused, or no cluster has that endpoint.
+    """
+    client = environment.client("rds")
+    found = _cluster(client, environment)
+    group = str(found.get("DBClusterParameterGroup", ""))
+    writers = [member for member in found.get("DBClusterMembers", []) if member.get("IsClusterWriter")]
+    writer: Mapping[str, Any] = writers[0] if writers else {}
+    return Cluster(
+        arn=str(found["DBClusterArn"]),
+        engine=str(found.get("Engine", "")),
+        version=str(found.get("EngineVersion", "")),
+        limitless=found.get("ClusterScalabilityType") == "limitless",
+        parameter_group=group,
+        parameters=_parameters(client, group),
+        writer=str(writer.get("DBInstanceIdentifier", "")),
+        writer_status=str(writer.get("DBClusterParameterGroupStatus", "")),
+        integrations=_integrations(client, environment.region),
+    )
+
+
+def _cluster(client: Any, environment: RunContext) -> Mapping[str, Any]:
+    with aws_errors("RDS", "DescribeDBClusters", environment.host):
+        for page in client.get_paginator("describe_db_clusters").paginate():
+            for cluster in page["DBClusters"]:
+                endpoints = {str(cluster.get(name, "")).lower() for name in ("Endpoint", "DBClusterArn")}
+                if endpoints & {environment.host.lower(), environment.cluster_arn.lower()} - {""}:
+                    return dict(cluster)
+    raise DiscoveryError(
+        "RDS knows no cluster with this endpoint",
+        context={"endpoint": environment.host, "stack": environment.stack, "region": environment.region},
+        hint=f"Compare: aws rds describe-db-clusters --region {environment.region} --query 'DBClusters[].Endpoint'",
+    )
+
+
+def _parameters(client: Any, group: str) -> dict[str, str]:
+    with aws_errors("RDS", "DescribeDBClusterParameters", group):
+        pages = client.get_paginator("describe_db_cluster_parameters").paginate(DBClusterParameterGroupName=group)
+        return {
+            parameter["ParameterName"]: str(parameter["ParameterValue"])
+            for page in pages
+            for parameter in page["Parameters"]
+            if "ParameterValue" in parameter
+        }
+
+
+def _integrations(client: Any, region: str) -> tuple[Integration, ...]:
+    with aws_errors("RDS", "DescribeIntegrations", region):
+        pages = client.get_paginator("describe_integrations").paginate()
+        return tuple(
+            Integration(
+                name=str(item.get("IntegrationName", "")),
+                source=str(item.get("SourceArn", "")),
+                target=str(item.get("TargetArn", "")),
+                status=str(item.get("Status", "")),
+            )
+            for page in pages
+            for item in page["Integrations"]
+        )
+
+
 @plain_dataclass(frozen=True)
 class GateInputs:
     """What the rules are applied to: the verification's output, the catalogue, and AWS; *at* is when that was read."""
@@ -176,13 +281,13 @@ class GateInputs:
         return examine(self.config, self.wanted, self.catalogue, self.provision_hint)
 
     @cached_property
-    def cluster(self) -> cluster.Cluster:
+    def cluster(self) -> Cluster:
         """What RDS says of the cluster.
 
         Raises:
             DiscoveryError: When it cannot be called.
         """
-        return cluster.read(self.environment)
+        return read_cluster(self.environment)
 
     @property
     def provision_hint(self) -> str:
@@ -193,7 +298,7 @@ class GateInputs:
     def cluster_arn(self) -> str:
         """The cluster's ARN: as RDS gave it, where it was called, else as the stack has it."""
         known = self.__dict__.get("cluster")
-        return known.arn if isinstance(known, cluster.Cluster) else self.environment.cluster_arn
+        return known.arn if isinstance(known, Cluster) else self.environment.cluster_arn
 
     @cached_property
     def filtered(self) -> dict[Name, Shape]:

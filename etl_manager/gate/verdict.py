@@ -6,7 +6,7 @@ The model is also the published JSON Schema (``docs/phase3-gate.schema.json``): 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -19,7 +19,7 @@ from etl_manager.config import Config
 from etl_manager.errors import ConfigError, NotApplicable, PhaseSkipped, ProvisioningError, VerificationError
 from etl_manager.gate.inputs import GateFinding, GateInputs
 from etl_manager.gate.prerequisites import PREREQUISITES, Prerequisite
-from etl_manager.provisioning.context import RunContext
+from etl_manager.provisioning.record import RunContext
 from etl_manager.provisioning.run import ProvisioningRun
 from etl_manager.redaction import redact_all
 from etl_manager.wording import enumeration, first_of, number_of
@@ -127,18 +127,11 @@ class Verdict(StrictModel):
     run_id: str = Field(min_length=1)
 
 
-def blocking_reasons(
-    *,
-    tenants: tuple[str, ...],
-    emulated: bool,
-    data_filter: str | None,
-    results: tuple[PrerequisiteResult, ...],
-    scenarios: Scenarios,
-) -> Iterator[str]:
-    """Yield why these parts do not make a ready verdict: for making a verdict and for checking one."""
-    if not tenants:
+def blocking_reasons(verdict: Verdict) -> Iterator[str]:
+    """Yield why the parts of *verdict* do not make it ready: for making a verdict and for checking one."""
+    if not verdict.tenants:
         yield "there is no tenant to replicate"
-    found = {result.id: result for result in results}
+    found = {result.id: result for result in verdict.prerequisites}
     not_run = []
     for prerequisite in PREREQUISITES:
         result = found.get(prerequisite.id)
@@ -146,12 +139,13 @@ def blocking_reasons(
             not_run.append(prerequisite.id)
         elif result.status == "failed":
             yield f"{result.id} failed: {result.detail.splitlines()[0]}"
-        elif result.status == "not-applicable" and not (prerequisite.asks_aws and emulated):
+        elif result.status == "not-applicable" and not (prerequisite.asks_aws and verdict.emulated):
             yield f"{result.id} was not proven, and applies here"
     if not_run:
         yield f"not proven in this run: {', '.join(not_run)}"
-    if not data_filter:
+    if not verdict.data_filter:
         yield "there is no data filter to give to Phase 3"
+    scenarios = verdict.scenarios
     accounted = scenarios.passed + scenarios.not_applicable
     if scenarios.failed:
         yield f"{scenarios.failed} of {number_of(scenarios.promised, 'scenario')} failed"
@@ -175,9 +169,9 @@ class ProofLog:
 
     def __init__(self) -> None:
         """Start without proofs."""
-        self._results = {
-            item.id: _result(item, "not-run", "no scenario proved it in this run") for item in PREREQUISITES
-        }
+        self._results: dict[str, PrerequisiteResult] = {}
+        for item in PREREQUISITES:
+            self._note(item, "not-run", "no scenario proved it in this run")
         self.data_filter: str | None = None
 
     @property
@@ -200,26 +194,34 @@ class ProofLog:
                 "the endpoint of the target aws" if environment.target == "aws" else f"the target {environment.target}"
             )
             reason = f"emulated: {who} is not AWS, which alone can answer this"
-            self._results[item.id] = _result(item, "not-applicable", reason)
+            self._note(item, "not-applicable", reason)
             raise NotApplicable(reason)
-        self._results[item.id] = _result(item, "not-run", "its proof was not completed")
+        self._note(item, "not-run", "its proof was not completed")
         try:
             found = inputs()
         except ProvisioningError as error:
             cause = error.__cause__ if isinstance(error, PhaseSkipped) else error
             if isinstance(cause, VerificationError) and cause.prerequisite == item.id:
-                self._results[item.id] = _result(item, "failed", str(cause))
+                self._note(item, "failed", str(cause))
             else:
-                self._results[item.id] = _result(item, "not-run", str(error))
+                self._note(item, "not-run", str(error))
             raise
         try:
-            result = _evaluate(item, found)
+            findings = tuple(item.findings(found))
+            detail = "\n".join(first_of(findings)) if findings else item.evidence(found)
         except ProvisioningError as error:
-            self._results[item.id] = _result(item, "failed", str(error))
+            self._note(item, "failed", str(error))
             raise
-        self._results[item.id] = result
+        result = self._note(item, "failed" if findings else "passed", detail, findings)
         if item.id == "data-filter-ready" and result.status == "passed":
             self.data_filter = found.data_filter.text
+        return result
+
+    def _note(
+        self, item: Prerequisite, status: Status, detail: str, findings: tuple[GateFinding, ...] = ()
+    ) -> PrerequisiteResult:
+        result = PrerequisiteResult(id=item.id, title=item.title, status=status, detail=detail, findings=findings)
+        self._results[item.id] = result
         return result
 
 
@@ -229,19 +231,6 @@ def _known(prerequisite_id: str) -> Prerequisite:
             return item
     known = ", ".join(item.id for item in PREREQUISITES)
     raise ConfigError(f"There is no prerequisite {prerequisite_id!r}", hint=f"Known are: {known}")
-
-
-def _result(
-    item: Prerequisite, status: Status, detail: str, findings: Sequence[GateFinding] = ()
-) -> PrerequisiteResult:
-    return PrerequisiteResult(id=item.id, title=item.title, status=status, detail=detail, findings=tuple(findings))
-
-
-def _evaluate(item: Prerequisite, inputs: GateInputs) -> PrerequisiteResult:
-    findings = tuple(item.findings(inputs))
-    if not findings:
-        return _result(item, "passed", item.evidence(inputs))
-    return _result(item, "failed", "\n".join(first_of(findings)), findings)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -268,28 +257,16 @@ def build_verdict(
 ) -> Verdict:
     """Return the verdict of a session; *run* is None where none was opened, *inputs* where nothing was verified."""
     environment = run.environment if run else None
-    emulated = session.emulated
-    cluster = inputs.cluster_arn if inputs else environment.cluster_arn if environment else ""
-    reasons = [
-        *blocking_reasons(
-            tenants=config.tenants,
-            emulated=emulated,
-            data_filter=gate.data_filter,
-            results=gate.results,
-            scenarios=session.scenarios,
-        ),
-        *_uncertainties(session, run),
-    ]
-    return Verdict(
+    verdict = Verdict(
         schema_version=1,
-        ready=not reasons,
-        reasons=tuple(reasons),
+        ready=False,
+        reasons=(),
         target=session.target,
-        emulated=emulated,
+        emulated=session.emulated,
         mode=session.mode,
         region=environment.region if environment else session.region,
         account=environment.account if environment else "",
-        cluster=cluster,
+        cluster=inputs.cluster_arn if inputs else environment.cluster_arn if environment else "",
         endpoint=f"{environment.host}:{environment.port}" if environment else "",
         database=config.database,
         tenants=config.tenants,
@@ -300,8 +277,10 @@ def build_verdict(
         scenarios=session.scenarios,
         source=session.source,
         checked_at=session.at,
-        run_id=run.run_id if run else f"{session.at:%Y%m%dT%H%M%S.%fZ}",
+        run_id=run.bastion.run_id if run else f"{session.at:%Y%m%dT%H%M%S.%fZ}",
     )
+    reasons = (*blocking_reasons(verdict), *_uncertainties(session, run))
+    return verdict.model_copy(update={"ready": not reasons, "reasons": reasons})
 
 
 def _uncertainties(session: SessionInfo, run: ProvisioningRun | None) -> Iterator[str]:
@@ -313,7 +292,7 @@ def _uncertainties(session: SessionInfo, run: ProvisioningRun | None) -> Iterato
     if run is not None:
         for report in run.reports.values():
             yield from map(str, report.of("lost"))
-    if run is not None and not run.workspace_matches:
+    if run is not None and not run.bastion.workspace_matches:
         yield "the workspace on the bastion was not known to be what this project holds: run without --skip-copy"
 
 

@@ -6,24 +6,27 @@ All parts that the selected scenarios want go to the bastion in one command; eac
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import cached_property
+from itertools import islice
 
+from etl_manager import sql_files
+from etl_manager.bastion.session import BastionSession
 from etl_manager.config import Config, phases
 from etl_manager.database import crosscheck
 from etl_manager.database.difference import Difference
-from etl_manager.database.drift import PhaseDiff, PhaseOutput, compare, losses, not_repaired
-from etl_manager.database.observations import RunObservations
+from etl_manager.database.drift import OBSERVED, PhaseDiff, PhaseOutput, compare, losses, not_repaired, predict
+from etl_manager.database.replication import obstacles
 from etl_manager.database.snapshot import Catalogue, DatabaseSnapshot, read_counts
 from etl_manager.database.verification import Verification
-from etl_manager.errors import DatabaseMissing, DataLost, Failures, ProvisioningError, SqlError, TenantsMissing
+from etl_manager.errors import DataLost, Failures, ProvisioningError, SqlError, VerificationError
 from etl_manager.progress import NullProgress, Progress
-from etl_manager.provisioning.context import RunContext
-from etl_manager.provisioning.plan import plan, unreplicated
-from etl_manager.provisioning.record import Replay, RunRecord
+from etl_manager.provisioning.record import Replay, RunContext, RunRecord
 from etl_manager.provisioning.sql_runner import Part, PartResult, SqlRunner
 from etl_manager.ssm.script import SqlFileResult
+from etl_manager.wording import enumeration, number_of
 
 VERIFICATION = "verification"
 AGAIN = "all phases again"
@@ -45,12 +48,10 @@ class ProvisioningRun:
     """What the steps of the features call.
 
     Args:
-        config: The configuration.
         sql_runner: Runs SQL files on the bastion.
         verify_only: Prove what is there and change nothing in the database.
         progress: Shows what was created, repaired and left alone.
         witness_conninfo: Gives the conninfo of a database for the second witness, or None where it cannot be reached.
-        environment: Where the run takes place.
         wanted: Phases, and `AGAIN`, that will be asked for: they go with the first command. Without any, each is sent
             when it is asked for.
     """
@@ -63,13 +64,15 @@ class ProvisioningRun:
     environment: RunContext
     wanted: Collection[str] = ()
     reports: dict[str, PhaseDiff] = field(default_factory=dict)
-    _observed: RunObservations = field(default_factory=RunObservations)
+    _initial: DatabaseSnapshot | None = None
+    """From before anything was done."""
+    _last: DatabaseSnapshot | None = None
+    _verification: Verification | None = None
     _witnessed: bool = False
     _failures: Failures = field(default_factory=Failures)
     _results: dict[str, PartResult] = field(default_factory=dict)
     _rerun_diffs: list[PhaseDiff] | None = None
     _rows: dict[tuple[str, str], int | Difference] | None = None
-    _through: dict[str, list[str]] = field(default_factory=dict)
     _proven: DatabaseSnapshot | None = None
     """The snapshot that most tenants were found in: looking through all of them for each would take their square."""
 
@@ -118,13 +121,17 @@ class ProvisioningRun:
             if name not in self.reports or f"phase {name}" in self._failures:
                 with self._failures.once(f"phase {name}"):
                     self._run_phase(name)
-        return self._observed.now
+        return self._now
 
     def _up_to(self, phase: str) -> list[str]:
-        """Return the phases through *phase*; a configuration works them out each time, and every scenario asks."""
-        if phase not in self._through:
-            self._through[phase] = self.config.up_to(phase)
-        return self._through[phase]
+        """Return the phases through *phase*.
+
+        Raises:
+            ConfigError: When no such phase is configured.
+        """
+        if phase not in self._order:
+            self.config.phase(phase)  # which says what there is
+        return self._order[: self._order.index(phase) + 1]
 
     def rerun_all_phases(self) -> list[PhaseDiff]:
         """Run the suite's own phases once more, in one command and once a run, and return what that changed.
@@ -135,7 +142,7 @@ class ProvisioningRun:
             DataLost: When something vanished meanwhile.
             ProvisioningError: As `ensure`.
         """
-        self.ensure(self._before_verification()[-1])
+        self.ensure(self._order[-2])  # the last phase but the verification
         if self._rerun_diffs is None:
             with self._failures.once("the repetition of all phases"):
                 self._rerun_diffs = self._rerun()
@@ -148,22 +155,21 @@ class ProvisioningRun:
         part = self._sent(AGAIN)
         if not part.files:  # the verification, which stands before it in the command, failed
             self.ensure(VERIFICATION)
-        before = self._observed.now
+        before = self._now
         try:
             results = self.sql_runner.read(AGAIN, part, self.config.database)
         except SqlError as error:
             error.hint = RERUN_FAILED
             raise
-        self._observed.take_snapshot(results[-1])
+        self._take_snapshot(results[-1])
         self._take_verification(results)
-        reports, outputs, done = [], [], 0
-        for name, phase_files in runs:
-            outputs.append(_printed(results[done : done + len(phase_files)]))
-            done += len(phase_files)
+        reports, outputs, left = [], [], iter(results)
+        for name, files in runs:
+            outputs.append(_printed(islice(left, len(files))))
             if name != VERIFICATION:
                 reports.append(self._report_diff(self._compare(name, before, outputs[-1])))
         # One snapshot follows all of them: of which phase a loss is, it does not show.
-        lost = tuple(losses(before, self._observed.now, PhaseOutput.read("".join(outputs))))
+        lost = tuple(losses(before, self._now, PhaseOutput.read("".join(outputs))))
         if lost:
             report = self._report_diff(PhaseDiff(VERIFICATION, lost, 0))
             known = self.reports.get(VERIFICATION, PhaseDiff(VERIFICATION, (), 0))
@@ -178,9 +184,9 @@ class ProvisioningRun:
             VerificationError: When the output cannot be read, or the second witness disagrees.
             ProvisioningError: As `ensure`.
         """
-        if self.verify_only or self._observed.verification is None:
+        if self.verify_only or self._verification is None:
             self.ensure(VERIFICATION)
-        found = self._observed.verification
+        found = self._verification
         if found is None:
             raise self._no_database()
         if not self._witnessed:
@@ -222,7 +228,7 @@ class ProvisioningRun:
         Of a tenant's table that a data file fills that is without rows of the tenant's own, where the configuration
         accepts those. It is None when there is no such table, and the reason where not all rows can be seen.
         """
-        snapshot = self.ensure(self._before_verification()[-1])
+        snapshot = self.ensure(self._order[-2])  # the last phase but the verification
         if schema in snapshot.tenants and table in snapshot.template.tables:
             return snapshot.tenants[schema].rows(table, reference_only=self.config.sample_data.accept_other_rows)
         if self._rows is None:
@@ -233,54 +239,46 @@ class ProvisioningRun:
 
     def plan(self) -> list[str]:
         """Return what a run would do, phase by phase; read-only."""
-        self._observed.take_snapshot(self.sql_runner.run("plan", [INSPECTION_SQL], "postgres", closing=True)[0])
-        return plan(self.config, self._observed.now)
+        self._take_snapshot(self.sql_runner.run("plan", [INSPECTION_SQL], "postgres", closing=True)[0])
+        return plan(self.config, self._now)
 
     @property
     def not_repaired(self) -> list[Difference]:
         """Differences from the template and the configuration that the run does not repair, in the last snapshot."""
-        return not_repaired(self._observed.last) if self._observed.last else []
+        return not_repaired(self._last) if self._last else []
 
     @property
     def server_version(self) -> str:
         """PostgreSQL's version; empty before the first snapshot."""
-        return self._observed.last.server_version if self._observed.last else ""
+        return self._last.server_version if self._last else ""
 
     def close(self) -> None:
         """Delete what the run left on the bastion; warn where that fails."""
-        self.sql_runner.bastion.close()
+        self.bastion.close()
 
     @property
-    def run_id(self) -> str:
-        """The id of this run."""
-        return self.sql_runner.bastion.run_id
+    def bastion(self) -> BastionSession:
+        """The session on the bastion, which also knows the id of this run."""
+        return self.sql_runner.bastion
 
     @property
     def commands_sent(self) -> int:
         """How many SendCommands there were so far."""
-        return self.sql_runner.bastion.commands_sent
-
-    @property
-    def instance_id(self) -> str:
-        """The bastion's instance."""
-        return self.sql_runner.bastion.instance_id
+        return self.bastion.commands_sent
 
     @property
     def psql_version(self) -> str:
         """The version of psql on the bastion; empty where the bastion has not answered yet."""
-        state = self.sql_runner.bastion.known_state
+        state = self.bastion.known_state
         return state.psql if state else ""
 
-    @property
-    def workspace_matches(self) -> bool:
-        """Whether the workspace on the bastion is known to hold what this project holds."""
-        return self.sql_runner.bastion.workspace_matches
-
-    def _before_verification(self) -> list[str]:
-        return [phase.name for phase in self.config.phases if phase.name != VERIFICATION]
+    @cached_property
+    def _order(self) -> list[str]:
+        """The phases in order; a configuration works them out each time, and every scenario asks."""
+        return [phase.name for phase in self.config.phases]
 
     def _repeated(self) -> list[str]:
-        return [phase.name for phase in self.config.phases if phase.name not in self.config.own_phases]
+        return [name for name in self._order if name not in self.config.own_phases]
 
     def _files(self, phase: str) -> list[str]:
         return [file.as_posix() for file in phases.sql_files(self.config.root, phase)]
@@ -294,7 +292,7 @@ class ProvisioningRun:
         if name in self._results:
             self.sql_runner.attach_sql(self._results[name].part)
             return self._results[name]
-        order = [*(phase.name for phase in self.config.phases), AGAIN]
+        order = [*self._order, AGAIN]
         names = order[order.index(name) :]
         if self.config.aurora.credentials == "iam":
             names = names[:1]
@@ -312,7 +310,7 @@ class ProvisioningRun:
 
     def _part_files(self, name: str) -> tuple[str, ...]:
         """Return the files of a phase, or of `AGAIN`, with the inspection after them; the first time before them too."""
-        first = [INSPECTION_SQL] if self._observed.last is None and name == self.config.phases[0].name else []
+        first = [INSPECTION_SQL] if self._last is None and name == self._order[0] else []
         files = [file for phase in (self._repeated() if name == AGAIN else [name]) for file in self._files(phase)]
         return (*first, *files, INSPECTION_SQL)
 
@@ -333,32 +331,31 @@ class ProvisioningRun:
         """Report what phase *name* did, also where it failed; return what was lost."""
         results = list(part.files)
         if part.part.files[0] == INSPECTION_SQL:
-            self._observed.take_snapshot(results.pop(0))
-        before, output = self._observed.now, _printed(results[:-1])
-        self._observed.take_snapshot(results[-1])
+            self._take_snapshot(results.pop(0))
+        before, output = self._now, _printed(results[:-1])
+        self._take_snapshot(results[-1])
         if name == VERIFICATION and not any(result.exit_code for result in results):
             self._take_verification(results)
         report = self._compare(name, before, output)
-        lost = tuple(losses(before, self._observed.now, PhaseOutput.read(output)))
+        lost = tuple(losses(before, self._now, PhaseOutput.read(output)))
         report = replace(report, changes=lost + report.changes)
         self.reports[name] = report if name == VERIFICATION and not lost else self._report_diff(report)
         if name == "schema":
-            for line in unreplicated(self.config, self._observed.now):
+            for line in unreplicated(self.config, self._now):
                 self.progress.say(line)
         return report.lost
 
     def _report_following(self, name: str) -> None:
         """Report what the phases after *name* changed where the same command has run them already."""
-        order = [phase.name for phase in self.config.phases]
-        for following in order[order.index(name) + 1 :]:
+        for following in self._order[self._order.index(name) + 1 :]:
             if following in self._results and following not in self.reports:
                 with suppress(ProvisioningError):
                     self._run_phase(following)
 
     def _compare(self, name: str, before: DatabaseSnapshot, output: str) -> PhaseDiff:
         """Return what phase *name* changed up to the last snapshot, by what its SQL printed."""
-        initial = self._observed.initial or before
-        return compare(name, before, self._observed.now, initial, PhaseOutput.read(output))
+        initial = self._initial or before
+        return compare(name, before, self._now, initial, PhaseOutput.read(output))
 
     def _verify_only(self, phase: str) -> DatabaseSnapshot:
         """Inspect and verify in one command, once a run, and return the snapshot; read-only.
@@ -370,7 +367,7 @@ class ProvisioningRun:
             VerificationError: When the database, or most tenants, are missing that *phase* builds on.
         """
         with self._failures.once("the proof of all phases"):
-            if self._observed.last is None:
+            if self._last is None:
                 parts = [
                     Part("inspection", (AWAIT_BUILD, INSPECTION_SQL)),
                     Part(VERIFICATION, tuple(self._files(VERIFICATION))),
@@ -379,21 +376,22 @@ class ProvisioningRun:
                 if VERIFICATION not in self._results:
                     self._results = self.sql_runner.send(VERIFICATION, parts, closing=True)
                 inspected = self.sql_runner.read("inspection", self._results["inspection"], self.config.database)
-                self._observed.take_snapshot(inspected[-1])
-                if self._observed.now.exists:
+                self._take_snapshot(inspected[-1])
+                if self._now.exists:
                     part = self._results[VERIFICATION]
                     self.sql_runner.attach_sql(part.part)
                     self._take_verification(self.sql_runner.read(VERIFICATION, part, self.config.database))
         with self._failures.once("the proof of phase database"):
-            if not self._observed.now.exists:
+            if not self._now.exists:
                 raise self._no_database()
-        if self._proven is not self._observed.now and "schema" in self._up_to(phase):
+        if self._proven is not self._now and "schema" in self._up_to(phase):
             with self._failures.once("the proof of phase schema"):
-                self._require_most_tenants(self._observed.now)
-            self._proven = self._observed.now
-        return self._observed.now
+                self._require_most_tenants(self._now)
+            self._proven = self._now
+        return self._now
 
     def _require_most_tenants(self, snapshot: DatabaseSnapshot) -> None:
+        """Refuse where most tenants lack the same: one failure in place of several for each tenant."""
         states = snapshot.tenants.values()
         missing = [("schema", "tenant-schemas-exist", [each.name for each in states if not each.schema_exists])]
         for change in dict.fromkeys(change for each in states for change in each.pending):
@@ -404,14 +402,31 @@ class ProvisioningRun:
             missing.append((f"{table} table", "users-tables-exist", without))
         for what, prerequisite, tenants in missing:
             if 2 * len(tenants) > len(states):
-                raise TenantsMissing(tenants, len(states), what, prerequisite)
+                raise VerificationError(
+                    f"{len(tenants)} of {len(states)} tenants {'has' if len(tenants) == 1 else 'have'} no {what}",
+                    context={"missing": enumeration(tenants)},
+                    hint="Run without --verify-only to build what is missing, or correct tenants in config.json.",
+                    prerequisite=prerequisite,
+                )
+
+    @property
+    def _now(self) -> DatabaseSnapshot:
+        """What is there now; there must be a snapshot."""
+        if self._last is None:
+            raise AssertionError
+        return self._last
+
+    def _take_snapshot(self, result: SqlFileResult) -> None:
+        """Read what the inspection printed."""
+        self._last = DatabaseSnapshot.read(result.stdout)
+        self._initial = self._initial or self._last
 
     def _take_verification(self, results: Sequence[SqlFileResult]) -> None:
         """Read what the verification printed, and compare it with the last snapshot."""
         files = self._files(VERIFICATION)
-        self._observed.verification = verification = Verification.read(
+        self._verification = verification = Verification.read(
             _printed(result for result in results if result.file in files),
-            self._observed.now,
+            self._now,
             live=self.config.sample_data.accept_other_rows,
         )
         self.sql_runner.attach("verification, a line a table", verification.csv(), "csv")
@@ -423,9 +438,52 @@ class ProvisioningRun:
         self.sql_runner.attach(f"drift of phase {report.phase}", "\n".join(report.lines(most=1000)), "text")
         return report
 
-    def _no_database(self) -> DatabaseMissing:
-        return DatabaseMissing(self.config.database, f"{self.environment.host}:{self.environment.port}")
+    def _no_database(self) -> VerificationError:
+        return VerificationError(
+            f"The database {self.config.database} does not exist",
+            context={"cluster": f"{self.environment.host}:{self.environment.port}"},
+            hint="Run without --verify-only to build it, or correct aurora.databaseName in config.json.",
+            prerequisite="database-exists",
+        )
 
 
 def _printed(results: Iterable[SqlFileResult]) -> str:
     return "".join(f"{result.stdout}\n" for result in results)
+
+
+def plan(config: Config, snapshot: DatabaseSnapshot) -> list[str]:
+    """Return what a run would do to *snapshot*, as lines: each phase with its SQL files, its database, and its changes."""
+    lines = []
+    for phase in config.phases:
+        lines.append(f"{phase.name}: {phase.description or 'no description'}, in {phase.connection_db}")
+        for file in phases.sql_files(config.root, phase.name):
+            why = sql_files.destroys((config.root / file).read_text(encoding="utf-8"))
+            lines.append(f"  {file}" + (f", which destroys: {why}" if why else ""))
+        if phase.name in OBSERVED:
+            changes = [f"  would be {change}" for change in predict(phase.name, snapshot).changes]
+            changes += _pending(config, snapshot) if phase.name == "schema" else []
+            lines += changes or ["  nothing to change"]
+            lines += [f"  {line}" for line in unreplicated(config, snapshot)] if phase.name == "schema" else []
+        elif phase.name in config.own_phases:
+            lines.append("  would be run; what it changes is not predicted")
+    left = [difference.with_hint for difference in not_repaired(snapshot)]
+    return lines + (["a run leaves as it is, and will be red for:", *(f"  {line}" for line in left)] if left else [])
+
+
+def unreplicated(config: Config, snapshot: DatabaseSnapshot) -> Iterator[str]:
+    """Yield a notice for all that zero-ETL could not replicate, of the template's tables that it is to replicate."""
+    for table, shape in snapshot.template.shapes.items():
+        if config.zero_etl.tables is None or table in config.zero_etl.tables:
+            for obstacle in obstacles(table, shape):
+                yield f"for zero-ETL: table {table}: {obstacle.problem}; {obstacle.remedy}, or leave the table out of zeroEtl.tables"
+
+
+def _pending(config: Config, snapshot: DatabaseSnapshot) -> Iterator[str]:
+    """Yield each pending change with the tenants that it would be applied to."""
+    for change in snapshot.template.changes:
+        tenants = [tenant for tenant, state in snapshot.tenants.items() if change in state.pending]
+        if tenants:
+            file = config.root / phases.TENANT / "changes" / change
+            why = sql_files.destroys(file.read_text(encoding="utf-8"))
+            destroys = f", which destroys: {why}" if why else ""
+            yield f"  pending change {change}: {number_of(len(tenants), 'tenant')} ({enumeration(tenants)}){destroys}"

@@ -7,6 +7,7 @@ import logging
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Literal, NamedTuple
 
 from etl_manager import sql_files
@@ -106,20 +107,11 @@ class SqlRunner:
             result.status,
             result.seconds,
         )
-        found, start = {}, 0
-        for part in parts:
-            end = start + len(part.files)
-            found[part.name] = PartResult(part, result, done[start:end])
-            start = end
-        return found
+        left = iter(done)
+        return {part.name: PartResult(part, result, list(islice(left, len(part.files)))) for part in parts}
 
     def read(self, title: str, part: PartResult, database: str) -> list[SqlFileResult]:
-        """Add what *part* did to the report, and return the results of its files.
-
-        Args:
-            title: As in `run`.
-            part: What `send` returned for it.
-            database: As in `run`.
+        """Add what *part* did to the report, and return the results of its files; *title* and *database* as in `run`.
 
         Raises:
             ProvisioningError: As `run`.

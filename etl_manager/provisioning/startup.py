@@ -13,7 +13,7 @@ from etl_manager.bastion.transfer import Bucket
 from etl_manager.bastion.workspace import build
 from etl_manager.config import Config
 from etl_manager.progress import Progress
-from etl_manager.provisioning.context import RunContext
+from etl_manager.provisioning.record import RunContext
 from etl_manager.provisioning.run import LOG, ProvisioningRun
 from etl_manager.provisioning.sql_runner import Attach, SqlRunner
 from etl_manager.ssm.retry import DEFAULT_TIMEOUTS, Retry, Timeouts

@@ -9,7 +9,7 @@ from collections.abc import Collection, Generator, Iterable, Iterator
 import pytest
 
 from etl_manager.config import Config
-from etl_manager.errors import ProvisioningError, SetupFailed, reason
+from etl_manager.errors import PhaseSkipped, ProvisioningError, reason
 from etl_manager.provisioning.run import AGAIN, LOG, VERIFICATION, ProvisioningRun
 from etl_manager.provisioning.startup import start_run, target_options
 from etl_manager.pytest_plugin import workers
@@ -134,7 +134,7 @@ def run(pytestconfig: pytest.Config) -> ProvisioningRun:
             if isinstance(error, KeyboardInterrupt | pytest.exit.Exception):
                 raise
     if SETUP_ERROR in stash:
-        raise SetupFailed(reason(stash[SETUP_ERROR]))
+        raise PhaseSkipped("the environment", reason(stash[SETUP_ERROR]), how="could not be opened")
     return stash[RUN]
 
 

@@ -61,7 +61,7 @@ def run_metadata(
             "cluster": context.cluster_arn or f"{context.host}:{context.port}",
             "postgresql": run.server_version or "not known: the database did not answer",
             "psql": run.psql_version or "not known: the bastion did not answer",
-            "bastion": run.instance_id,
+            "bastion": run.bastion.instance_id,
         }
     return known
 

@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from etl_manager.config import Config, phases
 from etl_manager.errors import ConfigError
 from etl_manager.project import engine_files, path_of
-from etl_manager.sql_files import destroys, rules, template
+from etl_manager.sql_files import destroys, rules
 from etl_manager.sql_files.lexer import Command, Statement, UnreadableError, decode, read, takes_data, words
 
 _DESTROYS = (
@@ -25,7 +25,7 @@ def check(config: Config) -> None:
 
     Raises:
         ConfigError: When one of them destroys, cannot be read to its end, or could change something where it must not;
-            each with file, line and statement. Also when there is no tenant template.
+            each with file, line and statement. Also when there is no tenant rules.
     """
     changes = [_File(config.root, "tenant", file.as_posix()) for file in phases.changes(config.root)]
     data = {file: _File(config.root, "tenant", file.as_posix()) for file in phases.data_files(config.root)}
@@ -33,7 +33,7 @@ def check(config: Config) -> None:
         raise ConfigError(
             f"There is no tenant template: no SQL file in {phases.TENANT}/changes",
             context={"project": config.root},
-            hint="Its first change makes what every tenant has; docs/tenant-template.md tells more.",
+            hint="Its first change makes what every tenant has; docs/tenant-rules.md tells more.",
         )
     files = [
         _File(config.root, phase.name, file.as_posix())
@@ -59,14 +59,14 @@ def check(config: Config) -> None:
 
 def _template(config: Config, changes: Sequence[_File], data: Mapping[PurePosixPath, _File]) -> Iterator[str]:
     """Yield what the template's files may not hold, and what names a table that no change speaks of."""
-    known = {name for change in changes for name in template.names(change.own)}
+    known = {name for change in changes for name in rules.names(change.own)}
     for change in changes:
-        yield from change.at_lines(template.problems_of_change(change.text, change.own))
-        yield from change.at_lines(template.problems_of_schemas(change.own, config.tenants))
+        yield from change.at_lines(rules.problems_of_change(change.text, change.own))
+        yield from change.at_lines(rules.problems_of_schemas(change.own, config.tenants))
     for name, file in data.items():
-        yield from file.at_lines(template.problems_of_data(file.own))
-        yield from file.at_lines(template.problems_of_schemas(file.own, config.tenants))
-        if (table := template.table_of(name)) not in known:
+        yield from file.at_lines(rules.problems_of_data(file.own))
+        yield from file.at_lines(rules.problems_of_schemas(file.own, config.tenants))
+        if (table := name.stem) not in known:
             yield f"{name}: no change makes a table {table}; a data file is called as its table is"
     for index, table in enumerate(config.zero_etl.tables or ()):
         if table not in known:
@@ -111,7 +111,7 @@ class _File:
         """What the file itself holds, without what it includes."""
         return [part for file, part in self.parts if file == self.name]
 
-    def at_lines(self, problems: Iterable[template.Problem]) -> Iterator[str]:
+    def at_lines(self, problems: Iterable[rules.Problem]) -> Iterator[str]:
         """Yield *problems* of the file itself, each with its place."""
         return (self._at(self.name, line, what) for line, what in problems)
 

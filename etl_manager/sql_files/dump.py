@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from etl_manager.sql_files.lexer import Statement, Token, read, statements
-from etl_manager.sql_files.template import name
 
 _OBJECT_TYPES = {
     "REGCLASS", "REGPROC", "REGPROCEDURE", "REGTYPE", "REGOPER", "REGOPERATOR", "REGCOLLATION", "REGCONFIG",
@@ -56,18 +55,14 @@ def change_of(dump: str, schema: str) -> TemplateChange:
     return TemplateChange("".join(f"{text}\n\n" for text in texts)[:-1], tuple(doubts))
 
 
-def _words(part: Statement) -> list[str]:
-    return [token.text for token in part.tokens if token.kind == "word"]
-
-
 def _begins(part: Statement, heads: Sequence[str]) -> bool:
-    head = " ".join(_words(part)[:4]).replace("CREATE OR REPLACE ", "CREATE ")
+    head = " ".join(part.words[:4]).replace("CREATE OR REPLACE ", "CREATE ")
     return f"{head} ".startswith(tuple(f"{each} " for each in heads))
 
 
 def _is_of_dump(part: Statement) -> bool:
     """Return whether *part* says where it was dumped from, and whose it was, and not what a tenant has."""
-    words = _words(part)
+    words = part.words
     return (
         words[0] in {"SET", "SELECT"}  # settings; SELECT sets the search_path
         or words[:2] == ["CREATE", "SCHEMA"]
@@ -79,7 +74,7 @@ def _is_of_dump(part: Statement) -> bool:
 def _for_any_schema(dump: str, part: Statement, schema: str) -> str:
     start, end = part.tokens[0].start, part.tokens[-1].end
     for before, token in pairwise(part.tokens):
-        if before.text == "SCHEMA" and name(token) == schema:
+        if before.text == "SCHEMA" and token.name == schema:
             return _in_current_schema(dump[start : token.start], dump[token.end : end])
     return _unqualified(dump, part.tokens, schema) + ";"
 
@@ -121,7 +116,7 @@ def _literal(text: str) -> str:
 def _qualifies(tokens: Sequence[Token], index: int, schema: str) -> bool:
     """Return whether the token at *index* is *schema*, before the name of what is in it."""
     return (
-        name(tokens[index]) == schema
+        tokens[index].name == schema
         and index + 2 < len(tokens)
         and tokens[index + 1].text == "."
         and (index == 0 or tokens[index - 1].text != ".")
@@ -131,12 +126,12 @@ def _qualifies(tokens: Sequence[Token], index: int, schema: str) -> bool:
 def _doubts(part: Statement, schema: str) -> Iterator[str]:
     """Yield why the statement *part* may mean something else in another schema."""
     if _begins(part, _QUERIES) and any(
-        name(token) == schema and after.text != "." and before.text not in {".", "SCHEMA"}
+        token.name == schema and after.text != "." and before.text not in {".", "SCHEMA"}
         for before, token, after in zip(part.tokens, part.tokens[1:], [*part.tokens[2:], _END], strict=False)
     ):
         yield f"{schema} is the name of an alias or a column as well; see that only the schema's was taken out"
     if _begins(part, _FUNCTION_BODIES) and any(
-        name(token) == schema for string in part.strings for inner in statements(string) for token in inner.tokens
+        token.name == schema for string in part.strings for inner in statements(string) for token in inner.tokens
     ):
         yield (
             f"the function's text names {schema}; take the schema out of it, and let the function run in its own: "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Literal
@@ -31,6 +31,14 @@ class Token:
     start: int = field(default=0, compare=False)
     end: int = field(default=0, compare=False)
 
+    @property
+    def name(self) -> str:
+        """The name that it is, as the catalogue has it; empty where it is none."""
+        if self.kind == "word":
+            return self.text.lower()
+        quoted = self.kind == "other" and self.text.startswith('"') and len(self.text) > 1
+        return self.text[1:-1].replace('""', '"') if quoted else ""
+
 
 @dataclass(frozen=True)
 class Statement:
@@ -45,6 +53,11 @@ class Statement:
         return self.tokens[0].line
 
     @property
+    def words(self) -> list[str]:
+        """Its words, in capitals."""
+        return words_of(self.tokens)
+
+    @property
     def strings(self) -> list[str]:
         """The contents of its strings."""
         return [token.text for token in self.tokens if token.kind == "string"]
@@ -57,6 +70,11 @@ class Command:
     name: str
     arguments: str
     line: int
+
+
+def words_of(tokens: Iterable[Token]) -> list[str]:
+    """Return the words among *tokens*, in capitals."""
+    return [token.text for token in tokens if token.kind == "word"]
 
 
 def takes_data(statement: Statement) -> int:
@@ -256,7 +274,7 @@ class _Reader:
         """Count the ``BEGIN ATOMIC`` of a function in SQL, as psql does: its semicolons do not end the statement."""
         if word not in {"BEGIN", "CASE", "END"}:
             return
-        head = [token.text for token in self.tokens if token.kind == "word"][:4]
+        head = words_of(self.tokens)[:4]
         if not re.match(r"CREATE (OR REPLACE )?(FUNCTION|PROCEDURE)\b", " ".join(head)) or self.parentheses:
             return
         if word == "BEGIN" or (word == "CASE" and self.blocks):

@@ -67,7 +67,6 @@ class Names:
     """The schema names or the table names of one database; remembers what each part matches among them."""
 
     def __init__(self, names: Iterable[str]) -> None:
-        """Keep *names*, each once."""
         self.all = frozenset(names)
         self._known: dict[str, dict[RegexSemantics, frozenset[str]]] = {}
 
@@ -95,7 +94,6 @@ class Database:
     """The tables of one database, by schema."""
 
     def __init__(self, tables: Mapping[str, set[str]]) -> None:
-        """Index the names."""
         self.tables = tables
         self.schemas = Names(tables)
         self.table_names = Names(name for names in tables.values() for name in names)
@@ -185,11 +183,7 @@ def compare_filter(
 ) -> FilterComparison:
     """Return how the filter *text* compares with the *wanted* ``(schema, table)`` pairs of *database*.
 
-    Args:
-        text: The filter.
-        database: The database the wanted tables are in.
-        wanted: They need not exist yet.
-        catalogue: Every table of the cluster, as ``(database, schema, table)``.
+    These need not exist yet; *catalogue* has every table of the cluster, as ``(database, schema, table)``.
 
     Raises:
         FilterError: The filter breaks AWS's grammar or a limit.

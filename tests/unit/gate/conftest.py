@@ -20,7 +20,7 @@ from etl_manager.errors import NotApplicable, ProvisioningError
 from etl_manager.gate.inputs import GateInputs
 from etl_manager.gate.prerequisites import PREREQUISITES
 from etl_manager.gate.verdict import PrerequisiteResult, ProofLog
-from etl_manager.provisioning.context import RunContext
+from etl_manager.provisioning.record import RunContext
 from etl_manager.provisioning.run import CATALOGUE, INSPECTION_SQL, ProvisioningRun
 from tests.support import aws
 from tests.support.aws import Cloud

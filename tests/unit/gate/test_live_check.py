@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from etl_manager.errors import ProvisioningError
-from etl_manager.gate import live
+from etl_manager.gate import check
 from etl_manager.gate.check import source_of
 from tests.unit.gate.verdicts import made_verdict
 
@@ -31,7 +31,7 @@ def verdict(root, data_filter=PATTERN, **changes: object):
 
 def objections(root, **changes: object):
     made = verdict(root, **changes)
-    return list(live.unexpected_tables(made, lambda: live.read_catalogue(made, root)))
+    return list(check.unexpected_tables(made, lambda: check.read_catalogue(made, root)))
 
 
 def test_what_is_there_as_it_was_is_no_objection(root, environment):
@@ -63,7 +63,7 @@ def test_a_plain_list_needs_no_look(root):
     def look():
         raise AssertionError("asked")
 
-    assert list(live.unexpected_tables(verdict(root, data_filter=PLAIN), look)) == []
+    assert list(check.unexpected_tables(verdict(root, data_filter=PLAIN), look)) == []
 
 
 def test_what_cannot_be_seen_is_an_objection(root):
@@ -72,12 +72,12 @@ def test_what_cannot_be_seen_is_an_objection(root):
     def look():
         raise ProvisioningError("no AWS session")
 
-    [told] = live.unexpected_tables(verdict(root), look)
+    [told] = check.unexpected_tables(verdict(root), look)
     assert told == "whether its filter takes schemas that were made since cannot be seen: no AWS session"
 
 
 def test_another_cluster_is_no_witness(root):
     """The verdict names its cluster, and that one is asked."""
     made = verdict(root).model_copy(update={"emulated": False})
-    [told] = live.unexpected_tables(made, lambda: live.read_catalogue(made, root))
+    [told] = check.unexpected_tables(made, lambda: check.read_catalogue(made, root))
     assert "another cluster answers" in told

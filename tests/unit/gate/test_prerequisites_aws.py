@@ -10,9 +10,8 @@ import pytest
 from botocore.stub import Stubber
 
 from etl_manager.errors import DiscoveryError
-from etl_manager.gate import cluster
-from etl_manager.gate.cluster import Cluster, Integration
-from etl_manager.gate.rules import engine, integrations, parameters, quotas
+from etl_manager.gate.inputs import Cluster, Integration, read_cluster
+from etl_manager.gate.prerequisites import engine, integrations, parameters, quotas
 from tests.unit.gate.conftest import CLUSTER_ARN, INTEGRATION, Environment, unmet
 
 OF_CLUSTER = INTEGRATION | {"SourceArn": CLUSTER_ARN}
@@ -71,7 +70,7 @@ def test_refusal_says_which_call_was_refused(environment):
     with Stubber(client) as aws:
         aws.add_client_error("describe_db_clusters", "AccessDenied", "no")
         with pytest.raises(DiscoveryError, match=r"(?s)AccessDenied.*DescribeDBClusters"):
-            cluster.read(place)
+            read_cluster(place)
 
 
 def made(**changes: Any) -> Cluster:

@@ -30,16 +30,7 @@ ALL = Scenarios(promised=9, passed=7, failed=0, not_run=0, not_applicable=2)
 
 def why_not(**changes: Any) -> list[str]:
     """Return what is wrong with a verdict in order, but for *changes*."""
-    parts: dict[str, Any] = {
-        "tenants": ("tenant_a",),
-        "emulated": False,
-        "data_filter": "include: d.tenant_a.users",
-        "results": tuple(
-            PrerequisiteResult(id=item.id, title=item.title, status="passed", detail="found") for item in PREREQUISITES
-        ),
-        "scenarios": ALL,
-    }
-    return list(blocking_reasons(**parts | changes))
+    return list(blocking_reasons(made_verdict(**changes)))
 
 
 def results(id_: str, status: str, detail: str = "told") -> tuple[PrerequisiteResult, ...]:
@@ -60,7 +51,7 @@ def test_all_proven_is_ready():
 @pytest.mark.parametrize("status", ["failed", "not-run"])
 def test_each_prerequisite_counts(id_, status):
     """One that failed or was not run is enough, and it is named."""
-    [reason] = why_not(results=results(id_, status))
+    [reason] = why_not(prerequisites=results(id_, status))
     assert id_ in reason
 
 
@@ -68,13 +59,13 @@ def test_each_prerequisite_counts(id_, status):
 def test_not_applicable_is_for_aws_alone_to_answer(item):
     """On AWS everything applies; on an emulated target only what AWS alone can answer does not."""
     some = results(item.id, "not-applicable")
-    assert why_not(results=some, emulated=False) == [f"{item.id} was not proven, and applies here"]
-    assert (why_not(results=some, emulated=True) == []) is item.asks_aws
+    assert why_not(prerequisites=some, emulated=False) == [f"{item.id} was not proven, and applies here"]
+    assert (why_not(prerequisites=some, emulated=True) == []) is item.asks_aws
 
 
 def test_prerequisite_that_is_absent_was_not_proven():
     """A verdict that lost one is not ready."""
-    assert why_not(results=results("", "passed")[1:]) == ["not proven in this run: database-exists"]
+    assert why_not(prerequisites=results("", "passed")[1:]) == ["not proven in this run: database-exists"]
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pickle
 import pytest
 
 from etl_manager.errors import InfrastructureError, PhaseSkipped, ProvisioningError, SqlError
-from etl_manager.provisioning.context import RunContext
+from etl_manager.provisioning.record import RunContext
 from etl_manager.provisioning.run import ProvisioningRun
 from tests.unit.model.test_losses import HERE, LESS, ONE_ROW, run_of
 
@@ -57,9 +57,9 @@ def test_witness_that_disagreed_is_not_asked_again(tmp_path):
     run = run_of(tmp_path, HERE, HERE)
     run.environment = ENVIRONMENT
     run._failures.ended["the reading of the second witness"] = "it disagrees", "failed"
-    run._observed.verification = object()  # type: ignore[assignment]
+    run._verification = object()  # type: ignore[assignment]
     other = replayed(run)
-    other._observed.verification = object()  # type: ignore[assignment]
+    other._verification = object()  # type: ignore[assignment]
     with pytest.raises(PhaseSkipped, match="not run because the reading of the second witness failed: it disagrees"):
         other.verification()
 

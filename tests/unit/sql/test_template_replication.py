@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from etl_manager.config import load
 from etl_manager.database.snapshot import DatabaseSnapshot
-from etl_manager.provisioning.plan import plan, unreplicated
+from etl_manager.provisioning.run import plan, unreplicated
 from tests.unit.sql.test_sql_template import add
 
 CHANGE = """\
