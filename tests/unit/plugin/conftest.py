@@ -36,7 +36,7 @@ from pytest_bdd import given, parsers, then, when
 
 from etl_manager import errors
 from etl_manager.report import allure as evidence
-from etl_manager.pytest_plugin.terminal import PROGRESS
+from etl_manager.pytest_plugin.session import PROGRESS
 
 
 @given("the database exists")
