@@ -31,8 +31,8 @@ from etl_manager.pytest_plugin.options import SETTINGS
 from etl_manager.pytest_plugin.session import EMULATED, RUN
 from etl_manager.pytest_plugin.staging import STAGING, runs_nothing
 from etl_manager.redaction import redact
+from etl_manager.report.feature_files import ScenarioId, expected_scenarios, row
 from etl_manager.report.page import gate_contents, markdown
-from etl_manager.report.results import ScenarioId, expected_scenarios, row
 from etl_manager.wording import MOST_NAMED, first_of
 
 NOT_APPLICABLE = "not applicable"

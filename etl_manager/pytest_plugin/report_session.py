@@ -33,11 +33,10 @@ from etl_manager.pytest_plugin.staging import (
     allure_directories,
     unwritable,
 )
-from etl_manager.report import LOG, RESULTS, SUMMARY, VERDICT_PAGE, allure, finalize
-from etl_manager.report.labels import write_environment
+from etl_manager.report import LOG, RESULTS, SUMMARY, VERDICT_PAGE, allure, folder
+from etl_manager.report.folder import RunFolder
 from etl_manager.report.page import headline
 from etl_manager.report.results import Record
-from etl_manager.report.staging import RunFolder
 from etl_manager.report.verdict import RunVerdict, run_metadata
 from etl_manager.wording import number_of
 
@@ -80,8 +79,8 @@ class ReportSession:
         )
         with self._staging.writing():
             for directory in self._directories:
-                write_environment(directory, known)
-            self._closed = finalize.close(self._staging.folder, record)
+                allure.write_environment(directory, known)
+            self._closed = folder.close(self._staging.folder, record)
         return result
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

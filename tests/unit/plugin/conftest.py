@@ -18,7 +18,7 @@ import pytest
 from pytest_bdd.feature import features
 
 # What a run imports while it goes on would be imported by each run again.
-import etl_manager.report.finalize
+import etl_manager.report.folder
 import etl_manager.sql_files.check
 import etl_manager.targets.local  # noqa: F401
 from tests.support import forks
