@@ -1,14 +1,16 @@
-"""Progress reporting: the interface, and the live line that shows it on a terminal."""
+"""Progress reporting: the interface, the live line that shows it on a terminal, and what the command line shows."""
 
 from __future__ import annotations
 
 import os
+import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Protocol
+from typing import Protocol, TextIO
 
-from etl_manager.redaction import one_line, redact
+from etl_manager.errors import ProvisioningError
+from etl_manager.redaction import masked, one_line, redact
 
 QUIET_SECONDS = 10.0
 """Where no cursor can be moved, a status is shown at most this often, so that logs stay short."""
@@ -82,3 +84,52 @@ def _columns() -> int:
         with suppress(OSError):
             return os.get_terminal_size(descriptor).columns
     return 80
+
+
+class Console:
+    """A `Progress` of the command line: information and output on stdout, warnings, errors and the status on stderr."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._line = LiveLine(lambda text: _write(sys.stderr, text), sys.stderr.isatty, clock)
+        self.status = self._line.status
+
+    def say(self, line: str) -> None:
+        """Show *line* on stdout."""
+        self._print(sys.stdout, line)
+
+    def info(self, *lines: str) -> None:
+        """Show *lines* on stdout, marked as information."""
+        for line in lines:
+            self.say(f"[INFO] {line}")
+
+    def warn(self, line: str) -> None:
+        """Show *line*, which says itself that it is a warning, on stderr."""
+        self._print(sys.stderr, line)
+
+    def error(self, error: ProvisioningError) -> None:
+        """Show *error* on stderr: what, where, and what to do next."""
+        text = str(error)
+        self._print(sys.stderr, text if text.startswith("[") else f"[ERROR] {text}")
+
+    def output(self, text: str, stream: TextIO) -> None:
+        """Show what a command printed on *stream*: byte by byte, but on a terminal, which it could steer.
+
+        Bytes that are no UTF-8 are surrogates in *text*.
+        """
+        self._line.erase()
+        sys.stdout.flush()
+        stream.flush()
+        shown = redact(text) if stream.isatty() else masked(text)
+        stream.buffer.write(shown.encode("utf-8", "surrogateescape"))
+        stream.buffer.flush()
+
+    def _print(self, stream: TextIO, line: str) -> None:
+        self._line.erase()
+        _write(stream, f"{redact(line)}\n")
+        self._line.restart_quiet_time()
+
+
+def _write(stream: TextIO, text: str) -> None:
+    sys.stdout.flush()  # the two streams may be one file: their order is kept
+    stream.write(text)
+    stream.flush()
