@@ -47,38 +47,35 @@ _FAILURE_REPORTED = pytest.StashKey[bool]()
 _log = logging.getLogger("etl_manager.progress")
 
 
-class TerminalProgress:
-    """A `Progress` beside pytest's own dots: one live line on a terminal, else a line now and then."""
+class TerminalProgress(LiveLine):
+    """A `Progress` beside pytest's own dots."""
 
     def __init__(self, config: pytest.Config, clock: Callable[[], float] = time.monotonic) -> None:
         """Write through the terminal reporter of *config*, past its capturing."""
+        super().__init__(self._write_uncaptured, self._is_at_terminal, clock)
         self._config = config
-        self._line = LiveLine(self._write, self._is_terminal, clock)
-        self.status = self._line.status
 
     def say(self, line: str) -> None:
         """Show *line* for good, in the log too."""
         _log.info("%s", line)
-        self._line.erase()
-        self._write(f"{redact(line)}\n")
-        self._line.restart_quiet_time()
+        super().say(line)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self) -> None:
         """Take the live line away before pytest writes its dot."""
-        self._line.erase()
+        self.erase()
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self) -> None:
         """Take the live line away before pytest sums up."""
-        self._line.erase()
+        self.erase()
 
-    def _write(self, text: str) -> None:
+    def _write_uncaptured(self, text: str) -> None:
         with compat.uncaptured_terminal(self._config) as reporter:
             reporter.ensure_newline()
             reporter.write(text, flush=True)
 
-    def _is_terminal(self) -> bool:
+    def _is_at_terminal(self) -> bool:
         with compat.uncaptured_terminal(self._config) as reporter:
             return bool(reporter.isatty())
 
