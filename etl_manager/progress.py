@@ -93,8 +93,8 @@ def _columns() -> int:
 class Console(LiveLine):
     """The `Progress` of the command line: information and output on stdout, warnings, errors and the status on stderr."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        super().__init__(_to_stderr, sys.stderr.isatty, clock)
+    def __init__(self) -> None:
+        super().__init__(_to_stderr, sys.stderr.isatty)
 
     def say(self, line: str) -> None:
         """Show *line* on stdout."""

@@ -9,7 +9,7 @@ import json
 import os
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -52,7 +52,7 @@ GROUP = 100
 """Tenants in one group of the report's tree; that many or fewer are not grouped."""
 
 
-def tenant_groups(tenants: Sequence[str]) -> dict[str, str]:
+def _tenant_groups(tenants: Sequence[str]) -> dict[str, str]:
     """Return each of *tenants* with the name of its group; none where no groups are needed."""
     if len(tenants) <= GROUP:
         return {}
@@ -65,7 +65,7 @@ def tenant_groups(tenants: Sequence[str]) -> dict[str, str]:
     return named
 
 
-def describe(function: Function, *, feature: str, story: str, description: str, tags: Collection[str] = ()) -> Function:
+def describe(function: Function, *, feature: str, story: str, description: str, tags: Collection[str]) -> Function:
     """Return *function*, the test of a scenario, labelled for the report.
 
     Done at collection, so that a scenario whose set-up fails has its labels too.
@@ -94,7 +94,7 @@ def with_kind(trace: str, kind: FailureKind) -> str:
     return f"{trace}\n{_MARK}{kind.title}"
 
 
-def write_categories(directory: Path) -> None:
+def _write_categories(directory: Path) -> None:
     """Write the kinds of failure as Allure's categories into *directory*: one file serves Allure 2 and Allure 3."""
     categories: list[dict[str, object]] = [
         {
@@ -118,11 +118,12 @@ def write_environment(directory: Path, facts: Mapping[str, str]) -> None:
     (directory / "environment.properties").write_text("\n".join([*lines, ""]), encoding="utf-8")
 
 
-def write_executor(directory: Path, variables: Mapping[str, str], report_name: str) -> None:
-    """Write who ran it beside the results, where *variables* of the environment are those of GitHub Actions.
+def _write_executor(directory: Path) -> None:
+    """Write who ran it beside the results, where the variables of the environment are those of GitHub Actions.
 
     GitHub: "Store information in variables", default environment variables.
     """
+    variables = os.environ
     if variables.get("GITHUB_ACTIONS") != "true":
         return
     base = f"{variables.get('GITHUB_SERVER_URL', '')}/{variables.get('GITHUB_REPOSITORY', '')}"
@@ -136,7 +137,7 @@ def write_executor(directory: Path, variables: Mapping[str, str], report_name: s
         "buildOrder": int(number) if number.isdigit() else 0,
         "buildName": f"{variables.get('GITHUB_WORKFLOW', 'workflow')} #{number}.{attempt}",
         "buildUrl": run,
-        "reportName": report_name,
+        "reportName": EPIC,
     }
     (directory / "executor.json").write_text(json.dumps(executor, indent=2), encoding="utf-8")
 
@@ -421,8 +422,8 @@ def record_setup_failure(title: str, error: BaseException, details: str) -> None
 def prepare(directory: Path) -> None:
     """Make the folder *directory* for results, with what is about all of them."""
     directory.mkdir(parents=True, exist_ok=True)
-    write_categories(directory)
-    write_executor(directory, os.environ, EPIC)
+    _write_categories(directory)
+    _write_executor(directory)
 
 
 def start_recording(
@@ -431,7 +432,7 @@ def start_recording(
     *,
     source: Repository,
     tenants: Sequence[str],
-    writing: Callable[[], AbstractContextManager[None]] = nullcontext,
+    writing: Callable[[], AbstractContextManager[None]],
 ) -> Recorder:
     """Write Allure results into each of *directories*, see `prepare`, until pytest's *config* is done with.
 
@@ -444,7 +445,7 @@ def start_recording(
     """
     global _recorder  # noqa: PLW0603 - library code attaches without knowing whether a report is written
     current = compat.listen(config, [ResultWriter(directory, writing) for directory in directories])
-    _recorder = Recorder(current, source, tenant_groups(tenants))
+    _recorder = Recorder(current, source, _tenant_groups(tenants))
     config.add_cleanup(_stop)
     return _recorder
 
