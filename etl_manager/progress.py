@@ -39,7 +39,7 @@ class NullProgress:
 
 
 class LiveLine:
-    """A `Progress` with one status line: on a terminal each replaces the one before, elsewhere one is printed now and then.
+    """A `Progress` with one status line, which on a terminal replaces the last; elsewhere one is printed now and then.
 
     Args:
         write: Writes a text and flushes it.
@@ -91,7 +91,7 @@ def _columns() -> int:
 
 
 class Console(LiveLine):
-    """The `Progress` of the command line: information and output on stdout, warnings, errors and the status on stderr."""
+    """The `Progress` of the command line: information and output on stdout, warnings, errors and status on stderr."""
 
     def __init__(self) -> None:
         super().__init__(_to_stderr, sys.stderr.isatty)

@@ -1,4 +1,4 @@
-"""Allure's results of a run, with the labels of its scenarios and the files that describe it; none has a secret in it."""
+"""Allure's files on disk: results with their labels, and what describes the run; each whole, none with a secret."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Feature files as Gherkin's reference parser reads them, what ``@each-tenant`` means, and the scenarios that they promise.
+"""Feature files as Gherkin's reference parser reads them, what ``@each-tenant`` means, and what they promise.
 
-One parse serves the checks at collection and the count of what a run has to prove. What pytest-bdd makes of a file is
-its own: scenarios that it loses are found by comparing. What is promised is counted from the files' text, too: Allure drops
-a result that it cannot read without a word, and a report of nothing is green.
+One parse serves the checks at collection and the count of what a run has to prove. What pytest-bdd makes of a file
+is its own: scenarios that it loses are found by comparing. Nor is counted what Allure has of them: it drops a result
+that it cannot read without a word, and a report of nothing is green.
 """
 
 from __future__ import annotations

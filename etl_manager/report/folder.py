@@ -1,8 +1,8 @@
-"""``reports/`` is of one run: a run writes into a folder of its own, which takes the place of the last run's at its end.
+"""``reports/`` is of one run: a run writes into a folder of its own, which takes the place of the last one at its end.
 
-Before that it is closed: pages follow from what is in it, and a manifest of digests, in the form that ``sha256sum --check``
-reads. The manifest's own digest is named where it is not so easily changed: on the terminal of the run, which CI keeps, and
-in the verdict and the summary.
+Before that it is closed: pages follow from what is in it, and a manifest of digests, in the form that
+``sha256sum --check`` reads. The manifest's own digest is named where it is not so easily changed: on the terminal of
+the run, which CI keeps, and in the verdict and the summary.
 """
 
 from __future__ import annotations
