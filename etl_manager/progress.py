@@ -1,14 +1,16 @@
-"""Progress reporting: the interface, and the live line that shows it on a terminal."""
+"""Progress reporting: the interface, the live line that shows it on a terminal, and what the command line shows."""
 
 from __future__ import annotations
 
 import os
+import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Protocol
+from typing import Protocol, TextIO
 
-from etl_manager.redaction import one_line, redact
+from etl_manager.errors import ProvisioningError
+from etl_manager.redaction import masked, one_line, redact
 
 QUIET_SECONDS = 10.0
 """Where no cursor can be moved, a status is shown at most this often, so that logs stay short."""
@@ -37,7 +39,7 @@ class NullProgress:
 
 
 class LiveLine:
-    """One status line: on a terminal each replaces the one before, elsewhere one is printed now and then.
+    """A `Progress` with one status line, which on a terminal replaces the last; elsewhere one is printed now and then.
 
     Args:
         write: Writes a text and flushes it.
@@ -54,15 +56,18 @@ class LiveLine:
         self._shown_at = clock()
         self._live = False
 
+    def say(self, line: str) -> None:
+        """Show *line* for good, without its secrets."""
+        self._print(self._write, line)
+
     def status(self, line: str) -> None:
-        """Show *line*, without its secrets."""
+        """Show *line*, without its secrets, until the next one."""
         if self._is_terminal() and os.environ.get("TERM") != "dumb":
             self.erase()
             self._write(one_line(redact(line))[: _columns() - 1])  # a line that wraps could not be erased
             self._live = True
         elif self._clock() - self._shown_at >= QUIET_SECONDS:
-            self._write(f"{redact(line)}\n")
-            self.restart_quiet_time()
+            self._print(self._write, line)
 
     def erase(self) -> None:
         """Remove the line from the terminal."""
@@ -70,8 +75,9 @@ class LiveLine:
             self._live = False
             self._write(_CLEAR)
 
-    def restart_quiet_time(self) -> None:
-        """Note that something was printed just now."""
+    def _print(self, write: Callable[[str], None], line: str) -> None:
+        self.erase()
+        write(f"{redact(line)}\n")
         self._shown_at = self._clock()
 
 
@@ -82,3 +88,51 @@ def _columns() -> int:
         with suppress(OSError):
             return os.get_terminal_size(descriptor).columns
     return 80
+
+
+class Console(LiveLine):
+    """The `Progress` of the command line: information and output on stdout, warnings, errors and status on stderr."""
+
+    def __init__(self) -> None:
+        super().__init__(_to_stderr, sys.stderr.isatty)
+
+    def say(self, line: str) -> None:
+        """Show *line* on stdout."""
+        self._print(_to_stdout, line)
+
+    def info(self, *lines: str) -> None:
+        """Show *lines* on stdout, marked as information."""
+        for line in lines:
+            self.say(f"[INFO] {line}")
+
+    def warn(self, line: str) -> None:
+        """Show *line*, which says itself that it is a warning, on stderr."""
+        self._print(_to_stderr, line)
+
+    def error(self, error: ProvisioningError) -> None:
+        """Show *error* on stderr: what, where, and what to do next."""
+        text = str(error)
+        self.warn(text if text.startswith("[") else f"[ERROR] {text}")
+
+    def output(self, text: str, stream: TextIO) -> None:
+        """Show what a command printed on *stream*: byte by byte, but on a terminal, which it could steer.
+
+        Bytes that are no UTF-8 are surrogates in *text*.
+        """
+        self.erase()
+        sys.stdout.flush()
+        stream.flush()
+        shown = redact(text) if stream.isatty() else masked(text)
+        stream.buffer.write(shown.encode("utf-8", "surrogateescape"))
+        stream.buffer.flush()
+
+
+def _to_stdout(text: str) -> None:
+    sys.stdout.write(text)
+    sys.stdout.flush()
+
+
+def _to_stderr(text: str) -> None:
+    sys.stdout.flush()  # the two streams may be one file: their order is kept
+    sys.stderr.write(text)
+    sys.stderr.flush()

@@ -16,9 +16,9 @@ from etl_manager.aws.connection import Credentials
 from etl_manager.aws.discovery import DiscoveredCluster
 from etl_manager.bastion.session import BastionSession
 from etl_manager.bastion.workspace import Archive, build, check_line_ends
-from etl_manager.cli.console import Console
 from etl_manager.config import Config, load
 from etl_manager.errors import ConfigError
+from etl_manager.progress import Console
 from etl_manager.project import root_of
 from etl_manager.provisioning.startup import open_bastion, target_options
 from etl_manager.targets import open_target

@@ -14,8 +14,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import NoReturn
 
-from etl_manager.cli.console import Console
 from etl_manager.errors import ConfigError, ProvisioningError
+from etl_manager.progress import Console
 
 FAILED, WRONG_CALL, INTERRUPTED, NOBODY_READS = 1, 64, 130, 141
 """64 is the engine's own status for a wrong call, so that it means the same at either end of the line."""

@@ -8,8 +8,7 @@ from pathlib import Path
 
 from etl_manager.errors import VerificationError
 from etl_manager.redaction import redact
-from etl_manager.report import MANIFEST, finalize
-from etl_manager.report.finalize import pages
+from etl_manager.report import MANIFEST, folder
 from etl_manager.report.page import counted, headline
 from etl_manager.report.verdict import assess
 from etl_manager.wording import bulleted, number_of
@@ -64,21 +63,21 @@ def check(reports: Path, expected: str | None = None) -> str:
     assessment = assess(reports)
     files = len((reports / MANIFEST).read_text().splitlines())
     return (
-        f"As run {assessment.record.run_id} left it: {number_of(files, 'file')}; manifest sha256:{finalize.digest(reports)}\n"
+        f"As run {assessment.record.run_id} left it: {number_of(files, 'file')}; manifest sha256:{folder.digest(reports)}\n"
         f"{headline(assessment)}: {counted(assessment.gate.scenarios if assessment.gate else None)}"
     )
 
 
 def _differences(reports: Path, expected: str | None) -> Iterator[str]:
     """Yield what is not as the run left it; files first, since the pages follow from them."""
-    digest = finalize.digest(reports)
+    digest = folder.digest(reports)
     if not digest:
         yield f"{MANIFEST}: missing: the run did not come to its end, or none was made"
         return
     if expected is not None and expected.removeprefix("sha256:").lower() != digest:
         yield f"{MANIFEST}: its digest is {digest}, and was to be {expected.removeprefix('sha256:')}"
-    yield from finalize.differences(reports)
-    for name, text in pages(reports, assess(reports)):
+    yield from folder.differences(reports)
+    for name, text in folder.pages(reports, assess(reports)):
         path = reports / name
         if not path.is_file():
             yield f"{name}: missing"

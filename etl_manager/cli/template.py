@@ -12,9 +12,9 @@ from pathlib import Path
 from etl_manager.aws.connection import Connection
 from etl_manager.bastion.session import BastionSession
 from etl_manager.cli.bastion_command import open_session
-from etl_manager.cli.console import Console
 from etl_manager.config import Config, load, phases
 from etl_manager.errors import ConfigError, SqlError, VerificationError, WorkspaceError, remedy
+from etl_manager.progress import Console
 from etl_manager.project import root_of
 from etl_manager.sql_files.dump import TemplateChange, change_of
 from etl_manager.sql_files.lexer import UnreadableError

@@ -11,8 +11,6 @@ pytest_plugins = (
     "etl_manager.pytest_plugin.staging",
     "etl_manager.pytest_plugin.reporting",
     "etl_manager.pytest_plugin.collection",
-    "etl_manager.pytest_plugin.terminal",
-    "etl_manager.pytest_plugin.plan",
     "etl_manager.pytest_plugin.report_session",
     "etl_manager.pytest_plugin.session",
     "etl_manager.pytest_plugin.spread",

@@ -88,7 +88,6 @@ class StepFunctions:
     """
 
     def __init__(self, module: pytest.Module) -> None:
-        """Look for them."""
         manager = module.session._fixturemanager  # noqa: SLF001
         visible = [
             definition
@@ -99,9 +98,8 @@ class StepFunctions:
         visible.sort(key=lambda definition: len(definition.baseid))  # each is of a node above the other's
         self._nearest_first = [step_function_context_registry[definition.func] for definition in reversed(visible)]
         for known in self._nearest_first:
-            if inspect.isfunction(
-                known.step_func
-            ):  # pytest-bdd reads it twice a step; PEP 362: this is where it is kept
+            if inspect.isfunction(known.step_func):
+                # pytest-bdd reads it twice a step; PEP 362: this is where it is kept
                 known.step_func.__signature__ = inspect.signature(known.step_func)  # type: ignore[attr-defined]
 
     def find(self, kind: str, text: str) -> StepFunctionContext | None:

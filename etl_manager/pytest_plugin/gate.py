@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Generator, Sequence
 from datetime import datetime, timezone
 from typing import cast
@@ -31,8 +31,8 @@ from etl_manager.pytest_plugin.options import SETTINGS
 from etl_manager.pytest_plugin.session import EMULATED, RUN
 from etl_manager.pytest_plugin.staging import STAGING, runs_nothing
 from etl_manager.redaction import redact
+from etl_manager.report.feature_files import ScenarioId, expected_scenarios, row
 from etl_manager.report.page import gate_contents, markdown
-from etl_manager.report.results import ScenarioId, expected_scenarios, row
 from etl_manager.wording import MOST_NAMED, first_of
 
 NOT_APPLICABLE = "not applicable"
@@ -46,15 +46,11 @@ _ID = pytest.StashKey[ScenarioId]()
 def scenario_id(item: pytest.Item) -> ScenarioId:
     """Return what the scenario *item* is the proof of."""
     if _ID not in item.stash:
-        item.stash[_ID] = _scenario_id(item)
+        inside = item.path.is_relative_to(item.config.rootpath)
+        file = item.path.relative_to(item.config.rootpath).as_posix() if inside else str(item.path)
+        name = item.originalname if isinstance(item, pytest.Function) else item.name
+        item.stash[_ID] = ScenarioId(file, name, row({str(key): str(value) for key, value in item.stash[ROW].items()}))
     return item.stash[_ID]
-
-
-def _scenario_id(item: pytest.Item) -> ScenarioId:
-    inside = item.path.is_relative_to(item.config.rootpath)
-    file = item.path.relative_to(item.config.rootpath).as_posix() if inside else str(item.path)
-    name = item.originalname if isinstance(item, pytest.Function) else item.name
-    return ScenarioId(file, name, row({str(key): str(value) for key, value in item.stash[ROW].items()}))
 
 
 def promised(config: pytest.Config) -> list[ScenarioId]:
@@ -64,39 +60,29 @@ def promised(config: pytest.Config) -> list[ScenarioId]:
     return config.stash[_PROMISED]
 
 
-class ScenarioCounter:
-    """How each scenario of this session went."""
+def _count(outcomes: dict[ScenarioId, set[str]], expected: Sequence[ScenarioId]) -> Scenarios:
+    """Count the *outcomes* of the parts and tries of each *expected* scenario, of which the worst stays.
 
-    def __init__(self) -> None:
-        """Begin with none."""
-        self._outcomes: dict[ScenarioId, set[str]] = defaultdict(set)
-
-    def note(self, scenario: ScenarioId, outcome: str) -> None:
-        """Remember how a part of *scenario* went; what went wrong once stays so, whatever a later part or try does."""
-        self._outcomes[scenario].add(outcome)
-
-    def against(self, expected: Sequence[ScenarioId]) -> Scenarios:
-        """Return the counts; a scenario that is not *expected* proves nothing.
-
-        Where one ran several times, as plugins make it, the worst counts.
-        """
-        counts = Counter(
-            next((outcome for outcome in WORST_FIRST if outcome in self._outcomes[proven]), "skipped")
-            for proven in expected
-        )
-        return Scenarios(
-            promised=len(expected),
-            passed=counts["passed"],
-            failed=counts["failed"],
-            not_run=counts["skipped"],
-            not_applicable=counts["not-applicable"],
-        )
+    A scenario that is not expected proves nothing.
+    """
+    counts = Counter(
+        next((outcome for outcome in WORST_FIRST if outcome in outcomes.get(scenario, ())), "skipped")
+        for scenario in expected
+    )
+    return Scenarios(
+        promised=len(expected),
+        passed=counts["passed"],
+        failed=counts["failed"],
+        not_run=counts["skipped"],
+        not_applicable=counts["not-applicable"],
+    )
 
 
 _GATE = pytest.StashKey[ProofLog]()
 _INPUTS = pytest.StashKey[GateInputs]()
 _PROMISED = pytest.StashKey[list[ScenarioId]]()
-_COUNTER = pytest.StashKey[ScenarioCounter]()
+_OUTCOMES = pytest.StashKey[dict[ScenarioId, set[str]]]()
+"""How the parts and tries of each scenario of this session went."""
 SOURCE = pytest.StashKey[Source]()
 _SPREAD = pytest.StashKey[dict[str, ScenarioId]]()
 _RECORD_PROPERTY = pytest.StashKey[Callable[[str, object], None]]()
@@ -108,7 +94,7 @@ VERDICT = pytest.StashKey[Verdict | None]()
 def pytest_configure(config: pytest.Config) -> None:
     """Begin with nothing proven."""
     config.stash[_GATE] = ProofLog()
-    config.stash[_COUNTER] = ScenarioCounter()
+    config.stash[_OUTCOMES] = {}
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -139,7 +125,7 @@ def note_outcome(item: pytest.Item, error: BaseException | None, report: pytest.
     if workers.is_worker(item.config):
         report.scenario_outcome = outcome  # type: ignore[attr-defined] # a report may have attributes of its own
     else:
-        item.config.stash[_COUNTER].note(scenario_id(item), outcome)
+        item.config.stash[_OUTCOMES].setdefault(scenario_id(item), set()).add(outcome)
 
 
 def _outcome(error: BaseException | None, report: pytest.TestReport) -> str:
@@ -159,7 +145,7 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     scenario = node.config.stash.get(_SPREAD, {}).get(report.nodeid)
     outcome = getattr(report, "scenario_outcome", "failed" if report.failed else "")
     if scenario is not None and outcome:
-        node.config.stash[_COUNTER].note(scenario, outcome)
+        node.config.stash[_OUTCOMES].setdefault(scenario, set()).add(outcome)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -207,7 +193,7 @@ def _verdict(config: pytest.Config) -> Verdict | None:
             region=settings.aws_region or project.region,
             source=config.stash[SOURCE],
             source_afterwards=check.source_of(settings.root, settings.config_path),
-            scenarios=config.stash[_COUNTER].against(promised(config)),
+            scenarios=_count(config.stash[_OUTCOMES], promised(config)),
             at=facts.at if facts else datetime.now(timezone.utc),
             only_tenants=settings.tenants,
         ),

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import argparse
 import enum
 import os
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -96,16 +96,7 @@ def pytest_configure(config: pytest.Config) -> None:
     target = option.target or os.environ.get(TARGET_VARIABLE) or "local"
     if target not in NAMES:
         raise pytest.UsageError(f"{TARGET_VARIABLE}={target!r}: no such target; choose from {', '.join(NAMES)}")
-    for problem in _contradictions(
-        target,
-        plan=option.plan,
-        verify_only=option.verify_only,
-        reset_local=option.reset_local,
-        keep=option.keep,
-        require_gate=option.require_gate,
-        profile=option.aws_profile,
-        tenants=option.tenant,
-    ):
+    for problem in _contradictions(target, option):
         raise pytest.UsageError(problem)
     here = config.invocation_params.dir
     config.stash[SETTINGS] = Settings(
@@ -124,28 +115,20 @@ def pytest_configure(config: pytest.Config) -> None:
     )
 
 
-def _contradictions(
-    target: str,
-    *,
-    plan: bool,
-    verify_only: bool,
-    reset_local: bool,
-    keep: bool,
-    require_gate: bool,
-    profile: str | None,
-    tenants: Sequence[str],
-) -> list[str]:
+def _contradictions(target: str, option: argparse.Namespace) -> list[str]:
     """Return what is wrong with the options taken together, the gravest first."""
+    plan, prove, required = option.plan, option.verify_only, option.require_gate
+    reset, keep = option.reset_local, option.keep
     rules = {
-        "--plan changes nothing and --verify-only proves: choose one of them": plan and verify_only,
-        "--plan changes nothing: it cannot go with --reset-local": plan and reset_local,
-        "--plan proves nothing: it cannot go with --require-gate": plan and require_gate,
-        "--tenant proves some tenants only: it cannot go with --require-gate": bool(tenants) and require_gate,
-        "--verify-only proves what is there; with --reset-local nothing would be": verify_only and reset_local,
-        f"--reset-local forgets the local target's state; the target is {target}": reset_local and target != "local",
+        "--plan changes nothing and --verify-only proves: choose one of them": plan and prove,
+        "--plan changes nothing: it cannot go with --reset-local": plan and reset,
+        "--plan proves nothing: it cannot go with --require-gate": plan and required,
+        "--tenant proves some tenants only: it cannot go with --require-gate": option.tenant and required,
+        "--verify-only proves what is there; with --reset-local nothing would be": prove and reset,
+        f"--reset-local forgets the local target's state; the target is {target}": reset and target != "local",
         f"--keep leaves the container target's containers; the target is {target}": keep and target != "container",
-        f"--aws-profile {profile} names an account on AWS; the target is {target}: add --target aws": (
-            profile is not None and target != "aws"
+        f"--aws-profile {option.aws_profile} names an account on AWS; the target is {target}: add --target aws": (
+            option.aws_profile is not None and target != "aws"
         ),
     }
     return [problem for problem, holds in rules.items() if holds]

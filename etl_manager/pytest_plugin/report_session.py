@@ -33,11 +33,9 @@ from etl_manager.pytest_plugin.staging import (
     allure_directories,
     unwritable,
 )
-from etl_manager.report import LOG, RESULTS, SUMMARY, VERDICT_PAGE, allure, finalize
-from etl_manager.report.labels import write_environment
+from etl_manager.report import LOG, RESULTS, SUMMARY, VERDICT_PAGE, allure, folder
 from etl_manager.report.page import headline
 from etl_manager.report.results import Record
-from etl_manager.report.staging import RunFolder
 from etl_manager.report.verdict import RunVerdict, run_metadata
 from etl_manager.wording import number_of
 
@@ -46,7 +44,6 @@ class ReportSession:
     """Closes the report of one run, whose results are written into each of *directories*."""
 
     def __init__(self, session: pytest.Session, directories: Sequence[Path], made_from: Repository) -> None:
-        """Begin."""
         self._directories = directories
         self._staging = session.config.stash[STAGING]
         self._source, self._digest = made_from, session.config.stash[SOURCE].sql_sha256
@@ -80,8 +77,8 @@ class ReportSession:
         )
         with self._staging.writing():
             for directory in self._directories:
-                write_environment(directory, known)
-            self._closed = finalize.close(self._staging.folder, record)
+                allure.write_environment(directory, known)
+            self._closed = folder.close(self._staging.folder, record)
         return result
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
@@ -124,11 +121,7 @@ def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, objec
     settings = config.stash[SETTINGS]
     if session.testsfailed or config.option.collectonly or settings.mode is Mode.PLAN:
         return (yield)
-    if workers.is_worker(config):
-        if ALLURE_DIRECTORY in config.stash:
-            _record(session, _directories(config, config.stash[RUN_FOLDER]), None)
-        return (yield)
-    if not has_scenarios(session):
+    if workers.is_worker(config) or not has_scenarios(session):
         _start_allure(session, None)
         return (yield)
     staging = config.stash[STAGING]
@@ -157,39 +150,35 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 
 
 def _start_allure(session: pytest.Session, log: RunLog | None) -> None:
-    """Have Allure's results written where ``--alluredir`` says, and those of a run with a *log* into its report too."""
+    """Have Allure's results written where ``--alluredir`` says, and those of a run into its folder too.
+
+    A run has a *log*, but in a worker, which joins what the process of the run has prepared.
+    """
     config = session.config
     if ALLURE_DIRECTORY not in config.stash:
         return
-    directories = _directories(config, config.stash[STAGING] if log else None)
-    for directory in directories:
+    own = config.stash[RUN_FOLDER] if log or workers.is_worker(config) else None
+    results = (config.stash[SETTINGS].reports / RESULTS).resolve()
+    directories = [each for each in allure_directories(config) if own is None or each.resolve() != results]
+    if own:
+        directories.insert(0, own.folder / RESULTS)
+    for directory in directories if not workers.is_worker(config) else ():
         if config.option.clean_alluredir:
             shutil.rmtree(directory, ignore_errors=True)
         allure.prepare(directory)
     if not directories:
         return
-    source = _record(session, directories, log)
+    source = git.repository(config.rootpath)
+    recorder = allure.start_recording(
+        config,
+        directories,
+        source=source,
+        tenants=project_config(config).tenants if own else (),
+        writing=own.writing if own else nullcontext,
+    )
+    config.pluginmanager.register(AllureHooks(recorder, log))
     if log:
         config.pluginmanager.register(ReportSession(session, directories, source))
-
-
-def _directories(config: pytest.Config, own: RunFolder | None) -> list[Path]:
-    """Return where Allure's results go: into the *own* folder of a run, and where ``--alluredir`` says."""
-    results = config.stash[SETTINGS].reports / RESULTS
-    asked = [each for each in allure_directories(config) if own is None or each.resolve() != results.resolve()]
-    return [own.folder / RESULTS, *asked] if own else asked
-
-
-def _record(session: pytest.Session, directories: Sequence[Path], log: RunLog | None) -> Repository:
-    """Have results written into each of *directories*, and return what is run."""
-    config = session.config
-    source = git.repository(config.rootpath)
-    of_run = config.stash.get(RUN_FOLDER, None) if log or workers.is_worker(config) else None
-    tenants = project_config(config).tenants if of_run else ()
-    writing = of_run.writing if of_run else nullcontext
-    recorder = allure.start_recording(config, directories, source=source, tenants=tenants, writing=writing)
-    config.pluginmanager.register(AllureHooks(recorder, log))
-    return source
 
 
 class AllureHooks:

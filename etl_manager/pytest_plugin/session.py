@@ -1,22 +1,25 @@
-"""The run of this session: started when the first scenario needs it, closed after the last one."""
+"""The run of this session: started when the first scenario needs it, closed after the last one; or its plan."""
 
 from __future__ import annotations
 
 import contextlib
+import logging
+import time
 import traceback
-from collections.abc import Collection, Generator, Iterable, Iterator
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator
+from typing import Any
 
 import pytest
 
 from etl_manager.config import Config
 from etl_manager.errors import PhaseSkipped, ProvisioningError, reason
+from etl_manager.progress import LiveLine, Progress
 from etl_manager.provisioning.run import AGAIN, LOG, VERIFICATION, ProvisioningRun
 from etl_manager.provisioning.startup import start_run, target_options
-from etl_manager.pytest_plugin import workers
-from etl_manager.pytest_plugin.collection import SCENARIO, project_config, whole_config
+from etl_manager.pytest_plugin import compat, workers
+from etl_manager.pytest_plugin.collection import SCENARIO, has_scenarios, project_config, whole_config
 from etl_manager.pytest_plugin.options import SETTINGS, Mode
 from etl_manager.pytest_plugin.staging import STAGING
-from etl_manager.pytest_plugin.terminal import PROGRESS
 from etl_manager.redaction import redact
 from etl_manager.report import allure
 from etl_manager.targets import open_target
@@ -24,6 +27,8 @@ from etl_manager.wording import enumeration, number_of
 
 RUN = pytest.StashKey[ProvisioningRun]()
 """Where ``pytestconfig.stash`` keeps the run once it was started."""
+PROGRESS = pytest.StashKey[Progress]()
+"""Where ``pytestconfig.stash`` keeps the `Progress` of the run."""
 MOST_SHOWN = 20
 """Differences on the terminal that no run repairs; the scenarios and the verification name them all."""
 EMULATED = pytest.StashKey[bool]()
@@ -39,6 +44,47 @@ _EXIT_STACK = pytest.StashKey[contextlib.ExitStack]()
 SETUP_ERROR = pytest.StashKey[BaseException]()
 """Where ``pytestconfig.stash`` keeps what kept the run from starting."""
 _FAILURE_REPORTED = pytest.StashKey[bool]()
+_log = logging.getLogger("etl_manager.progress")
+
+
+class TerminalProgress(LiveLine):
+    """A `Progress` beside pytest's own dots."""
+
+    def __init__(self, config: pytest.Config, clock: Callable[[], float] = time.monotonic) -> None:
+        """Write through the terminal reporter of *config*, past its capturing."""
+        super().__init__(self._write_uncaptured, self._is_at_terminal, clock)
+        self._config = config
+
+    def say(self, line: str) -> None:
+        """Show *line* for good, in the log too."""
+        _log.info("%s", line)
+        super().say(line)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_logreport(self) -> None:
+        """Take the live line away before pytest writes its dot."""
+        self.erase()
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self) -> None:
+        """Take the live line away before pytest sums up."""
+        self.erase()
+
+    def _write_uncaptured(self, text: str) -> None:
+        with compat.uncaptured_terminal(self._config) as reporter:
+            reporter.ensure_newline()
+            reporter.write(text, flush=True)
+
+    def _is_at_terminal(self) -> bool:
+        with compat.uncaptured_terminal(self._config) as reporter:
+            return bool(reporter.isatty())
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Set up the progress of the run."""
+    progress = config.stash[PROGRESS] = TerminalProgress(config)
+    config.pluginmanager.register(progress, "provisioning-progress")
 
 
 @contextlib.contextmanager
@@ -113,6 +159,31 @@ def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, objec
     with contextlib.ExitStack() as closing:
         session.config.stash[_EXIT_STACK] = closing
         return (yield)
+
+
+@pytest.hookimpl(tryfirst=True, specname="pytest_runtestloop")
+def pytest_show_plan(session: pytest.Session) -> bool | None:
+    """Show the plan instead of running the scenarios; exit 1 when it cannot be made.
+
+    Raises:
+        pytest.UsageError: When ``--plan`` is given and no feature file is selected: tests would run instead.
+    """
+    config = session.config
+    if config.stash[SETTINGS].mode is not Mode.PLAN or config.option.collectonly or session.testsfailed:
+        return None
+    if not has_scenarios(session):
+        raise pytest.UsageError("--plan shows what `pytest features/` would do, but no scenario is selected")
+    reporter: Any = config.pluginmanager.get_plugin("terminalreporter")
+    try:
+        with open_run(config) as run:
+            lines = run.plan()
+    except ProvisioningError as error:
+        session.testsfailed = 1
+        reporter.write_line(redact(str(error)), red=True)
+    else:
+        for line in lines:
+            reporter.write_line(redact(line))
+    return True
 
 
 def _wanted(items: Iterable[pytest.Item]) -> set[str]:

@@ -20,7 +20,7 @@ from etl_manager.errors import remedy
 from etl_manager.pytest_plugin import compat, workers
 from etl_manager.pytest_plugin.collection import FeatureFile
 from etl_manager.pytest_plugin.options import SETTINGS
-from etl_manager.report.staging import RunFolder, Staging
+from etl_manager.report.folder import RunFolder, Staging
 
 STAGING = pytest.StashKey[Staging]()
 """Where ``pytestconfig.stash`` keeps the `Staging` of a run that may change the verdict."""

@@ -9,7 +9,6 @@ import os
 import pickle
 import secrets
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from threading import Thread
 from typing import NamedTuple
@@ -25,8 +24,7 @@ KEY = "etl_manager"
 """What a worker's task is called in its ``workerinput``."""
 
 
-@dataclass(frozen=True)
-class Task:
+class Task(NamedTuple):
     """What a worker is told when it starts.
 
     Attributes:

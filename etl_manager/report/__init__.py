@@ -11,3 +11,7 @@ RESULTS, RECORD, HISTORY, MANIFEST = "allure-results", "run.json", "history.json
 SUMMARY, VERDICT_PAGE, RENDERED, LOG = "summary.md", "verdict.html", "allure-report", "run.log"
 GATE, GATE_PAGE, DATA_FILTER = "phase3-gate.json", "phase3-gate.md", "zero-etl-data-filter.txt"
 """Files and folders of ``reports/``."""
+OF_A_RUN = (GATE, VERDICT_PAGE, SUMMARY, GATE_PAGE, DATA_FILTER, RENDERED, MANIFEST, RECORD, RESULTS, LOG)
+"""All that is of one run, what others rely on first: it is removed in this order, and comes back in the opposite one."""
+COVERED = (RECORD, HISTORY, LOG, GATE, GATE_PAGE, DATA_FILTER)
+"""What the manifest covers beside the results, where it is there."""

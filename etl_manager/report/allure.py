@@ -1,4 +1,4 @@
-"""Allure's files on disk: each whole or not at all, and none with a secret in it."""
+"""Allure's files on disk: results with their labels, and what describes the run; each whole, none with a secret."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ import hashlib
 import io
 import json
 import os
+import re
 from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
+import allure
 import allure_commons
 from allure_commons.model2 import (
     Attachment,
@@ -27,10 +29,122 @@ from allure_commons.model2 import (
 from etl_manager.errors import FailureKind, ProvisioningError
 from etl_manager.git import Repository
 from etl_manager.redaction import masked, redact
-from etl_manager.report import labels
-from etl_manager.report.compat import ComparedDetails, as_data, attachment_name, evolve, get_status, listen, md5, now
-from etl_manager.report.labels import EPIC, describe, tenant_groups, with_kind, write_categories, write_executor
-from etl_manager.report.results import FAILURE_KIND, PREREQUISITE, SCENARIO, ScenarioId
+from etl_manager.report import compat
+from etl_manager.report.feature_files import ScenarioId
+from etl_manager.report.results import FAILURE_KIND, PREREQUISITE, SCENARIO
+
+Function = TypeVar("Function", bound=Callable[..., object])
+
+EPIC = "Phase 2: the multi-tenant database"
+"""What all scenarios are about."""
+
+SEVERITIES = {
+    "database": "blocker",
+    "schema": "critical",
+    "data": "critical",
+    "isolation": "critical",
+    "verification": "critical",
+    "gate": "blocker",
+}
+"""The tag of a phase → how severe a failure of one of its scenarios is: nothing can go on after a blocker."""
+
+GROUP = 100
+"""Tenants in one group of the report's tree; that many or fewer are not grouped."""
+
+
+def _tenant_groups(tenants: Sequence[str]) -> dict[str, str]:
+    """Return each of *tenants* with the name of its group; none where no groups are needed."""
+    if len(tenants) <= GROUP:
+        return {}
+    named: dict[str, str] = {}
+    for start in range(0, len(tenants), GROUP):
+        part = tenants[start : start + GROUP]
+        digits = len(str(len(tenants)))  # names are sorted as text
+        name = f"{start + 1:0{digits}}-{start + len(part):0{digits}} of {len(tenants)}: {part[0]} to {part[-1]}"
+        named |= dict.fromkeys(part, name)
+    return named
+
+
+def describe(function: Function, *, feature: str, story: str, description: str, tags: Collection[str]) -> Function:
+    """Return *function*, the test of a scenario, labelled for the report.
+
+    Done at collection, so that a scenario whose set-up fails has its labels too.
+
+    Args:
+        function: The test.
+        feature: Name of its feature.
+        story: What it is grouped by: the rule, or the scenario.
+        description: The descriptions of feature, rule and scenario.
+        tags: Those of the scenario, its rule and its feature: one of them may be a phase.
+    """
+    phase = next((tag for tag in SEVERITIES if tag in tags), None)
+    labels = [allure.epic(EPIC), allure.feature(feature), allure.story(story), allure.description(description)]
+    labels += [allure.label("phase", phase)] if phase else []
+    labels.append(allure.severity(SEVERITIES.get(phase or "", "normal")))
+    for decorate in labels:
+        function = decorate(function)
+    return function
+
+
+_MARK = "  kind:  "
+
+
+def with_kind(trace: str, kind: FailureKind) -> str:
+    """Return *trace* with the *kind* at its end: Allure's categories can match nothing but message and trace."""
+    return f"{trace}\n{_MARK}{kind.title}"
+
+
+def _write_categories(directory: Path) -> None:
+    """Write the kinds of failure as Allure's categories into *directory*: one file serves Allure 2 and Allure 3."""
+    categories: list[dict[str, object]] = [
+        {
+            "name": kind.title,
+            "matchedStatuses": [kind.status],
+            "traceRegex": f".*{_MARK.strip()} +{re.escape(kind.title)}.*",
+        }
+        for kind in FailureKind
+        if kind.status != Status.SKIPPED
+    ]
+    categories += [
+        {"name": FailureKind.NOT_RUN.title, "matchedStatuses": ["skipped"], "messageRegex": ".*not run because.*"},
+        {"name": FailureKind.NOT_APPLICABLE.title, "matchedStatuses": ["skipped"]},
+    ]
+    (directory / "categories.json").write_text(json.dumps(categories, indent=2), encoding="utf-8")
+
+
+def write_environment(directory: Path, facts: Mapping[str, str]) -> None:
+    """Write *facts* about the environment beside the results in *directory*."""
+    lines = [f"{_escaped(name)}={_escaped(value)}" for name, value in facts.items()]
+    (directory / "environment.properties").write_text("\n".join([*lines, ""]), encoding="utf-8")
+
+
+def _write_executor(directory: Path) -> None:
+    """Write who ran it beside the results, where the variables of the environment are those of GitHub Actions.
+
+    GitHub: "Store information in variables", default environment variables.
+    """
+    variables = os.environ
+    if variables.get("GITHUB_ACTIONS") != "true":
+        return
+    base = f"{variables.get('GITHUB_SERVER_URL', '')}/{variables.get('GITHUB_REPOSITORY', '')}"
+    attempt = variables.get("GITHUB_RUN_ATTEMPT", "1")
+    run = f"{base}/actions/runs/{variables.get('GITHUB_RUN_ID', '')}/attempts/{attempt}"
+    number = variables.get("GITHUB_RUN_NUMBER", "0")
+    executor = {
+        "name": "GitHub Actions",
+        "type": "github",
+        "url": base,
+        "buildOrder": int(number) if number.isdigit() else 0,
+        "buildName": f"{variables.get('GITHUB_WORKFLOW', 'workflow')} #{number}.{attempt}",
+        "buildUrl": run,
+        "reportName": EPIC,
+    }
+    (directory / "executor.json").write_text(json.dumps(executor, indent=2), encoding="utf-8")
+
+
+def _escaped(text: str) -> str:
+    """Return *text* as a Java properties file writes it."""
+    return re.sub(r"([\\=:#!])", r"\\\1", redact(text)).replace("\n", "\\n")
 
 
 class ResultWriter:
@@ -46,7 +160,7 @@ class ResultWriter:
     @allure_commons.hookimpl
     def report_result(self, result: TestResult) -> None:
         """Write *result*."""
-        text = json.dumps(as_data(result, redact), ensure_ascii=False)
+        text = json.dumps(compat.as_data(result, redact), ensure_ascii=False)
         self._write(result.file_pattern.format(prefix=result.uuid), text.encode())
 
     @allure_commons.hookimpl
@@ -118,7 +232,7 @@ class Recorder:
         result.name = title
         result.titlePath = scenario.file.split("/")
         result.fullName = f"{scenario.file.replace('/', '.')}#{scenario.name}"
-        result.testCaseId = md5(result.fullName)
+        result.testCaseId = compat.md5(result.fullName)
         self.label(SCENARIO, scenario.id)
         if "tenant" in row:
             tenant = row["tenant"]
@@ -136,7 +250,7 @@ class Recorder:
         result.parameters = [
             *(Parameter(name=column, value=value) for column, value in row.items()),
             *(
-                evolve(item, excluded=item.excluded or item.name not in others or None)
+                compat.evolve(item, excluded=item.excluded or item.name not in others or None)
                 for item in result.parameters
                 if item.name not in {*row, EXAMPLE}
             ),
@@ -144,14 +258,14 @@ class Recorder:
 
     def begin_step(self, title: str) -> None:
         """Open the step *title*; what is attached from now on belongs to it."""
-        self._step = TestStepResult(name=title, start=now())
+        self._step = TestStepResult(name=title, start=compat.now())
         self._current().steps.append(self._step)
 
     def end_step(self, error: BaseException | None = None) -> None:
         """Close the open step, if one is open: *error* is what ended it."""
         if self._step is None:
             return
-        self._step.stop = now()
+        self._step.stop = compat.now()
         self._step.status = _status(error)
         if error is not None:
             self._step.statusDetails = _details(error)
@@ -166,7 +280,7 @@ class Recorder:
 
     def skip_step(self, title: str) -> None:
         """Record a step that did not run because one before it did not pass."""
-        at = now()
+        at = compat.now()
         self._current().steps.append(TestStepResult(name=title, start=at, stop=at, status=Status.SKIPPED))
 
     def set_outcome(self, error: BaseException, details: str, log: str) -> None:
@@ -200,7 +314,7 @@ class Recorder:
             note = f"\n[cut: {LIMIT} of {len(whole)} bytes; SHA-256 of the whole: {digest}]\n"
             body = whole[:LIMIT].decode(errors="ignore").encode() + note.encode()
             media_type, extension = _TYPES["text"]
-        file_name = attachment_name(extension)
+        file_name = compat.attachment_name(extension)
         owner = self._step or self._current()
         if owner is not None:
             owner.attachments.append(Attachment(name=name, source=file_name, type=media_type))
@@ -231,16 +345,14 @@ def _kind(error: BaseException) -> FailureKind | None:
     """Return what kind of failure *error* is; None where a test skipped itself."""
     if isinstance(error, ProvisioningError):
         return error.kind
-    status = get_status(error)
-    return (
-        None if status == Status.SKIPPED else FailureKind.DIFFERENCE if status == Status.FAILED else FailureKind.DEFECT
-    )
+    kinds = {Status.SKIPPED: None, Status.FAILED: FailureKind.DIFFERENCE}
+    return kinds.get(compat.get_status(error), FailureKind.DEFECT)
 
 
 def _status(error: BaseException | None) -> str:
     """Return Allure's status."""
     kind = _kind(error) if error is not None else None
-    return kind.status if kind else str(get_status(error))
+    return kind.status if kind else str(compat.get_status(error))
 
 
 def _details(error: BaseException, trace: str | None = None) -> StatusDetails:
@@ -249,7 +361,7 @@ def _details(error: BaseException, trace: str | None = None) -> StatusDetails:
     expected, found = _sides(error)
     if expected is None:
         return StatusDetails(message=message, trace=trace)
-    return ComparedDetails(message=message, trace=trace, expected=expected, actual=found)
+    return compat.ComparedDetails(message=message, trace=trace, expected=expected, actual=found)
 
 
 def _sides(error: BaseException) -> tuple[str, str] | tuple[None, None]:
@@ -261,15 +373,9 @@ def _sides(error: BaseException) -> tuple[str, str] | tuple[None, None]:
 
 def _message(error: BaseException) -> str:
     """Return what *error* says; a kind of error that does not speak for itself is named."""
-    if (isinstance(error, ProvisioningError | AssertionError) or get_status(error) == Status.FAILED) and str(error):
-        return str(error)
-    return f"{type(error).__name__}: {error}"
+    speaks = isinstance(error, ProvisioningError | AssertionError) or compat.get_status(error) == Status.FAILED
+    return str(error) if speaks and str(error) else f"{type(error).__name__}: {error}"
 
-
-__all__ = [
-    "LIMIT", "Kind", "Recorder", "ResultWriter", "attach", "describe", "label_prerequisite", "prepare",
-    "record_setup_failure", "start_recording",
-]  # fmt: skip
 
 _recorder: Recorder | None = None
 
@@ -288,15 +394,36 @@ def label_prerequisite(prerequisite: str) -> None:
 
 def record_setup_failure(title: str, error: BaseException, details: str) -> None:
     """Record *error*, a failure of no scenario, as a result of its own called *title*; *details* is what pytest shows."""
-    if _recorder is not None:
-        labels.record(title, _kind(error) or FailureKind.DEFECT, details)
+    if _recorder is None:
+        return
+    kind = _kind(error) or FailureKind.DEFECT
+    name, at = f"environment#{title}", compat.now()
+    digest = compat.md5(name)
+    result = TestResult(
+        uuid=compat.uuid4(),
+        name=title,
+        fullName=name,
+        titlePath=["environment"],
+        testCaseId=digest,
+        historyId=digest,
+        status=kind.status,
+        statusDetails=StatusDetails(message=details, trace=with_kind(details, kind)),
+        labels=[
+            Label(name="epic", value=EPIC),
+            Label(name="feature", value="Environment"),
+            Label(name=FAILURE_KIND, value=kind.name),
+        ],
+        start=at,
+        stop=at,
+    )
+    allure_commons.plugin_manager.hook.report_result(result=result)
 
 
 def prepare(directory: Path) -> None:
     """Make the folder *directory* for results, with what is about all of them."""
     directory.mkdir(parents=True, exist_ok=True)
-    write_categories(directory)
-    write_executor(directory, os.environ, EPIC)
+    _write_categories(directory)
+    _write_executor(directory)
 
 
 def start_recording(
@@ -305,7 +432,7 @@ def start_recording(
     *,
     source: Repository,
     tenants: Sequence[str],
-    writing: Callable[[], AbstractContextManager[None]] = nullcontext,
+    writing: Callable[[], AbstractContextManager[None]],
 ) -> Recorder:
     """Write Allure results into each of *directories*, see `prepare`, until pytest's *config* is done with.
 
@@ -317,8 +444,8 @@ def start_recording(
         writing: What each file is written within: it may take errors of writing.
     """
     global _recorder  # noqa: PLW0603 - library code attaches without knowing whether a report is written
-    current = listen(config, [ResultWriter(directory, writing) for directory in directories])
-    _recorder = Recorder(current, source, tenant_groups(tenants))
+    current = compat.listen(config, [ResultWriter(directory, writing) for directory in directories])
+    _recorder = Recorder(current, source, _tenant_groups(tenants))
     config.add_cleanup(_stop)
     return _recorder
 

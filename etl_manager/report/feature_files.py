@@ -1,14 +1,19 @@
-"""Feature files as Gherkin's reference parser reads them, and what ``@each-tenant`` means.
+"""Feature files as Gherkin's reference parser reads them, what ``@each-tenant`` means, and what they promise.
 
-One parse serves the checks at collection and the count of what a run has to prove. What pytest-bdd makes of a file is
-its own: scenarios that it loses are found by comparing.
+One parse serves the checks at collection and the count of what a run has to prove. What pytest-bdd makes of a file
+is its own: scenarios that it loses are found by comparing. Nor is counted what Allure has of them: it drops a result
+that it cannot read without a word, and a report of nothing is green.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from gherkin.dialect import Dialect
@@ -108,3 +113,58 @@ def outline_keywords(feature: Node) -> list[str]:
     """Return what a scenario outline is called in the language of *feature*."""
     dialect = Dialect.for_name(feature["language"])
     return list(dialect.scenario_outline_keywords) if dialect else []
+
+
+Row = tuple[tuple[str, str], ...]
+"""A row of an Examples table: its columns with their values, by name; empty without a table."""
+
+
+@dataclass(frozen=True, order=True)
+class ScenarioId:
+    """One scenario of a feature file, or one row of its outline: what there must be one result of."""
+
+    file: str
+    name: str
+    row: Row = ()
+    id: str = field(default="", compare=False)
+    """By what a result is known as its own: made of the other three, and kept where one of them is masked."""
+
+    def __post_init__(self) -> None:
+        """Make the id, unless it is known."""
+        if not self.id:
+            named = json.dumps([self.file, self.name, self.row])
+            object.__setattr__(self, "id", hashlib.sha256(named.encode()).hexdigest()[:32])
+
+    def __str__(self) -> str:
+        """Return it as a reader finds it."""
+        values = f" [{', '.join(value for _, value in self.row)}]" if self.row else ""
+        return f"{self.file}: {self.name}{values}"
+
+
+def row(values: Mapping[str, str]) -> Row:
+    """Return *values* as a `Row`."""
+    return tuple(sorted(values.items()))
+
+
+def expected_scenarios(root: Path, config: Config) -> list[ScenarioId]:
+    """Return what the feature files under *root* promise for the tenants of *config*.
+
+    A file that cannot be parsed promises one scenario, which no result will be of.
+    """
+    found: list[ScenarioId] = []
+    for path in sorted((root / "features").rglob("*.feature")):
+        file = path.relative_to(root).as_posix()
+        try:
+            feature = parse(path.read_text(encoding="utf-8"))
+        except (NotGherkinError, UnicodeDecodeError):
+            feature = None
+        if feature is None:
+            found.append(ScenarioId(file, "(a file that cannot be read)"))
+            continue
+        found += (
+            ScenarioId(file, scenario["name"], row(values))
+            for scenario, tags in scenarios(feature)
+            if runs(tags, config)
+            for values in rows(scenario, tags, config)
+        )
+    return found

@@ -15,8 +15,8 @@ import tempfile
 from pathlib import Path
 
 from etl_manager.errors import ConfigError, InfrastructureError, VerificationError
-from etl_manager.report import HISTORY, RENDERED, RESULTS, finalize, history, page
-from etl_manager.report.staging import take
+from etl_manager.report import HISTORY, RENDERED, RESULTS, folder, page
+from etl_manager.report.results import earlier_runs, history_text
 from etl_manager.report.verdict import assess
 from etl_manager.wording import number_of
 
@@ -79,7 +79,7 @@ def render(reports: Path) -> Path:
         VerificationError: When there are no results, or the page is not what is known of Allure's.
         InfrastructureError: When Allure cannot be installed or does not render.
     """
-    with take(reports):
+    with folder.take(reports):
         return _render(reports)
 
 
@@ -90,7 +90,7 @@ def _render(reports: Path) -> Path:
     output = reports / RENDERED
     with tempfile.TemporaryDirectory(prefix="etl-manager-report-") as temporary:
         past = Path(temporary, HISTORY)
-        past.write_text(history.as_text(history.earlier_runs(reports, assessment.record)), encoding="utf-8")
+        past.write_text(history_text(earlier_runs(reports, assessment.record)), encoding="utf-8")
         made = Path(temporary, "made")
         variables = {
             "REPORT_RESULTS": str((reports / RESULTS).resolve()),
@@ -102,7 +102,7 @@ def _render(reports: Path) -> Path:
         _run(words, "Allure did not render the report", cwd=Path(temporary), **variables)
         front = page.render(
             "front.html",
-            blocks=list(page.contents(assessment, finalize.digest(reports))),
+            blocks=list(page.contents(assessment, folder.digest(reports))),
             headline=page.headline(assessment),
             state=assessment.state,
             report="",
@@ -112,7 +112,7 @@ def _render(reports: Path) -> Path:
         shutil.rmtree(output, ignore_errors=True)
         output.mkdir(parents=True)
         (output / "index.html").write_text(html, encoding="utf-8")
-        finalize.write_pages(reports, assessment)
+        folder.write_pages(reports, assessment)
     return output / "index.html"
 
 

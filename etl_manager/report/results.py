@@ -1,79 +1,23 @@
-"""The scenarios that the feature files promise, the record of a run, and its results.
+"""The record of a run, its results, and ``reports/history.jsonl``: how each scenario ended in the last runs.
 
-What is promised is counted from the files' text, not from what pytest makes of it: Allure drops a result that it cannot read
-without a word, and a report of nothing is green.
+The history has a line a run, in the form that Allure 3 reads.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
+from datetime import datetime
 from hashlib import md5
 from pathlib import Path
 from typing import Any
 
-from etl_manager.config import Config
 from etl_manager.errors import FailureKind, VerificationError
 from etl_manager.redaction import redact_all
-from etl_manager.report import RECORD, feature_files
-
-Row = tuple[tuple[str, str], ...]
-"""A row of an Examples table: its columns with their values, by name; empty without a table."""
-
-
-@dataclass(frozen=True, order=True)
-class ScenarioId:
-    """One scenario of a feature file, or one row of its outline: what there must be one result of."""
-
-    file: str
-    name: str
-    row: Row = ()
-    id: str = field(default="", compare=False)
-    """By what a result is known as its own: made of the other three, and kept where one of them is masked."""
-
-    def __post_init__(self) -> None:
-        """Make the id, unless it is known."""
-        if not self.id:
-            named = json.dumps([self.file, self.name, self.row])
-            object.__setattr__(self, "id", hashlib.sha256(named.encode()).hexdigest()[:32])
-
-    def __str__(self) -> str:
-        """Return it as a reader finds it."""
-        values = f" [{', '.join(value for _, value in self.row)}]" if self.row else ""
-        return f"{self.file}: {self.name}{values}"
-
-
-def row(values: Mapping[str, str]) -> Row:
-    """Return *values* as a `Row`."""
-    return tuple(sorted(values.items()))
-
-
-def expected_scenarios(root: Path, config: Config) -> list[ScenarioId]:
-    """Return what the feature files under *root* promise for the tenants of *config*.
-
-    A file that cannot be parsed promises one scenario, which no result will be of.
-    """
-    found: list[ScenarioId] = []
-    for path in sorted((root / "features").rglob("*.feature")):
-        file = path.relative_to(root).as_posix()
-        try:
-            feature = feature_files.parse(path.read_text(encoding="utf-8"))
-        except (feature_files.NotGherkinError, UnicodeDecodeError):
-            feature = None
-        if feature is None:
-            found.append(ScenarioId(file, "(a file that cannot be read)"))
-            continue
-        found += (
-            ScenarioId(file, scenario["name"], row(values))
-            for scenario, tags in feature_files.scenarios(feature)
-            if feature_files.runs(tags, config)
-            for values in feature_files.rows(scenario, tags, config)
-        )
-    return found
-
+from etl_manager.report import HISTORY, RECORD
+from etl_manager.report.feature_files import Row, ScenarioId
 
 EXIT_STATUSES = {
     0: "all passed",
@@ -289,3 +233,126 @@ def _steps(node: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
 def _md5(text: str) -> str:
     """Return the digest that Allure makes its ids of; nothing is protected by it."""
     return md5(text.encode(), usedforsecurity=False).hexdigest()
+
+
+HISTORY_LIMIT = 10
+"""Runs that the history keeps."""
+_LONGEST_MESSAGE = 300
+
+Line = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What is different from the runs before. *previous* is when the last of them ended; empty without one."""
+
+    previous: str = ""
+    previous_commit: str = ""
+    broken: tuple[Result, ...] = ()
+    mended: tuple[Result, ...] = ()
+    new: tuple[Result, ...] = ()
+    gone: tuple[str, ...] = ()
+
+
+def history_lines(reports: Path) -> list[Line]:
+    """Return the runs of the history in the folder *reports*, the oldest first; what cannot be read is left out."""
+    path = reports / HISTORY
+    found = []
+    for text in path.read_text(encoding="utf-8", errors="replace").splitlines() if path.is_file() else []:
+        try:
+            line = json.loads(text)
+            line["testResults"], line["place"], line["uuid"]
+        except (ValueError, KeyError, TypeError):
+            continue
+        found.append(line)
+    return found
+
+
+def append_to_history(reports: Path, record: Record, results: Iterable[Result]) -> None:
+    """Add this run to the history in the folder *reports*, and forget the oldest beyond `HISTORY_LIMIT`.
+
+    What is known to be secret now is masked in the older lines too.
+    """
+    kept = [*(line for line in history_lines(reports) if line["uuid"] != record.run_id), _history_line(record, results)]
+    (reports / HISTORY).write_text(history_text(redact_all(kept[-HISTORY_LIMIT:])), encoding="utf-8")
+
+
+def history_text(runs: Iterable[Line]) -> str:
+    """Return *runs* as the file has them."""
+    return "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in runs)
+
+
+def earlier_runs(reports: Path, record: Record) -> list[Line]:
+    """Return the earlier runs of the same place as *record*, the oldest first."""
+    known = history_lines(reports)
+    ids = [line["uuid"] for line in known]
+    earlier = known[: ids.index(record.run_id)] if record.run_id in ids else known
+    return [line for line in earlier if line["place"] == record.place]
+
+
+def compare(earlier: list[Line], results: Iterable[Result], *, whole: bool) -> Comparison:
+    """Compare *results* with *earlier* runs, scenario by scenario.
+
+    A scenario is compared with the last run in which it passed or failed. What is gone is named only after a *whole* run.
+    """
+    if not earlier:
+        return Comparison()
+    last = _last_known(earlier)
+    broken, mended, new, present = [], [], [], set()
+    for result in results:
+        present.add(result.history_id)
+        before = last.get(result.history_id)
+        if before is None:
+            new.append(result)
+        elif result.status in BAD and before["status"] == "passed":
+            broken.append(result)
+        elif result.status == "passed" and before["status"] in BAD:
+            mended.append(result)
+    gone = [item["name"] for key, item in earlier[-1]["testResults"].items() if whole and key not in present]
+    return Comparison(
+        previous=earlier[-1].get("finished", ""),
+        previous_commit=earlier[-1].get("commit", ""),
+        broken=tuple(broken),
+        mended=tuple(mended),
+        new=tuple(new),
+        gone=tuple(gone),
+    )
+
+
+def _last_known(earlier: list[Line]) -> Mapping[str, Mapping[str, Any]]:
+    """Return how each scenario ended when it last ran; one that was only ever skipped counts as known."""
+    last: dict[str, Mapping[str, Any]] = {}
+    for line in earlier:
+        for key, item in line["testResults"].items():
+            if item["status"] != "skipped" or key not in last:
+                last[key] = item
+    return last
+
+
+def _history_line(record: Record, results: Iterable[Result]) -> Line:
+    entries = {result.history_id: dict(_history_entry(result)) for result in results}
+    return {
+        "uuid": record.run_id,
+        "name": record.metadata.get("target", ""),
+        "timestamp": round(datetime.fromisoformat(record.finished).timestamp() * 1000),
+        "knownTestCaseIds": sorted({key.partition(".")[0] for key in entries}),
+        "testResults": entries,
+        "metrics": {},
+        "url": "",
+        "place": record.place,
+        "finished": record.finished,
+        "commit": record.metadata.get("commit", ""),
+    }
+
+
+def _history_entry(result: Result) -> Iterator[tuple[str, Any]]:
+    yield "id", result.report_id
+    yield "name", result.title
+    yield "status", result.status
+    if result.message and result.status in BAD:
+        yield "message", result.message[:_LONGEST_MESSAGE]
+    yield "start", result.start
+    yield "stop", result.stop
+    yield "duration", max(0, result.stop - result.start)  # the clock may have been set back
+    yield "url", ""
+    yield "historyId", result.history_id

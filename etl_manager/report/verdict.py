@@ -15,8 +15,19 @@ from etl_manager.gate import check
 from etl_manager.gate.verdict import Verdict
 from etl_manager.git import Repository
 from etl_manager.provisioning.run import ProvisioningRun
-from etl_manager.report import GATE, RESULTS, history
-from etl_manager.report.results import BAD, PREREQUISITE, Record, Result, Results, ScenarioId, read
+from etl_manager.report import GATE, RESULTS
+from etl_manager.report.feature_files import ScenarioId
+from etl_manager.report.results import (
+    BAD,
+    PREREQUISITE,
+    Comparison,
+    Record,
+    Result,
+    Results,
+    compare,
+    earlier_runs,
+    read,
+)
 from etl_manager.wording import number_of
 
 UNKNOWN = "not known: the environment was not opened"
@@ -106,7 +117,7 @@ class RunVerdict:
     record: Record
     results: tuple[Result, ...]
     completeness: Completeness
-    comparison: history.Comparison
+    comparison: Comparison
 
     @property
     def emulated(self) -> bool:
@@ -155,7 +166,7 @@ def assess(reports: Path) -> RunVerdict:
         record=record,
         results=results.found,
         completeness=completeness,
-        comparison=history.compare(history.earlier_runs(reports, record), results.found, whole=not record.deselected),
+        comparison=compare(earlier_runs(reports, record), results.found, whole=not record.deselected),
     )
 
 

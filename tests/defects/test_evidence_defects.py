@@ -10,7 +10,7 @@ import pytest
 from etl_manager.cli.report import check
 from etl_manager.errors import VerificationError
 from etl_manager.gate.check import invalid_because, source_of
-from etl_manager.report import finalize
+from etl_manager.report import folder
 from tests.defects.evidence import HARMLESS, LEFT, PROJECT, VERDICT, WENT
 from tests.unit.gate.test_verdict_check import Checkout
 from tests.unit.gate.verdicts import made_verdict
@@ -32,12 +32,12 @@ def reports(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("case", LEFT)
 def test_alteration_of_the_evidence_is_found(reports: Path, case: str) -> None:
     """It is named by the check; and so is another manifest, where its digest was noted."""
-    digest = finalize.digest(reports)
+    digest = folder.digest(reports)
     LEFT[case].alter(reports)
     with pytest.raises(VerificationError) as found:
         check(reports)
     assert LEFT[case].told in found.value.message
-    if finalize.digest(reports) not in (digest, ""):
+    if folder.digest(reports) not in (digest, ""):
         with pytest.raises(VerificationError, match=f"was to be {digest}"):
             check(reports, digest)
 
@@ -45,7 +45,7 @@ def test_alteration_of_the_evidence_is_found(reports: Path, case: str) -> None:
 @pytest.mark.parametrize("case", HARMLESS)
 def test_evidence_that_is_as_it_was_stays_green(reports: Path, case: str) -> None:
     """Nothing is named."""
-    digest = finalize.digest(reports)
+    digest = folder.digest(reports)
     HARMLESS[case](reports)
     assert "Not ready for Phase 3" in check(reports, digest)
 

@@ -26,7 +26,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[2]
 IMPORTED = (
     "pytest", "gherkin.parser", "mako.lookup", "allure_commons", "boto3", "botocore.httpsession", "psycopg", "jinja2",
-    "pydantic", "pygments.formatters.terminal", "etl_manager.provisioning.startup", "etl_manager.report.finalize",
+    "pydantic", "pygments.formatters.terminal", "etl_manager.provisioning.startup", "etl_manager.report.folder",
     "etl_manager.report.page", "etl_manager.targets.aws", "etl_manager.targets.local", "etl_manager.sql_files.check",
 )  # fmt: skip
 """Not what pytest rewrites as it imports it: its plugins, the suite's and the steps."""

@@ -15,7 +15,7 @@ from xml.etree import ElementTree
 import pytest
 
 from etl_manager import config as configuration
-from etl_manager.report.results import expected_scenarios
+from etl_manager.report.feature_files import expected_scenarios
 from tests.support.outcome import Outcome
 from tests.support.project import ROOT, Project, git
 

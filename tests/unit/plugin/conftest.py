@@ -18,7 +18,7 @@ import pytest
 from pytest_bdd.feature import features
 
 # What a run imports while it goes on would be imported by each run again.
-import etl_manager.report.finalize
+import etl_manager.report.folder
 import etl_manager.sql_files.check
 import etl_manager.targets.local  # noqa: F401
 from tests.support import forks
@@ -36,7 +36,7 @@ from pytest_bdd import given, parsers, then, when
 
 from etl_manager import errors
 from etl_manager.report import allure as evidence
-from etl_manager.pytest_plugin.terminal import PROGRESS
+from etl_manager.pytest_plugin.session import PROGRESS
 
 
 @given("the database exists")

@@ -11,13 +11,12 @@ import re
 import pytest
 
 from etl_manager import redaction
-from etl_manager.cli.console import Console
 from etl_manager.database.difference import Difference
 from etl_manager.database.drift import Change
 from etl_manager.errors import SqlError
 from etl_manager.gate.inputs import GateFinding
 from etl_manager.gate.verdict import write_files
-from etl_manager.progress import LiveLine
+from etl_manager.progress import Console, LiveLine
 from etl_manager.report.page import Block, Text, gate_contents, markdown, render
 from tests.unit.gate.verdicts import made_verdict
 

@@ -7,8 +7,8 @@ import json
 import pytest
 
 from etl_manager import redaction
-from etl_manager.report.history import lines
-from etl_manager.report.results import Record, ScenarioId
+from etl_manager.report.feature_files import ScenarioId
+from etl_manager.report.results import Record, history_lines
 from etl_manager.report.verdict import assess
 from tests.unit.report.folder import Folder
 
@@ -68,10 +68,10 @@ def test_nothing_that_passed_is_lost(project):
 
 def test_rows_are_known_from_run_to_run(project):
     """A parameter that is another in each run, or takes the place of a cell, makes no scenario a new one."""
-    before = lines(project.path / "reports")[-1]["testResults"].keys()
+    before = history_lines(project.path / "reports")[-1]["testResults"].keys()
     assert len(before) == 7
     project.run("features/")
-    assert lines(project.path / "reports")[-1]["testResults"].keys() == before
+    assert history_lines(project.path / "reports")[-1]["testResults"].keys() == before
     was = assess(project.path / "reports").comparison
     assert (was.previous != "", was.new, was.gone) == (True, (), ())
 
@@ -94,7 +94,7 @@ def locale_of_the_run(request):
     assert len(found.duplicates) == 7
     scenarios = json.loads((project.path / "reports/phase3-gate.json").read_text())["scenarios"]
     assert (scenarios["promised"], scenarios["passed"], scenarios["not_run"]) == (7, 6, 1)
-    assert len(lines(project.path / "reports")[-1]["testResults"]) == 14
+    assert len(history_lines(project.path / "reports")[-1]["testResults"]) == 14
 
 
 def test_scenario_is_known_although_its_row_is_masked(tmp_path, monkeypatch):

@@ -37,7 +37,7 @@ def planned(monkeypatch):
                 raise error
             yield SimpleNamespace(plan=lambda: lines)
 
-        monkeypatch.setattr("etl_manager.pytest_plugin.plan.open_run", open_run)
+        monkeypatch.setattr("etl_manager.pytest_plugin.session.open_run", open_run)
 
     return set_plan
 

@@ -9,7 +9,7 @@ import subprocess
 import pytest
 
 from etl_manager.report import GATE, HISTORY, RENDERED, RESULTS, VERDICT_PAGE
-from etl_manager.report.staging import OF_A_RUN, take
+from etl_manager.report.folder import OF_A_RUN, take
 
 STEPS = """
 from pathlib import Path

@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 from etl_manager.report import GATE, HISTORY
-from etl_manager.report.staging import OF_A_RUN
+from etl_manager.report.folder import OF_A_RUN
 
 FEATURE = "Feature: F\n  Scenario Outline: S\n    Given the schema <name> exists\n    Examples:\n      | name |\n"
 

@@ -9,7 +9,7 @@ import subprocess
 import pytest
 
 STEPS = """
-from etl_manager.pytest_plugin.terminal import TerminalProgress
+from etl_manager.pytest_plugin.session import TerminalProgress
 
 @given("work takes long")
 def work(request):

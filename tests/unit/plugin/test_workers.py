@@ -141,7 +141,7 @@ def test_mistake_in_a_feature_is_told_once(spread):
 def test_plan_takes_no_workers(spread, monkeypatch):
     """A plan proves nothing, and is made as without -n."""
     run = SimpleNamespace(plan=lambda: ["schema: nothing to change"])
-    monkeypatch.setattr("etl_manager.pytest_plugin.plan.open_run", lambda _: nullcontext(run))
+    monkeypatch.setattr("etl_manager.pytest_plugin.session.open_run", lambda _: nullcontext(run))
     found = spread.run(*WORKERS, "--plan")
     assert (found.status, "schema: nothing to change" in found.out, "created: " in found.out) == (0, True, False)
 

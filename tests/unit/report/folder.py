@@ -10,8 +10,10 @@ from typing import Any
 
 from etl_manager.errors import FailureKind
 from etl_manager.gate.verdict import PhaseChanges, PrerequisiteResult, Scenarios
-from etl_manager.report import GATE, RESULTS, finalize
-from etl_manager.report.results import FAILURE_KIND, SCENARIO, Record, ScenarioId
+from etl_manager.report import GATE, RESULTS
+from etl_manager.report.feature_files import ScenarioId
+from etl_manager.report.folder import close
+from etl_manager.report.results import FAILURE_KIND, SCENARIO, Record
 from etl_manager.report.verdict import RunVerdict
 from tests.unit.gate.verdicts import made_verdict
 
@@ -99,4 +101,4 @@ class Folder:
 
     def close(self, **more: Any) -> RunVerdict:
         """Close the run, with *more* known of it."""
-        return finalize.close(self.path, replace(self.record, **more))[0]
+        return close(self.path, replace(self.record, **more))[0]

@@ -10,7 +10,7 @@ import pytest
 
 from etl_manager.cli.report import check
 from etl_manager.errors import VerificationError
-from etl_manager.report import finalize
+from etl_manager.report.folder import digest
 from tests.support.project import ROOT
 from tests.unit.report.folder import DATABASE, Folder
 
@@ -75,7 +75,7 @@ def test_untouched_evidence_passes(reports):
     """What is as it was left is told in a line with the run, its digest and the verdict."""
     said = check(reports)
     assert "run0001" in said
-    assert finalize.digest(reports) in said
+    assert digest(reports) in said
     assert "Not ready for Phase 3: 1 failed, 3 passed" in said
 
 
@@ -91,7 +91,7 @@ def test_change_is_found(reports, change):
 
 def test_forged_whole_is_found_by_its_digest(reports):
     """Whoever makes everything anew, manifest included, is found out by the digest that the run told."""
-    told = finalize.digest(reports)
+    told = digest(reports)
     again = Folder(reports)
     again.results()
     again.gate()

@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from etl_manager import config as configuration
-from etl_manager.report.results import ScenarioId, expected_scenarios
+from etl_manager.report.feature_files import ScenarioId, expected_scenarios
 from tests.support.project import ROOT
 
 FEATURE = """\

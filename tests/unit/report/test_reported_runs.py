@@ -11,7 +11,7 @@ import pytest
 
 from etl_manager.config import phases
 from etl_manager.errors import FailureKind
-from etl_manager.report.labels import SEVERITIES
+from etl_manager.report.allure import SEVERITIES
 from etl_manager.report.verdict import assess
 from tests.support.project import git
 from tests.unit.report.conftest import REMOTE

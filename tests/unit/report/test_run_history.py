@@ -8,7 +8,7 @@ from typing import Any
 
 from etl_manager import redaction
 from etl_manager.report import HISTORY, SUMMARY
-from etl_manager.report.results import ScenarioId
+from etl_manager.report.feature_files import ScenarioId
 from etl_manager.report.verdict import RunVerdict
 from tests.unit.report.folder import METADATA, ROWS, Folder
 

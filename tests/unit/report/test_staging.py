@@ -8,7 +8,7 @@ import pytest
 
 from etl_manager.errors import TargetError
 from etl_manager.report import GATE, HISTORY, LOG, RENDERED, RESULTS, VERDICT_PAGE
-from etl_manager.report.staging import OF_A_RUN, UNFINISHED, Staging, take
+from etl_manager.report.folder import OF_A_RUN, UNFINISHED, Staging, take
 
 FOLDERS = (RESULTS, RENDERED)
 

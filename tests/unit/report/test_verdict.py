@@ -9,9 +9,9 @@ import pytest
 from etl_manager.cli.report import check
 from etl_manager.gate.verdict import PhaseChanges
 from etl_manager.report import GATE, SUMMARY, VERDICT_PAGE
-from etl_manager.report.finalize import write_pages
+from etl_manager.report.feature_files import ScenarioId
+from etl_manager.report.folder import write_pages
 from etl_manager.report.page import gate_contents, markdown
-from etl_manager.report.results import ScenarioId
 from tests.unit.gate.verdicts import CLUSTER_ARN, made_verdict
 from tests.unit.report.browser import CHROMIUM, Browser
 from tests.unit.report.folder import DATABASE, METADATA, REPAIR, ROWS, Folder

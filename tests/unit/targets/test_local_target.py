@@ -251,7 +251,9 @@ def test_close_leaves_only_the_state(state):
 
 def test_killed_run_is_cleaned_up_after(state):
     """What a killed run left, server and commands, is gone once the next one has started."""
-    killed = subprocess.run([sys.executable, "-c", KILLED_RUN, state], cwd=ROOT, check=False, capture_output=True, text=True)
+    killed = subprocess.run(
+        [sys.executable, "-c", KILLED_RUN, state], cwd=ROOT, check=False, capture_output=True, text=True
+    )
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     left = [int(pid) for pid in killed.stdout.split()]
     assert [runs(pid) for pid in left] == [True, True]
