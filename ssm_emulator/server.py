@@ -17,18 +17,21 @@ from typing import TYPE_CHECKING, Any
 
 from ssm_emulator import compat
 from ssm_emulator.agent import Agent
-from ssm_emulator.connections import admit, drained, handler_class, server_class
 from ssm_emulator.faults import CallFault, ConnectionCutError, FaultInjector
-from ssm_emulator.hosts.base import Host
+from ssm_emulator.hosts import Host
 from ssm_emulator.own_session import own_session
 from ssm_emulator.protocol import (
     AwsError,
     Environ,
     action_of,
+    admit,
     body,
     body_length,
+    drained,
     error_answer,
+    handler_class,
     json_answer,
+    server_class,
     service_of,
 )
 from ssm_emulator.run_command import RunCommandApi

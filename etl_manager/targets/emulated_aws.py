@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from etl_manager.aws.clients import client_config, watch
 from etl_manager.errors import ConfigError, TargetError, remedy
-from etl_manager.targets.base import DEFAULT_REGION, TargetOptions
+from etl_manager.targets import DEFAULT_REGION, TargetOptions
 from ssm_emulator import FaultError, Host, SsmEmulator
 from ssm_emulator.faults import FaultInjector
 

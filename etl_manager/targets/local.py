@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from etl_manager.errors import TargetError, remedy
-from etl_manager.targets.base import TargetOptions
+from etl_manager.targets import TargetOptions
 from etl_manager.targets.emulated_aws import EmulatedTarget, load
 from etl_manager.targets.postgres import EmbeddedPostgres
 from etl_manager.targets.state import lock_state, private_folder, private_path

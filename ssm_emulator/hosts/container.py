@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import IO, Any
 
-from ssm_emulator.hosts.base import HostUnavailableError
+from ssm_emulator.hosts import HostUnavailableError
 
 _FOLDER = "var/lib/amazon/ssm/{instance}/document/orchestration/{command}/awsrunShellScript/0.awsrunShellScript"
 # What the agent's service has on Amazon Linux 2023; HOME is not set.

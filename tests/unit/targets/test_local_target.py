@@ -23,8 +23,7 @@ from etl_manager.config import load
 from etl_manager.errors import ConfigError, TargetError
 from etl_manager.progress import NullProgress
 from etl_manager.provisioning.startup import open_bastion
-from etl_manager.targets import open_target
-from etl_manager.targets.base import TargetOptions
+from etl_manager.targets import TargetOptions, open_target
 from etl_manager.targets.local import forget
 from etl_manager.targets.state import private_path
 
