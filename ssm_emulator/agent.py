@@ -18,6 +18,24 @@ TAKEN = 2 * WORKERS  # AGENT: as many again wait behind them; what comes then is
 _UNDELIVERABLE_AFTER = 0.2
 _REBOOT_SECONDS = 1.0
 _TICK = 0.05
+STDOUT_BYTES = 24_000  # AWS: GetCommandInvocation, API reference; the agent counts bytes
+STDERR_BYTES = 8_000
+MARKER = b"--output truncated--"
+KILLED = 137  # AGENT: CommandStoppedPreemptivelyExitCode
+REPLY_BYTES = 120_000  # AGENT: a reply whose JSON is not shorter is never sent
+_ENVELOPE_BYTES = 2_000
+_SUMMARY_BYTES = 2_500  # AGENT: a reply has this much of both outputs once more
+_SUCCESS_WITHOUT_STDERR = 168  # AGENT: command state helper
+_REBOOT_AND_AGAIN = 194
+
+
+class Outcome(enum.Enum):
+    """What a run means for the agent."""
+
+    REPORTED = "SSM knows how the script ended, or the emulator is closing"
+    AGENT_LOST = "nothing was reported, and nothing will be"
+    WORKER_DEAD = "the script's document worker is gone, and the script with it; the agent is still to say so"
+    REBOOT = "the script was killed by a reboot, which is still to come"
 
 
 class Agent:
@@ -105,20 +123,35 @@ class Agent:
             self._room.release()
 
     def _run(self, invocation: Invocation) -> None:
-        try:
-            outcome = execute(invocation, self.host, region=self._region, closing=self._closing)
-        except HostUnavailableError:
+        """Run it and report its end; again after exit 194, when the host has rebooted."""
+        invocation.set_status("InProgress")
+        ended: int | Outcome = _REBOOT_AND_AGAIN
+        while ended == _REBOOT_AND_AGAIN:
+            try:
+                run = _Run(invocation, self.host, self._region)
+            except HostUnavailableError:
+                self.online = False
+                invocation.finish("Failed", -1, details="Undeliverable")  # AWS: as for any agent that is lost
+                return
+            except OSError as error:
+                invocation.finish("Failed", 1, stderr=f"failed to run commands: {error.strerror}: {error.filename}")
+                return
+            try:
+                ended = run.watch(self._closing)
+            except HostUnavailableError:
+                ended = Outcome.AGENT_LOST  # SSM hears no more of it: the command stays InProgress
+            if ended == _REBOOT_AND_AGAIN:
+                self.host.reboot()
+        if isinstance(ended, int):
+            run.report(ended)
+        elif ended is Outcome.AGENT_LOST:
             self.online = False
-            invocation.finish("Failed", -1, details="Undeliverable")  # AWS: as for any agent that is lost
-            return
-        if outcome is Outcome.AGENT_LOST:
-            self.online = False
-        elif outcome is Outcome.REBOOT:
+        elif ended is Outcome.REBOOT:
             self.online = False
             self.host.reboot()
             self._closing.wait(_REBOOT_SECONDS)
             self.restart()
-        if outcome in {Outcome.REBOOT, Outcome.WORKER_DEAD}:
+        if ended in {Outcome.REBOOT, Outcome.WORKER_DEAD}:
             # AGENT: what a document worker ran fails when it is gone, without a word; after a reboot once the agent is back
             invocation.finish("Failed", 1)
 
@@ -160,59 +193,6 @@ class Agent:
 
     def _unwanted(self, invocation: Invocation) -> bool:
         return self._closing.is_set() or invocation.cancelled.is_set()
-
-
-STDOUT_BYTES = 24_000  # AWS: GetCommandInvocation, API reference; the agent counts bytes
-STDERR_BYTES = 8_000
-MARKER = b"--output truncated--"
-KILLED = 137  # AGENT: CommandStoppedPreemptivelyExitCode
-REPLY_BYTES = 120_000  # AGENT: a reply whose JSON is not shorter is never sent
-_ENVELOPE_BYTES = 2_000
-_SUMMARY_BYTES = 2_500  # AGENT: a reply has this much of both outputs once more
-_SUCCESS_WITHOUT_STDERR = 168  # AGENT: command state helper
-_REBOOT_AND_AGAIN = 194
-
-
-class Outcome(enum.Enum):
-    """What a run means for the agent."""
-
-    REPORTED = "SSM knows how the script ended, or the emulator is closing"
-    AGENT_LOST = "nothing was reported, and nothing will be"
-    WORKER_DEAD = "the script's document worker is gone, and the script with it; the agent is still to say so"
-    REBOOT = "the script was killed by a reboot, which is still to come"
-
-
-def execute(invocation: Invocation, host: Host, *, region: str, closing: threading.Event) -> Outcome:
-    """Run *invocation* on *host* and report its end; again after exit 194, when the host has rebooted.
-
-    Args:
-        invocation: What to run.
-        host: Where.
-        region: What the script finds in ``AWS_SSM_REGION_NAME``.
-        closing: Set when everything is to end.
-
-    Raises:
-        HostUnavailableError: When the host was gone before the script started.
-    """
-    invocation.set_status("InProgress")
-    while True:
-        try:
-            run = _Run(invocation, host, region)
-        except HostUnavailableError:
-            raise
-        except OSError as error:
-            invocation.finish("Failed", 1, stderr=f"failed to run commands: {error.strerror}: {error.filename}")
-            return Outcome.REPORTED
-        try:
-            ended = run.watch(closing)
-        except HostUnavailableError:
-            return Outcome.AGENT_LOST  # SSM hears no more of it: the command stays InProgress
-        if isinstance(ended, Outcome):
-            return ended
-        if ended != _REBOOT_AND_AGAIN:
-            run.report(ended)
-            return Outcome.REPORTED
-        host.reboot()
 
 
 class _Run:

@@ -37,8 +37,6 @@ from ssm_emulator.protocol import (
 from ssm_emulator.run_command import RunCommandApi
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     from werkzeug.serving import BaseWSGIServer
 
 _BODY_BYTES = 8 * 1024 * 1024  # more than any call but S3's has: SSM's own limit is 64 KiB of commands
@@ -140,9 +138,7 @@ class SsmEmulator:
     def __enter__(self) -> SsmEmulator:
         return self.start()
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.stop()
 
     @property

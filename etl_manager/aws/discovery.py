@@ -316,20 +316,6 @@ ClientFor = Callable[[str], Any]
 """Returns the boto3 client of a service."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Secret:
-    """The content of a secret.
-
-    An attached secret names its cluster's host and port; one that RDS manages holds user and password only (AWS:
-    Secrets Manager user guide, "JSON structure of secrets").
-    """
-
-    name: str
-    credentials: Credentials
-    host: str | None
-    port: int | None
-
-
 def find_secret_name(stack: Stack, client: ClientFor) -> str:
     """Return the name or ARN of the secret of the cluster of *stack*: an output, or else the one RDS manages.
 
@@ -353,8 +339,11 @@ def find_secret_name(stack: Stack, client: ClientFor) -> str:
     )
 
 
-def read_secret(client: Any, secret: str, master_username: str) -> Secret:
-    """Read *secret*; *master_username* is the user where it names none.
+def read_secret(client: Any, secret: str, master_username: str) -> tuple[Credentials, str | None, int | None]:
+    """Return the credentials in *secret* and its cluster's host and port; *master_username* is the user where it names none.
+
+    An attached secret names host and port; one that RDS manages holds user and password only (AWS: Secrets Manager user
+    guide, "JSON structure of secrets").
 
     Raises:
         DiscoveryError: When it may not be read, or is not the secret of a cluster.
@@ -375,12 +364,8 @@ def read_secret(client: Any, secret: str, master_username: str) -> Secret:
         raise DiscoveryError(
             f"The secret of the cluster names the port {port}", context={"secret": secret}, hint=remedy
         )
-    return Secret(
-        name=secret,
-        credentials=Credentials(str(content.get("username") or master_username), password),
-        host=str(content["host"]) if content.get("host") else None,
-        port=int(port) if port.isdigit() else None,
-    )
+    credentials = Credentials(str(content.get("username") or master_username), password)
+    return credentials, str(content.get("host") or "") or None, int(port) if port.isdigit() else None
 
 
 def iam_credentials(client: Any, host: str, port: int, user: str, region: str) -> TokenCredentials:
@@ -575,9 +560,11 @@ def _cluster(
         else:
             secret_name = config.aurora.secret_name or find_secret_name(stack, client)
             row.found = secret_name
-            read = read_secret(client("secretsmanager"), secret_name, config.aurora.master_username)
-            credentials, port = read.credentials, port or read.port
-            other = f"; the secret itself is for {read.host}" if read.host not in (None, host) else ""
+            credentials, meant, own_port = read_secret(
+                client("secretsmanager"), secret_name, config.aurora.master_username
+            )
+            port = port or own_port
+            other = f"; the secret itself is for {meant}" if meant not in (None, host) else ""
             row.found = f"{secret_name} (user {credentials.user}{other})"
     if credentials is None or not host:
         return None

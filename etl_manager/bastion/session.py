@@ -278,7 +278,7 @@ class BastionSession:
             f"the bastion could not be reached any more: {self.run_command.runtime} stays there until this project's next "
             "run removes it, or any run more than a day later"
         )
-        if self.run_command.reachable:
+        if self.run_command.retry.reachable:
             try:
                 end = ['end_processes "$RUNTIME"']
                 self.run_command.run(Script(("processes.sh",), end, closing=True, repeatable=True), "clean up")

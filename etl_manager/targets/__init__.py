@@ -30,10 +30,6 @@ class Target(Protocol):
     def region(self) -> str:
         """The region of every client."""
 
-    @property
-    def endpoint_url(self) -> str | None:
-        """Where everything is sent, when that is not AWS's own endpoint."""
-
     def client(self, service: str, *, attempts: int | None = None) -> Any:
         """Return a boto3 client of *service*.
 

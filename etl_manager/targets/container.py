@@ -18,7 +18,7 @@ from etl_manager import redaction
 from etl_manager.errors import TargetError
 from etl_manager.targets import TargetOptions
 from etl_manager.targets.container_engine import Engine, ImageResolver, engine_errors
-from etl_manager.targets.emulated_aws import CLUSTER, EmulatedTarget, load
+from etl_manager.targets.emulated_aws import CLUSTER, EmulatedTarget, load, start
 from etl_manager.targets.postgres import new_password
 from etl_manager.targets.state import in_use, lock_state
 from ssm_emulator import ContainerHost
@@ -26,23 +26,6 @@ from ssm_emulator import ContainerHost
 # Docker's bridge has an address of the host in every network, also in an internal one, and the host could go in by
 # it (Docker docs, "Bridge network driver", options). Podman gives an internal bridge none, and refuses the option.
 _NO_HOST_ADDRESS = {"com.docker.network.bridge.inhibit_ipv4": "true"}
-
-
-def create(engine: Engine, name: str, labels: Mapping[str, str], *, internal: bool) -> Any:
-    """Make the network *name* by testcontainers; *internal*: nothing but its containers reaches into it or out of it.
-
-    Raises:
-        TargetError: When the engine cannot make it.
-    """
-    from testcontainers.core.network import Network
-
-    words: dict[str, Any] = {"labels": dict(labels), "internal": internal}
-    if internal and not engine.podman:
-        words["options"] = _NO_HOST_ADDRESS
-    network = Network(docker_client_kw=engine.client_words, docker_network_kw=words)
-    network.name = name
-    with engine_errors(f"make the network {name}"):
-        return network.create()
 
 
 def addresses(container: Any) -> dict[str, str]:
@@ -138,13 +121,21 @@ class ContainerStack:
         return f"{self._prefix}-{role}"
 
     def make_networks(self) -> None:
-        """Make the database's network and the bastion's.
+        """Make the database's network, which nothing but its containers reaches into or out of, and the bastion's.
 
         Raises:
             TargetError: When the engine cannot.
         """
+        from testcontainers.core.network import Network
+
         for role, internal in (("database", True), ("operator", False)):
-            create(self._engine, self.name(role), self._labels, internal=internal)
+            words: dict[str, Any] = {"labels": dict(self._labels), "internal": internal}
+            if internal and not self._engine.podman:
+                words["options"] = _NO_HOST_ADDRESS
+            network = Network(docker_client_kw=self._engine.client_words, docker_network_kw=words)
+            network.name = self.name(role)
+            with engine_errors(f"make the network {network.name}"):
+                network.create()
 
     def make_postgres(self, image: str, user: str) -> Any:
         """Start the server in the database's network, with a password of its own; it may not be ready yet.
@@ -360,7 +351,7 @@ class ContainerTarget(EmulatedTarget):
         self.password = password_of(self.postgres)
         wait_for(self.postgres)
         loading.join()
-        self.start_aws(ContainerHost(engine.client, self.bastion.id), self, self._options)
+        self.aws = start(ContainerHost(engine.client, self.bastion.id), self, self._options)
         self._keep = self._options.keep
 
     def _assemble(self, machines: ContainerStack, postgres: str, bastion: str) -> None:

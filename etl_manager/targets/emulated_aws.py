@@ -55,7 +55,6 @@ class EmulatedTarget:
         except FaultError as error:
             raise ConfigError(error.problem, hint=error.hint) from error
         self.region = options.region or DEFAULT_REGION
-        self.endpoint_url: str | None = None
         self.aws: SsmEmulator | None = None
 
     def client(self, service: str, *, attempts: int | None = None) -> Any:
@@ -63,11 +62,6 @@ class EmulatedTarget:
         if self.aws is None:
             raise TargetError(f"the {self.name} target is closed")
         return client(self.aws, service, attempts)
-
-    def start_aws(self, bastion: Host, cluster: Cluster, options: TargetOptions) -> None:
-        """As `start`; the emulated AWS belongs to this target."""
-        self.aws = start(bastion, cluster, options)
-        self.endpoint_url = self.aws.endpoint_url
 
     def stop_aws(self) -> None:
         """Stop the emulated AWS with what its commands left running; idempotent."""

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from etl_manager.errors import TargetError, remedy
 from etl_manager.targets import TargetOptions
-from etl_manager.targets.emulated_aws import EmulatedTarget, load
+from etl_manager.targets.emulated_aws import EmulatedTarget, load, start
 from etl_manager.targets.postgres import EmbeddedPostgres
 from etl_manager.targets.state import lock_state, private_folder, private_path
 from ssm_emulator import SandboxHost
@@ -72,7 +72,7 @@ class LocalTarget(EmulatedTarget):
             root = private_folder(root, "bastion")
         bastion = SandboxHost(root, [self.postgres.bin_dir / name for name in ("psql", "pg_dump")])
         loading.join()
-        self.start_aws(bastion, self.postgres, options)
+        self.aws = start(bastion, self.postgres, options)
 
 
 _OPEN_FILES = 128

@@ -46,3 +46,9 @@ class Host(Protocol):
 
     def reboot(self) -> None:
         """Kill everything that scripts started and left in the background; files stay."""
+
+
+def script_folder(environment: Mapping[str, str]) -> str:
+    """Return where the agent writes the script, below the root (AWS: amazon-ssm-agent)."""
+    instance, command = environment["AWS_SSM_INSTANCE_ID"], environment["SSM_COMMAND_ID"]
+    return f"var/lib/amazon/ssm/{instance}/document/orchestration/{command}/awsrunShellScript/0.awsrunShellScript"
