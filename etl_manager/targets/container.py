@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
 import hashlib
 import io
 import platform
@@ -20,7 +19,7 @@ from etl_manager.targets import TargetOptions
 from etl_manager.targets.container_engine import Engine, ImageResolver, engine_errors
 from etl_manager.targets.emulated_aws import CLUSTER, EmulatedTarget, load, start
 from etl_manager.targets.postgres import new_password
-from etl_manager.targets.state import in_use, lock_state
+from etl_manager.targets.state import in_use
 from ssm_emulator import ContainerHost
 
 # Docker's bridge has an address of the host in every network, also in an internal one, and the host could go in by
@@ -106,6 +105,9 @@ class ContainerStack:
         engine: The engine.
         state: The state's folder; its `key_of` tells it from those of others.
         kept: Whether what is made stays when it is no longer used; its labels say so.
+
+    Raises:
+        TargetError: Each of its methods, when the engine cannot do it.
     """
 
     def __init__(self, engine: Engine, state: Path, *, kept: bool) -> None:
@@ -121,11 +123,7 @@ class ContainerStack:
         return f"{self._prefix}-{role}"
 
     def make_networks(self) -> None:
-        """Make the database's network, which nothing but its containers reaches into or out of, and the bastion's.
-
-        Raises:
-            TargetError: When the engine cannot.
-        """
+        """Make the database's network, which nothing but its containers reaches into or out of, and the bastion's."""
         from testcontainers.core.network import Network
 
         for role, internal in (("database", True), ("operator", False)):
@@ -138,11 +136,7 @@ class ContainerStack:
                 network.create()
 
     def make_postgres(self, image: str, user: str) -> Any:
-        """Start the server in the database's network, with a password of its own; it may not be ready yet.
-
-        Raises:
-            TargetError: When the engine cannot.
-        """
+        """Start the server in the database's network, with a password of its own; it may not be ready yet."""
         container = self._container(image, "postgres", "database", {USER: user})
         container.with_env("POSTGRES_USER", user).with_env("POSTGRES_PASSWORD_FILE", PASSWORD_FILE)
         # A file, since the environment of a container is shown to everybody who may look at it.
@@ -150,11 +144,7 @@ class ContainerStack:
         return self._start(container, image)
 
     def make_bastion(self, image: str, host: str, address: str) -> Any:
-        """Start the bastion in both networks; *host* stands for the database's *address* in it.
-
-        Raises:
-            TargetError: When the engine cannot.
-        """
+        """Start the bastion in both networks; *host* stands for the database's *address* in it."""
         container = self._container(image, "bastion", "operator", {ADDRESS: address}, extra_hosts={host: address})
         started = self._start(container.with_command(_IDLE), image)
         with engine_errors("put the bastion into the database's network"):
@@ -165,9 +155,6 @@ class ContainerStack:
         """Return the container that an earlier run kept for *role*, started if need be.
 
         None when there is none, or it is of another image or has other labels, or was taken out of its network.
-
-        Raises:
-            TargetError: When the engine cannot start it.
         """
         with engine_errors("look for kept containers"):
             wanted = self._engine.client.images.get(image).id
@@ -182,22 +169,14 @@ class ContainerStack:
         return None
 
     def remove_one(self, role: str) -> None:
-        """Remove the container of *role*, if there is one.
-
-        Raises:
-            TargetError: When the engine cannot.
-        """
+        """Remove the container of *role*, if there is one."""
         with engine_errors("remove a container", remedy=f"By hand: {self.remove_commands()[0]}"):
             for container in self._containers():
                 if container.name == self.name(role):
                     _gone(container.remove, v=True, force=True)
 
     def remove(self) -> None:
-        """Remove every container and network of this state; harmless when there is none.
-
-        Raises:
-            TargetError: When the engine cannot.
-        """
+        """Remove every container and network of this state; harmless when there is none."""
         with engine_errors("remove the containers", remedy=f"By hand: {'; '.join(self.remove_commands())}"):
             for container in self._containers():
                 _gone(container.remove, v=True, force=True)
@@ -208,9 +187,6 @@ class ContainerStack:
         """Remove what killed runs of other states left on this machine.
 
         A state whose lock is free is in use by no run.
-
-        Raises:
-            TargetError: When the engine cannot.
         """
         ours = {"label": [LABEL, f"{HOST}={platform.node()}"]}
         with engine_errors("remove what killed runs left"):
@@ -297,48 +273,23 @@ class ContainerTarget(EmulatedTarget):
     port = PORT
 
     def __init__(self, options: TargetOptions) -> None:
-        super().__init__(options)
-        self.host = f"{CLUSTER}.cluster-emulated.{self.region}.internal"
+        self.host = ""
         self.user = options.master_username
         self.password = ""
         self.postgres: Any = None
         self.bastion: Any = None
-        self._options = options
-        state = (options.state / "container").absolute()
-        self._lock = lock_state(state)
         self._engine: Engine | None = None
         self._machines: ContainerStack | None = None
         self._keep = False  # until all of it runs: half of it is of no use
-        atexit.register(self.close)
-        try:
-            self._start(state)
-        except BaseException:
-            self.close()
-            raise
+        super().__init__(options, (options.state / "container").absolute())
 
     def witness_conninfo(self, database: str) -> str | None:  # noqa: ARG002
         """Return None: the database is out of reach from here, which is what this target is for."""
         return None
 
-    def close(self) -> None:
-        """Stop the emulated AWS with what its commands left running, then remove the containers, or keep them."""
-        self.stop_aws()
-        try:
-            if self._machines is not None:
-                if self._keep:
-                    self._show_kept(self._machines)
-                else:
-                    self._machines.remove()
-                self._machines = None
-        finally:
-            if self._engine is not None:
-                self._engine.close()
-                self._engine = None
-            self._lock.close()
-            atexit.unregister(self.close)
-
     def _start(self, state: Path) -> None:
         loading = load()  # while the containers start
+        self.host = f"{CLUSTER}.cluster-emulated.{self.region}.internal"
         status = self._options.progress.status
         self._engine = engine = Engine.find()
         images = ImageResolver(engine, status)
@@ -353,6 +304,20 @@ class ContainerTarget(EmulatedTarget):
         loading.join()
         self.aws = start(ContainerHost(engine.client, self.bastion.id), self, self._options)
         self._keep = self._options.keep
+
+    def _stop(self) -> None:
+        """Remove the containers, or keep them."""
+        try:
+            if self._machines is not None:
+                if self._keep:
+                    self._show_kept(self._machines)
+                else:
+                    self._machines.remove()
+                self._machines = None
+        finally:
+            if self._engine is not None:
+                self._engine.close()
+                self._engine = None
 
     def _assemble(self, machines: ContainerStack, postgres: str, bastion: str) -> None:
         """Start both containers; a database that was kept is used again, with its data."""
