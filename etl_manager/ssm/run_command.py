@@ -118,9 +118,10 @@ class RunCommand:
         try:
             for attempt in self.retry.attempts("SendCommand", command):
                 with attempt:
-                    command.command_id = self.send(
-                        script, token, comment, self.retry.timeouts.delivery_timeout, seconds
-                    )
+                    delivery = self.retry.timeouts.delivery_timeout
+                    answer = self.client.send_command(**self.request(script, token, comment, delivery, seconds))
+                    self.commands_sent += 1
+                    command.command_id = str(answer["Command"]["CommandId"])
                     break
                 if attempt.response_lost:
                     self.commands_sent += 1
@@ -136,17 +137,15 @@ class RunCommand:
             carried += self._fetch(marker.remainder_file, len(carried))
         return replace(result, stdout=marker.decode(carried), paged=bool(marker.remainder_file))
 
-    def send(self, script: Script, token: str, comment: str, delivery: int, execution: int) -> str:
-        """Send *script* once, with *delivery* and *execution* seconds of time; return SSM's id of the command."""
-        answer = self.client.send_command(
-            InstanceIds=[self.instance_id],
-            DocumentName=DOCUMENT,
-            Comment=comment,
-            TimeoutSeconds=delivery,
-            Parameters={"commands": [self.text(script, token)], "executionTimeout": [str(execution)]},
-        )
-        self.commands_sent += 1
-        return str(answer["Command"]["CommandId"])
+    def request(self, script: Script, token: str, comment: str, delivery: int, execution: int) -> dict[str, Any]:
+        """Return what SendCommand is given for *script*, with *delivery* and *execution* seconds of time."""
+        return {
+            "InstanceIds": [self.instance_id],
+            "DocumentName": DOCUMENT,
+            "Comment": comment,
+            "TimeoutSeconds": delivery,
+            "Parameters": {"commands": [self.text(script, token)], "executionTimeout": [str(execution)]},
+        }
 
     def _result(self, command: PendingCommand, *, tells_progress: bool) -> tuple[CommandResult, EndMarker]:
         """Wait for the end of *command*, or of the one that ran in its place; return it with its end marker."""
@@ -348,10 +347,16 @@ class ProgressMonitor:
                 self._poll_command(now)
             elif now - self._started >= self._delay:
                 self._delay *= 2
-                self._token, self._polls = secrets.token_hex(TOKEN_BYTES), 0
-                comment = f"etl-manager progress [{self._token}]"
-                self._command_id = self._run.send(PROGRESS, self._token, comment, SHORTEST_TIMEOUT, SHORTEST_TIMEOUT)
+                self._send()
         return self._last.line(now - self._read_at) if self._last else ""
+
+    def _send(self) -> None:
+        token = secrets.token_hex(TOKEN_BYTES)
+        comment = f"etl-manager progress [{token}]"
+        request = self._run.request(PROGRESS, token, comment, SHORTEST_TIMEOUT, SHORTEST_TIMEOUT)
+        answer = self._run.client.send_command(**request)
+        self._run.commands_sent += 1
+        self._command_id, self._token, self._polls = str(answer["Command"]["CommandId"]), token, 0
 
     def _poll_command(self, now: float) -> None:
         command_id, self._polls = self._command_id, self._polls + 1
