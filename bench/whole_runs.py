@@ -35,7 +35,7 @@ import psycopg
 
 from bench import page
 from bench.sql_tenants import Watch, peak
-from etl_manager.targets.base import TargetOptions
+from etl_manager.targets import TargetOptions
 from etl_manager.targets.local import LocalTarget
 from ssm_emulator import SsmEmulator
 from tests.support.project import Project

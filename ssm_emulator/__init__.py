@@ -6,7 +6,7 @@ What stands in `__all__` is public; see ``README.md`` beside this file.
 from __future__ import annotations
 
 from ssm_emulator.faults import CallFault, FaultError, fault_descriptions
-from ssm_emulator.hosts.base import Host, HostUnavailableError, RunningProcess
+from ssm_emulator.hosts import Host, HostUnavailableError, RunningProcess
 from ssm_emulator.hosts.container import ContainerHost
 from ssm_emulator.hosts.sandbox import SandboxHost
 from ssm_emulator.protocol import AwsError

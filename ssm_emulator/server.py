@@ -17,25 +17,26 @@ from typing import TYPE_CHECKING, Any
 
 from ssm_emulator import compat
 from ssm_emulator.agent import Agent
-from ssm_emulator.connections import admit, drained, handler_class, server_class
 from ssm_emulator.faults import CallFault, ConnectionCutError, FaultInjector
-from ssm_emulator.hosts.base import Host
+from ssm_emulator.hosts import Host
 from ssm_emulator.own_session import own_session
 from ssm_emulator.protocol import (
     AwsError,
     Environ,
     action_of,
+    admit,
     body,
     body_length,
+    drained,
     error_answer,
+    handler_class,
     json_answer,
+    server_class,
     service_of,
 )
 from ssm_emulator.run_command import RunCommandApi
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     from werkzeug.serving import BaseWSGIServer
 
 _BODY_BYTES = 8 * 1024 * 1024  # more than any call but S3's has: SSM's own limit is 64 KiB of commands
@@ -137,9 +138,7 @@ class SsmEmulator:
     def __enter__(self) -> SsmEmulator:
         return self.start()
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.stop()
 
     @property

@@ -12,7 +12,7 @@ import base64
 import secrets
 from dataclasses import dataclass
 
-from etl_manager.aws.connection import Credentials
+from etl_manager.aws.discovery import Credentials
 from etl_manager.errors import WorkspaceError
 
 ITERATIONS = 10_000

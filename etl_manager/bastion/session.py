@@ -6,15 +6,18 @@ A run is two SendCommands: one opens it, one runs everything (with the transfer 
 from __future__ import annotations
 
 import base64
+import fcntl
 import gzip
 import json
+import os
+import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 
-from etl_manager.aws.connection import Connection, Credentials
+from etl_manager.aws.discovery import Connection, Credentials
 from etl_manager.bastion.credentials import Sealed, seal
-from etl_manager.bastion.records import RunRecords
 from etl_manager.bastion.transfer import Bucket, Transfer
 from etl_manager.bastion.workspace import (
     Archive,
@@ -27,6 +30,65 @@ from etl_manager.bastion.workspace import (
 from etl_manager.errors import CommandError, ConfigError, WorkspaceReplaced
 from etl_manager.ssm.run_command import RunCommand
 from etl_manager.ssm.script import CommandResult, Script, SqlFileResult, quote
+
+DELIVERY_SECONDS = 3_600
+"""So long SSM may still deliver a command of a run that is gone: the longest ``TimeoutSeconds`` that the suite sends, and more."""
+
+
+@dataclass
+class RunRecords:
+    """Which runs of a project may have left a folder on a bastion: a file for each in *folder*, locked by its run.
+
+    A run whose process is gone cannot clean up after itself, and the bastion cannot tell it from one that is between two
+    commands. Its lock can: the kernel takes it from a process however that ends (flock(2)). Where *folder* cannot be
+    written no record is kept, and what a killed run leaves stays for a day.
+    """
+
+    folder: Path
+    _lock: int | None = None
+
+    def keep(self, run_id: str) -> None:
+        """Record the run *run_id* of this process, until `forget` or `release`; once is enough."""
+        if self._lock is not None:
+            return
+        part = self.folder / f".{run_id}"
+        with suppress(OSError):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self._lock = os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            part.rename(self.folder / run_id)  # locked before anybody sees it
+
+    def release(self) -> None:
+        """Let a later run clean up after this one, which could not."""
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    def orphans(self) -> list[str]:
+        """Return the ids of the runs whose process is gone."""
+        found = []
+        with suppress(OSError):
+            for path in sorted(self.folder.iterdir()):
+                with suppress(OSError), path.open("rb") as file:
+                    fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+                    if path.name.isalnum():
+                        found.append(path.name)
+        return found
+
+    def forget(self, run_id: str) -> None:
+        """Remove the record of the run *run_id* of this process: nothing of it is on the bastion any more."""
+        with suppress(OSError):
+            (self.folder / run_id).unlink(missing_ok=True)
+        self.release()
+
+    def cleaned(self, orphans: list[str]) -> None:
+        """Remove the records of *orphans* that were cleaned up, but for those a command may still be delivered of."""
+        for run_id in orphans:
+            path = self.folder / run_id
+            with suppress(OSError):
+                if time.time() - path.stat().st_mtime > DELIVERY_SECONDS:
+                    path.unlink()
+
 
 SQL_FAILED = 3
 """Exit status of the engine, and psql's own (PostgreSQL manual, psql, "Exit Status")."""
@@ -216,7 +278,7 @@ class BastionSession:
             f"the bastion could not be reached any more: {self.run_command.runtime} stays there until this project's next "
             "run removes it, or any run more than a day later"
         )
-        if self.run_command.reachable:
+        if self.run_command.retry.reachable:
             try:
                 end = ['end_processes "$RUNTIME"']
                 self.run_command.run(Script(("processes.sh",), end, closing=True, repeatable=True), "clean up")

@@ -14,9 +14,8 @@ from etl_manager.aws.errors import aws_errors
 from etl_manager.bastion.credentials import seal_text
 from etl_manager.bastion.workspace import Archive, ArchiveChunks, BastionState
 from etl_manager.errors import WorkspaceError, WorkspaceReplaced
-from etl_manager.ssm import packing
 from etl_manager.ssm.run_command import RunCommand
-from etl_manager.ssm.script import CommandResult, Script
+from etl_manager.ssm.script import CommandResult, Script, has_xz
 
 STATUS = {
     71: "a folder of the run on the bastion belongs to somebody else",
@@ -27,11 +26,9 @@ STATUS = {
     76: "the new workspace could not be put in place",
     79: "another run put its own workspace there meanwhile",
 }
-REMEDY = {
-    72: (
-        "It needs curl, and a way to S3: a NAT gateway, or an S3 gateway endpoint. Without bastion.autoTransfer.bucket "
-        "in config.json the archive goes over SSM, in parts."
-    ),
+REMEDIES = {
+    72: "\nIt needs curl, and a way to S3: a NAT gateway, or an S3 gateway endpoint. Without bastion.autoTransfer.bucket "
+    "in config.json the archive goes over SSM, in parts.",
 }
 IN_EACH_OTHERS_WAY = (74, 79)
 """What another run at work on the same bastion may bring about, and a second try mends."""
@@ -56,9 +53,13 @@ class Transfer:
             WorkspaceError: When a part that was sent first could not be stored.
             CommandError: When its command did not run to its end.
         """
-        parts = ArchiveChunks.cut(self.archive, self._room(), "xz" if found.xz and packing.XZ else "gzip")
+        parts = ArchiveChunks.cut(self.archive, self._room(), "xz" if found.xz and has_xz() else "gzip")
         if self.bucket is not None and len(parts.pieces) > 1:
-            _check_curl(found)
+            if not found.curl:
+                raise WorkspaceError(
+                    "The bastion lacks curl, which fetches the archive from bastion.autoTransfer.bucket",
+                    hint="On the bastion: sudo dnf install -y curl-minimal",
+                )
             key = f"{self.archive.digest[:16]}-{self.run_command.run_id}.tar.gz"
             whole = ArchiveChunks(self.archive, (self.archive.packed(),))
             with self.bucket.presigned_upload(key, whole.packed) as url:
@@ -79,7 +80,6 @@ class Transfer:
     def failed(self, result: CommandResult) -> WorkspaceError:
         """Return the error of a command that could not make the workspace."""
         reason = STATUS.get(result.exit_status, f"exit status {result.exit_status}")
-        remedies = ["The workspace that was there is unchanged. Correct the cause and run again."]
         kind = WorkspaceReplaced if result.exit_status in IN_EACH_OTHERS_WAY else WorkspaceError
         return kind(
             f"The workspace could not be made on the bastion: {reason}",
@@ -88,7 +88,8 @@ class Transfer:
                 "workspace": self.run_command.workspace,
                 "said": result.stderr.strip()[:300],
             },
-            hint="\n".join(remedies + [text for status, text in REMEDY.items() if status == result.exit_status]),
+            hint="The workspace that was there is unchanged. Correct the cause and run again."
+            + REMEDIES.get(result.exit_status, ""),
         )
 
     def _combine_or_send_first(self, last: Script, script: Script, purpose: str) -> Script:
@@ -115,14 +116,6 @@ class Transfer:
         empty = ArchiveChunks(self.archive, (b"",))
         part = Script(("transfer.sh",), [empty.receive(1), "unpack || return"], empty.values())
         return max(self.run_command.room(part), 1_000)
-
-
-def _check_curl(found: BastionState) -> None:
-    if not found.curl:
-        raise WorkspaceError(
-            "The bastion lacks curl, which fetches the archive from bastion.autoTransfer.bucket",
-            hint="On the bastion: sudo dnf install -y curl-minimal",
-        )
 
 
 def _part(parts: ArchiveChunks, *number: int) -> str:
@@ -164,10 +157,7 @@ class Bucket:
             redaction.register(url)
             yield url
         finally:
-            self._delete(key)  # also where the answer to PutObject was lost
-
-    def _delete(self, key: str) -> None:
-        try:
-            self.client.delete_object(Bucket=self.name, Key=key)
-        except (BotoCoreError, ClientError) as error:
-            self.warn(f"[WARNING] s3://{self.name}/{key} could not be deleted: {error}")
+            try:
+                self.client.delete_object(Bucket=self.name, Key=key)  # also where the answer to PutObject was lost
+            except (BotoCoreError, ClientError) as error:
+                self.warn(f"[WARNING] s3://{self.name}/{key} could not be deleted: {error}")

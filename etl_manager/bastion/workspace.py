@@ -14,8 +14,7 @@ from etl_manager.config import Config, model
 from etl_manager.errors import ConfigError, WorkspaceError
 from etl_manager.project import path_of
 from etl_manager.redaction import one_line
-from etl_manager.ssm import packing
-from etl_manager.ssm.script import facts
+from etl_manager.ssm.script import facts, pack
 
 PSQL, OPENSSL = (11,), (1, 1, 1)
 """The oldest that suffice: psql 9 knows no \\if, 10 no :{?name}; openssl 1.0 opens no sealed handover (no -pbkdf2)."""
@@ -223,7 +222,7 @@ class Archive:
 
     def packed(self, encoding: str = "gzip") -> bytes:
         """Return it packed, by ``gzip`` or ``xz``."""
-        return packing.pack(encoding, self.tar, self.level)
+        return pack(encoding, self.tar, self.level)
 
     def values(self) -> dict[str, str]:
         """Return the variables by which the bastion knows it."""

@@ -12,8 +12,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 
 from etl_manager import redaction
-from etl_manager.aws.connection import Credentials
-from etl_manager.aws.discovery import DiscoveredCluster
+from etl_manager.aws.discovery import Credentials, DiscoveredCluster
 from etl_manager.bastion.session import BastionSession
 from etl_manager.bastion.workspace import Archive, build, check_line_ends
 from etl_manager.config import Config, load
@@ -21,8 +20,7 @@ from etl_manager.errors import ConfigError
 from etl_manager.progress import Console
 from etl_manager.project import root_of
 from etl_manager.provisioning.startup import open_bastion, target_options
-from etl_manager.targets import open_target
-from etl_manager.targets.base import Target
+from etl_manager.targets import Target, open_target
 from etl_manager.wording import number_of
 
 RETRY_HINT = "Look at what it did before you run it again: it may not be safe to repeat."

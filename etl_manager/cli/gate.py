@@ -10,7 +10,7 @@ from pathlib import Path
 
 from etl_manager.gate import check
 from etl_manager.project import root_of
-from etl_manager.targets.base import NAMES
+from etl_manager.targets import NAMES
 from etl_manager.wording import number_of
 
 RELIABLE, UNRELIABLE = 0, 1

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from etl_manager.config import load
 from etl_manager.project import root_of
-from etl_manager.targets.base import TargetOptions
+from etl_manager.targets import TargetOptions
 from etl_manager.targets.local import LocalTarget
 from etl_manager.targets.postgres import ADMIN
 from ssm_emulator import cli

@@ -9,7 +9,7 @@ import shlex
 import sys
 from pathlib import Path
 
-from etl_manager.aws.connection import Connection
+from etl_manager.aws.discovery import Connection
 from etl_manager.bastion.session import BastionSession
 from etl_manager.cli.bastion_command import open_session
 from etl_manager.config import Config, load, phases
@@ -18,7 +18,7 @@ from etl_manager.progress import Console
 from etl_manager.project import root_of
 from etl_manager.sql_files.dump import TemplateChange, change_of
 from etl_manager.sql_files.lexer import UnreadableError
-from etl_manager.targets.base import NAMES
+from etl_manager.targets import NAMES
 from etl_manager.wording import enumeration
 
 RETRY_HINT = "Call it again: it only reads."

@@ -11,7 +11,7 @@ from itertools import islice
 from typing import Literal, NamedTuple
 
 from etl_manager import sql_files
-from etl_manager.aws.connection import Connection
+from etl_manager.aws.discovery import Connection
 from etl_manager.bastion.session import SQL_FAILED, BastionSession
 from etl_manager.config import Config, phases
 from etl_manager.errors import InfrastructureError, ProvisioningError, SqlError, WorkspaceError

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
-from etl_manager.aws.discovery import DiscoveredCluster, discover
-from etl_manager.aws.preflight import Preflight
-from etl_manager.bastion.records import RunRecords
-from etl_manager.bastion.session import BastionSession
+from etl_manager.aws.discovery import DiscoveredCluster, Preflight, discover
+from etl_manager.bastion.session import BastionSession, RunRecords
 from etl_manager.bastion.transfer import Bucket
 from etl_manager.bastion.workspace import build
 from etl_manager.config import Config
@@ -18,7 +16,7 @@ from etl_manager.provisioning.run import LOG, ProvisioningRun
 from etl_manager.provisioning.sql_runner import Attach, SqlRunner
 from etl_manager.ssm.retry import DEFAULT_TIMEOUTS, Retry, Timeouts
 from etl_manager.ssm.run_command import RETRY_HINT, RunCommand
-from etl_manager.targets.base import Target, TargetOptions
+from etl_manager.targets import Target, TargetOptions
 
 ON_AWS = "aws"
 """The target whose preflight is shown, and includes the bastion."""

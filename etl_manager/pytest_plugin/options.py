@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from etl_manager.targets.base import NAMES
+from etl_manager.targets import NAMES
 
 TARGET_VARIABLE = "PROVISION_TARGET"
 

@@ -12,10 +12,18 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from etl_manager.errors import CommandError
-from etl_manager.ssm import packing
 from etl_manager.ssm.phase_progress import PROGRESS, PhaseProgress
 from etl_manager.ssm.retry import LONGEST_EXECUTION, Attempt, PendingCommand, Retry, Timeouts
-from etl_manager.ssm.script import LIMIT, MARK, RUNTIME_PREFIX, CommandResult, EndMarker, Script, read_end_marker
+from etl_manager.ssm.script import (
+    LIMIT,
+    MARK,
+    RUNTIME_PREFIX,
+    CommandResult,
+    EndMarker,
+    Script,
+    has_xz,
+    read_end_marker,
+)
 
 LOG = logging.getLogger("etl_manager")
 DOCUMENT = "AWS-RunShellScript"
@@ -69,11 +77,6 @@ class RunCommand:
         """The folder of the run on the bastion."""
         return f"/tmp/{RUNTIME_PREFIX}{self.run_id}"  # noqa: S108 - private, and checked to be ours
 
-    @property
-    def reachable(self) -> bool:
-        """Whether AWS has answered so far, and accepted the credentials."""
-        return self.retry.reachable
-
     def text(self, script: Script, token: str) -> str:
         """Return the whole text of *script*; unless it is repeatable, it runs once by *token*, and while the run lasts."""
         return script.text(
@@ -85,7 +88,7 @@ class RunCommand:
                 "MARK": MARK,
                 "TOKEN": token,
                 "ONCE": "" if script.repeatable else "yes",
-                "XZ": "yes" if packing.XZ else "",
+                "XZ": "yes" if has_xz() else "",
             }
         )
 
@@ -115,16 +118,8 @@ class RunCommand:
         try:
             for attempt in self.retry.attempts("SendCommand", command):
                 with attempt:
-                    answer = self.client.send_command(
-                        InstanceIds=[self.instance_id],
-                        DocumentName=DOCUMENT,
-                        Comment=comment,
-                        TimeoutSeconds=self.retry.timeouts.delivery_timeout,
-                        Parameters={
-                            "commands": [self.text(script, token)],
-                            "executionTimeout": [str(command.execution_timeout)],
-                        },
-                    )
+                    delivery = self.retry.timeouts.delivery_timeout
+                    answer = self.client.send_command(**self.request(script, token, comment, delivery, seconds))
                     self.commands_sent += 1
                     command.command_id = str(answer["Command"]["CommandId"])
                     break
@@ -142,10 +137,19 @@ class RunCommand:
             carried += self._fetch(marker.remainder_file, len(carried))
         return replace(result, stdout=marker.decode(carried), paged=bool(marker.remainder_file))
 
+    def request(self, script: Script, token: str, comment: str, delivery: int, execution: int) -> dict[str, Any]:
+        """Return what SendCommand is given for *script*, with *delivery* and *execution* seconds of time."""
+        return {
+            "InstanceIds": [self.instance_id],
+            "DocumentName": DOCUMENT,
+            "Comment": comment,
+            "TimeoutSeconds": delivery,
+            "Parameters": {"commands": [self.text(script, token)], "executionTimeout": [str(execution)]},
+        }
+
     def _result(self, command: PendingCommand, *, tells_progress: bool) -> tuple[CommandResult, EndMarker]:
         """Wait for the end of *command*, or of the one that ran in its place; return it with its end marker."""
-        result = self._wait(command, tells_progress=tells_progress)
-        marker = read_end_marker(result.stdout.decode())
+        result, marker = self._wait(command, tells_progress=tells_progress)
         if marker is not None and marker.status == REFUSED:
             if not command.response_lost and marker.content == "why=over":
                 raise CommandError(
@@ -154,10 +158,16 @@ class RunCommand:
                     hint=f"The instance was rebooted, or /tmp cleared, in the middle of the run. {self.retry_hint}",
                 )
             if not self._find(command):
-                raise duplicate_error(command)
+                raise CommandError(
+                    "The command was given to SSM twice, since an answer was lost on the network; it runs once, the other time",
+                    context={"SSM command": command.command_id, "instance": command.instance_id},
+                    hint=(
+                        "SSM does not show the other one yet; its output will be there: aws ssm list-commands "
+                        f"--instance-id {command.instance_id} --query \"Commands[?Comment=='{command.comment}'].CommandId\""
+                    ),
+                )
             command.status = ""
-            result = self._wait(command, tells_progress=tells_progress)
-            marker = read_end_marker(result.stdout.decode())
+            result, marker = self._wait(command, tells_progress=tells_progress)
         if marker is None:
             raise CommandError(
                 f"The command ended without its end marker (exit status {result.exit_status}): "
@@ -210,7 +220,7 @@ class RunCommand:
                 return True
         return False
 
-    def _wait(self, command: PendingCommand, *, tells_progress: bool) -> CommandResult:
+    def _wait(self, command: PendingCommand, *, tells_progress: bool) -> tuple[CommandResult, EndMarker | None]:
         clock, timeouts = self.retry.clock, self.retry.timeouts
         started, agent = clock(), AgentMonitor(self.client, self.retry, command)
         progress = ProgressMonitor(self, command.purpose)
@@ -225,7 +235,8 @@ class RunCommand:
             doing = told or f"{command.purpose} · {command.status or 'Pending'}"
             self.on_status(f"{doing}{note} · {waited:.0f} s")
             if ended:
-                return parse_invocation(command, invocation or {}, waited, timeouts)
+                result = parse_invocation(command, invocation or {}, waited, timeouts)
+                return result, read_end_marker(result.stdout.decode())
             if invocation is None and not command.status and polled > timeouts.retry_timeout:
                 self.retry.reachable = False
                 raise command.error(f"SSM took the command and did not show it for {timeouts.retry_timeout:.0f} s", "")
@@ -341,13 +352,9 @@ class ProgressMonitor:
 
     def _send(self) -> None:
         token = secrets.token_hex(TOKEN_BYTES)
-        answer = self._run.client.send_command(
-            InstanceIds=[self._run.instance_id],
-            DocumentName=DOCUMENT,
-            Comment=f"etl-manager progress [{token}]",
-            TimeoutSeconds=SHORTEST_TIMEOUT,
-            Parameters={"commands": [self._run.text(PROGRESS, token)], "executionTimeout": [str(SHORTEST_TIMEOUT)]},
-        )
+        comment = f"etl-manager progress [{token}]"
+        request = self._run.request(PROGRESS, token, comment, SHORTEST_TIMEOUT, SHORTEST_TIMEOUT)
+        answer = self._run.client.send_command(**request)
         self._run.commands_sent += 1
         self._command_id, self._token, self._polls = str(answer["Command"]["CommandId"]), token, 0
 
@@ -430,17 +437,5 @@ def incomplete_error(
         hint=(
             "Look at the agent: aws ssm describe-instance-information --filters Key=InstanceIds,"
             f"Values={command.instance_id}\n{then}"
-        ),
-    )
-
-
-def duplicate_error(command: PendingCommand) -> CommandError:
-    """Return the error of a command that SSM has twice, where the one that runs cannot be found."""
-    return CommandError(
-        "The command was given to SSM twice, since an answer was lost on the network; it runs once, the other time",
-        context={"SSM command": command.command_id, "instance": command.instance_id},
-        hint=(
-            "SSM does not show the other one yet; its output will be there: aws ssm list-commands "
-            f"--instance-id {command.instance_id} --query \"Commands[?Comment=='{command.comment}'].CommandId\""
         ),
     )

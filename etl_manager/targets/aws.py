@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from etl_manager.aws.clients import client_config, resolve, watch
 from etl_manager.aws.errors import LOG_IN
 from etl_manager.errors import TargetError
-from etl_manager.targets.base import TargetOptions
+from etl_manager.targets import TargetOptions
 
 
 def is_aws(url: str, service: str, session: Any) -> bool:

@@ -246,10 +246,9 @@ class ImageResolver:
             clean_up=False,
             buildargs={"BASE": base},
         )
+        remedy = _IMAGE_REMEDY.format(role="bastion", variable=VARIABLES["bastion"])
         try:
-            with engine_errors(
-                "build the bastion's image", _IMAGE_REMEDY.format(role="bastion", variable=VARIABLES["bastion"])
-            ):
+            with engine_errors("build the bastion's image", remedy):
                 image.build()
         except TargetError as error:
             if isinstance(error.__cause__, docker.errors.BuildError):

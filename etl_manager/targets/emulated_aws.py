@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import atexit
 import json
 import threading
+from pathlib import Path
 from typing import Any, Protocol
 
 from etl_manager.aws.clients import client_config, watch
 from etl_manager.errors import ConfigError, TargetError, remedy
-from etl_manager.targets.base import DEFAULT_REGION, TargetOptions
+from etl_manager.targets import DEFAULT_REGION, TargetOptions
+from etl_manager.targets.state import lock_state
 from ssm_emulator import FaultError, Host, SsmEmulator
 from ssm_emulator.faults import FaultInjector
 
@@ -40,23 +43,35 @@ def load() -> threading.Thread:
 
 
 class EmulatedTarget:
-    """What the targets in front of an emulated AWS have in common.
+    """What the targets in front of an emulated AWS have in common: their state's lock, their begin and their end.
+
+    Args:
+        options: Its options.
+        state: Its state's folder; one user at a time.
 
     Raises:
         ConfigError: When a fault is not known, or its value cannot be used; nothing was started.
+        TargetError: When the state is in use, or something does not start; what was started is stopped.
     """
 
     name = ""
     emulated = True
 
-    def __init__(self, options: TargetOptions) -> None:
+    def __init__(self, options: TargetOptions, state: Path) -> None:
         try:
             FaultInjector(options.faults)
         except FaultError as error:
             raise ConfigError(error.problem, hint=error.hint) from error
         self.region = options.region or DEFAULT_REGION
-        self.endpoint_url: str | None = None
         self.aws: SsmEmulator | None = None
+        self._options = options
+        self._lock = lock_state(state)
+        atexit.register(self.close)
+        try:
+            self._start(state)
+        except BaseException:
+            self.close()
+            raise
 
     def client(self, service: str, *, attempts: int | None = None) -> Any:
         """Return a boto3 client of *service* that talks to this target only, whatever the environment says."""
@@ -64,16 +79,24 @@ class EmulatedTarget:
             raise TargetError(f"the {self.name} target is closed")
         return client(self.aws, service, attempts)
 
-    def start_aws(self, bastion: Host, cluster: Cluster, options: TargetOptions) -> None:
-        """As `start`; the emulated AWS belongs to this target."""
-        self.aws = start(bastion, cluster, options)
-        self.endpoint_url = self.aws.endpoint_url
-
-    def stop_aws(self) -> None:
-        """Stop the emulated AWS with what its commands left running; idempotent."""
+    def close(self) -> None:
+        """Stop the emulated AWS with what its commands left running, then what is behind it; idempotent."""
         if self.aws is not None:
             self.aws.stop()
             self.aws = None
+        try:
+            self._stop()
+        finally:
+            self._lock.close()
+            atexit.unregister(self.close)
+
+    def _start(self, state: Path) -> None:
+        """Start the bastion and the cluster, and the emulated AWS in front of them."""
+        raise NotImplementedError
+
+    def _stop(self) -> None:
+        """Stop bastion and cluster, whatever of them was started."""
+        raise NotImplementedError
 
 
 def start(bastion: Host, cluster: Cluster, options: TargetOptions) -> SsmEmulator:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import atexit
 import errno
 import re
 import resource
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import cached_property
 from pathlib import Path
 
 from etl_manager.errors import TargetError, remedy
-from etl_manager.targets.base import TargetOptions
-from etl_manager.targets.emulated_aws import EmulatedTarget, load
+from etl_manager.targets import TargetOptions
+from etl_manager.targets.emulated_aws import EmulatedTarget, load, start
 from etl_manager.targets.postgres import EmbeddedPostgres
 from etl_manager.targets.state import lock_state, private_folder, private_path
 from ssm_emulator import SandboxHost
@@ -30,39 +30,28 @@ class LocalTarget(EmulatedTarget):
     name = "local"
 
     def __init__(self, options: TargetOptions) -> None:
-        super().__init__(options)
         _check_open_files()
         state = options.state.absolute()
-        self._lock = lock_state(state)
-        self.postgres = EmbeddedPostgres(state / "postgres", user=options.master_username)
-        atexit.register(self.close)
         try:
-            if options.reset or not self.postgres.known:  # state that was removed by hand leaves its stand-ins behind
-                _clear(state, self.postgres)
-            self._start(state, options)
-        except BaseException as error:
-            self.close()
-            if isinstance(error, OSError):
-                raise TargetError(
-                    f"the local target cannot be started: {error}",
-                    hint=remedy(
-                        error, f"What is in {state} must be this user's, and writable: look at it, or remove it."
-                    ),
-                ) from error
-            raise
+            super().__init__(options, state)
+        except OSError as error:
+            raise TargetError(
+                f"the local target cannot be started: {error}",
+                hint=remedy(error, f"What is in {state} must be this user's, and writable: look at it, or remove it."),
+            ) from error
+
+    @cached_property
+    def postgres(self) -> EmbeddedPostgres:
+        """The cluster; it is first asked for when its folder is there, whose mode decides where the data is kept."""
+        return EmbeddedPostgres(self._options.state.absolute() / "postgres", user=self._options.master_username)
 
     def witness_conninfo(self, database: str) -> str | None:
         """Return the superuser's connection string for *database*."""
         return self.postgres.conninfo(database)
 
-    def close(self) -> None:
-        """Stop the emulated AWS with what its commands left running, then PostgreSQL; the state stays."""
-        self.stop_aws()
-        self.postgres.stop()
-        self._lock.close()
-        atexit.unregister(self.close)
-
-    def _start(self, state: Path, options: TargetOptions) -> None:
+    def _start(self, state: Path) -> None:
+        if self._options.reset or not self.postgres.known:  # state that was removed by hand leaves its stand-ins behind
+            _clear(state, self.postgres)
         loading = load()  # while the server starts
         # In a thread, so that Ctrl-C does not come between the server's start and our knowing of it.
         with ThreadPoolExecutor(1) as thread:
@@ -72,7 +61,11 @@ class LocalTarget(EmulatedTarget):
             root = private_folder(root, "bastion")
         bastion = SandboxHost(root, [self.postgres.bin_dir / name for name in ("psql", "pg_dump")])
         loading.join()
-        self.start_aws(bastion, self.postgres, options)
+        self.aws = start(bastion, self.postgres, self._options)
+
+    def _stop(self) -> None:
+        """Stop PostgreSQL; the state stays."""
+        self.postgres.stop()
 
 
 _OPEN_FILES = 128

@@ -82,13 +82,10 @@ def programs(major: int, account: Account | None) -> Path:
         )
     package = Path(found.origin).parent.resolve()
     install = package / _FOLDERS[major]
-    if account is None or (open_to_others(install / "bin") and _runnable(install / "bin" / "postgres")):
+    program = install / "bin" / "postgres"
+    if account is None or (open_to_others(program.parent) and program.stat().st_mode & stat.S_IXOTH):
         return install / "bin"
     return _copy(package, install) / "bin"
-
-
-def _runnable(program: Path) -> bool:
-    return bool(program.stat().st_mode & stat.S_IXOTH)
 
 
 def _copy(package: Path, install: Path) -> Path:
@@ -118,7 +115,8 @@ def _copy(package: Path, install: Path) -> Path:
     return copied
 
 
-_FAST_SECONDS = 20  # fast shutdown, then immediate
+_STOP_SECONDS = 20  # fast shutdown, then immediate
+_END_SIGNALS = (signal.SIGINT, signal.SIGQUIT, signal.SIGKILL)  # fast, immediate, and the last word
 
 
 def stop_stale(data: Path) -> None:
@@ -134,12 +132,12 @@ def stop_stale(data: Path) -> None:
         pids = {each.pid for each in found}
         return [each for each in found if each.info["ppid"] not in pids]  # the others end with their parent
 
-    for sign in (signal.SIGINT, signal.SIGQUIT, signal.SIGKILL):
+    for sign in _END_SIGNALS:
         running = servers()
         for each in running:
             with suppress(psutil.NoSuchProcess):
                 each.send_signal(sign)
-        psutil.wait_procs(running, _FAST_SECONDS)
+        psutil.wait_procs(running, _STOP_SECONDS)
     remove(data / "postmaster.pid")
 
 
@@ -246,7 +244,6 @@ _PASSWORD = "[0-9a-f]{16}" + re.escape(_HARD_TO_QUOTE) + "[0-9a-f]{16}"
 _FORMATS = {"password": _PASSWORD, _ADMIN_PASSWORD: _PASSWORD, "user": "[^\0\ufffd]+", "port": "[0-9]{1,5}"}
 _FORGET = "Forget it: pytest features/ --reset-local"
 _START_SECONDS = 180  # a big cluster that was killed replays its log first
-_STOP_SECONDS = 20
 
 
 def new_password() -> str:
@@ -333,7 +330,7 @@ class EmbeddedPostgres:
         process, self._process = self._process, None
         if process is None:
             return
-        for sign in (signal.SIGINT, signal.SIGQUIT, signal.SIGKILL):  # fast, immediate, and the last word
+        for sign in _END_SIGNALS:
             process.send_signal(sign)
             try:
                 process.wait(_STOP_SECONDS)

@@ -12,9 +12,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import IO, Any
 
-from ssm_emulator.hosts.base import HostUnavailableError
+from ssm_emulator.hosts import HostUnavailableError, script_folder
 
-_FOLDER = "var/lib/amazon/ssm/{instance}/document/orchestration/{command}/awsrunShellScript/0.awsrunShellScript"
 # What the agent's service has on Amazon Linux 2023; HOME is not set.
 _ENVIRONMENT = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin", "LANG": "C.UTF-8"}
 # An exec of the engine is a process group of its own and the script replaces this shell, so $$ names the group.
@@ -42,7 +41,7 @@ class ContainerHost:
         self, script: str, working_directory: str, environment: Mapping[str, str], stdout: IO[bytes], stderr: IO[bytes]
     ) -> _Exec:
         """Write the script where the agent writes it, and run it as the agent does (AWS: amazon-ssm-agent)."""
-        folder = _FOLDER.format(instance=environment["AWS_SSM_INSTANCE_ID"], command=environment["SSM_COMMAND_ID"])
+        folder = script_folder(environment)
         variables = [f"{name}={value}" for name, value in {**_ENVIRONMENT, **environment}.items()]
         launch = ["sh", "-c", _LAUNCH, "launch", f"/{folder}", working_directory or "/usr/bin", *variables]
         with _present():

@@ -19,13 +19,14 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
+from ssm_emulator.hosts import script_folder
+
 # A word that begins with one of these: not a part of another path, nor of base64 text.
 _OWN = re.compile(r"(?:(?<![\w./~+\])}-])(?<!\$)|(?<=:-))/(?:tmp|home|opt|srv|data)(?![\w.+-])")
 _REBOOT_SECONDS = 5
 _PLAIN = re.compile(r"[\w./-]+")
 # A script whose file another thread's new process still holds open for writing is "busy" and cannot be run.
 _starting = threading.Lock()
-_ORCHESTRATION = "var/lib/amazon/ssm/{instance}/document/orchestration/{command}/awsrunShellScript"
 
 
 class SandboxHost:
@@ -58,10 +59,7 @@ class SandboxHost:
         self, script: str, working_directory: str, environment: Mapping[str, str], stdout: IO[bytes], stderr: IO[bytes]
     ) -> _ProcessGroup:
         """Write the script where the agent writes it, and run it as the agent does (AWS: amazon-ssm-agent)."""
-        folder = self.root / _ORCHESTRATION.format(
-            instance=environment["AWS_SSM_INSTANCE_ID"], command=environment["SSM_COMMAND_ID"]
-        )
-        file = folder / "0.awsrunShellScript" / "_script.sh"
+        file = self.root / script_folder(environment) / "_script.sh"
         file.parent.mkdir(parents=True, exist_ok=True)
         file.touch(mode=0o700)
         with _starting:

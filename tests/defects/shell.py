@@ -10,9 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from etl_manager.aws.connection import Connection, Credentials
-from etl_manager.bastion.records import RunRecords
-from etl_manager.bastion.session import BastionSession
+from etl_manager.aws.discovery import Connection, Credentials
+from etl_manager.bastion.session import BastionSession, RunRecords
 from etl_manager.bastion.workspace import Archive
 from etl_manager.ssm.retry import Retry
 from etl_manager.ssm.run_command import RunCommand

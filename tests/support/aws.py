@@ -14,8 +14,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from etl_manager.targets import emulated_aws
-from etl_manager.targets.base import TargetOptions
+from etl_manager.targets import TargetOptions, emulated_aws
 from etl_manager.targets.local import LocalTarget
 from etl_manager.targets.postgres import EmbeddedPostgres
 from ssm_emulator import SandboxHost, SsmEmulator

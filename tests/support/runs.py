@@ -14,7 +14,7 @@ from etl_manager.progress import NullProgress
 from etl_manager.provisioning.run import AGAIN, VERIFICATION, ProvisioningRun
 from etl_manager.provisioning.startup import start_run
 from etl_manager.ssm.retry import Timeouts
-from etl_manager.targets.base import Target
+from etl_manager.targets import Target
 from tests.support.aws import Account
 from tests.support.project import ROOT
 

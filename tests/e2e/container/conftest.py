@@ -16,10 +16,9 @@ import pytest
 
 from etl_manager.errors import TargetError
 from etl_manager.progress import NullProgress
-from etl_manager.targets.base import TargetOptions
-from etl_manager.targets.container import ContainerTarget
+from etl_manager.targets import TargetOptions
+from etl_manager.targets.container import LABEL, ContainerStack, ContainerTarget, key_of
 from etl_manager.targets.container_engine import Engine, ImageResolver
-from etl_manager.targets.container_stack import LABEL, ContainerStack, key_of
 from tests.e2e.container.rig import Bastion
 from tests.support.project import ROOT, Project
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import pytest
 
 from etl_manager.errors import InfrastructureError, WorkspaceError
-from etl_manager.targets.container_stack import addresses
+from etl_manager.targets.container import addresses
 from tests.e2e.container.reach import Address, reachable
 from tests.e2e.container.rig import Bastion
 from tests.support.project import ROOT, Project

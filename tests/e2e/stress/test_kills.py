@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from etl_manager.targets.base import TargetOptions
+from etl_manager.targets import TargetOptions
 from etl_manager.targets.local import LocalTarget
 from tests.e2e.stress.kills import FIGURES, Kill, Stage, recovered
 from tests.support.aws import Cloud

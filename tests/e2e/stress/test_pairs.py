@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from etl_manager.targets.base import TargetOptions
+from etl_manager.targets import TargetOptions
 from etl_manager.targets.local import LocalTarget
 from tests.e2e.stress.pairs import FIGURES, Place, met
 from tests.support.aws import Cloud

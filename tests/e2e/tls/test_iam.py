@@ -13,12 +13,12 @@ from psycopg import sql
 
 from etl_manager import config
 from etl_manager.aws import discovery
-from etl_manager.aws.connection import TOKEN_RENEWAL_SECONDS, TokenCredentials
+from etl_manager.aws.discovery import TOKEN_RENEWAL_SECONDS, TokenCredentials
 from etl_manager.errors import DiscoveryError
 from etl_manager.progress import NullProgress
 from etl_manager.provisioning.startup import open_bastion
+from etl_manager.targets import TargetOptions
 from etl_manager.targets.aws import AwsTarget
-from etl_manager.targets.base import TargetOptions
 
 WHO = "sql/aurora/verification/who.sql"
 

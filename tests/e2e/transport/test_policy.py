@@ -14,8 +14,7 @@ import cfnlint
 import pytest
 from botocore import xform_name
 
-from etl_manager.aws.discovery import discover
-from etl_manager.aws.preflight import Preflight
+from etl_manager.aws.discovery import Preflight, discover
 from tests.support import aws
 from tests.support.project import ROOT
 from tests.support.runs import full_run, project

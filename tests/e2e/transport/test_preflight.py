@@ -9,12 +9,10 @@ from typing import Any
 
 import pytest
 
-from etl_manager.aws.discovery import discover
-from etl_manager.aws.preflight import Preflight
+from etl_manager.aws.discovery import Preflight, discover
 from etl_manager.errors import DiscoveryError, ProvisioningError, WorkspaceError
-from etl_manager.targets import emulated_aws
+from etl_manager.targets import TargetOptions, emulated_aws
 from etl_manager.targets.aws import AwsTarget
-from etl_manager.targets.base import TargetOptions
 from ssm_emulator import AwsError, CallFault
 from tests.support import aws
 from tests.support.aws import Account

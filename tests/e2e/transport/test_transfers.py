@@ -18,8 +18,8 @@ from etl_manager.config import Config
 from etl_manager.config.phases import BUILT_IN
 from etl_manager.errors import CommandError, DiscoveryError, WorkspaceError
 from etl_manager.provisioning.startup import open_bastion
+from etl_manager.targets import TargetOptions
 from etl_manager.targets.aws import AwsTarget
-from etl_manager.targets.base import TargetOptions
 from tests.support.aws import Account
 from tests.support.project import ROOT
 from tests.support.runs import BRIEF, Told, full_run, project

@@ -10,9 +10,8 @@ from typing import Any
 import pytest
 
 from etl_manager.aws.clients import client_config
-from etl_manager.aws.connection import Connection, Credentials
-from etl_manager.bastion.records import RunRecords
-from etl_manager.bastion.session import BastionSession
+from etl_manager.aws.discovery import Connection, Credentials
+from etl_manager.bastion.session import BastionSession, RunRecords
 from etl_manager.bastion.workspace import Archive
 from etl_manager.ssm.run_command import RunCommand
 from etl_manager.targets.emulated_aws import DEFAULT_INSTANCE

@@ -15,13 +15,13 @@ from typing import Any
 
 import pytest
 
-from etl_manager.bastion.records import DELIVERY_SECONDS, RunRecords
+from etl_manager.bastion.session import DELIVERY_SECONDS, RunRecords
 from etl_manager.bastion.workspace import ArchiveChunks
 from etl_manager.errors import CommandError
 from etl_manager.ssm.retry import DEFAULT_TIMEOUTS
 from etl_manager.ssm.script import Script, template
 
-KEEPER = "import sys, time; from pathlib import Path; from etl_manager.bastion.records import RunRecords; "
+KEEPER = "import sys, time; from pathlib import Path; from etl_manager.bastion.session import RunRecords; "
 KEEPER += "RunRecords(Path(sys.argv[1])).keep('abc123'); print('kept', flush=True); time.sleep(60)"
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from etl_manager.aws.connection import Credentials
+from etl_manager.aws.discovery import Credentials
 from etl_manager.bastion.credentials import Sealed, seal
 from etl_manager.errors import DiscoveryError, WorkspaceError
 from etl_manager.redaction import redact

@@ -15,8 +15,8 @@ from etl_manager.errors import CommandError
 from etl_manager.progress import NullProgress
 from etl_manager.provisioning.startup import open_bastion
 from etl_manager.ssm.retry import Timeouts
+from etl_manager.targets import TargetOptions
 from etl_manager.targets.aws import AwsTarget
-from etl_manager.targets.base import TargetOptions
 
 COUNTED = "touch /tmp/started; sleep 1; echo ran >>/tmp/count; echo whole output"
 

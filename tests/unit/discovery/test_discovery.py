@@ -14,15 +14,14 @@ import pytest
 
 from etl_manager import config
 from etl_manager.aws.clients import client_config
-from etl_manager.aws.discovery import DiscoveredCluster, discover
-from etl_manager.aws.preflight import Preflight
+from etl_manager.aws.discovery import DiscoveredCluster, Preflight, discover
 from etl_manager.config import Config
 from etl_manager.config.model import ConnectionSection
 from etl_manager.errors import DiscoveryError, ProvisioningError
 from etl_manager.progress import NullProgress
 from etl_manager.provisioning.startup import open_bastion
 from etl_manager.redaction import redact
-from etl_manager.targets.base import Target
+from etl_manager.targets import Target
 from etl_manager.targets.emulated_aws import DEFAULT_INSTANCE
 from ssm_emulator import SandboxHost, SsmEmulator
 

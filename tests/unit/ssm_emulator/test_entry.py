@@ -25,7 +25,7 @@ from botocore.config import Config
 from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 
-from ssm_emulator import connections
+from ssm_emulator import protocol
 
 LIST = {"X-Amz-Target": "AmazonSSM.ListCommands", "Content-Type": "application/x-amz-json-1.1"}
 SEND = LIST | {"X-Amz-Target": "AmazonSSM.SendCommand"}
@@ -396,13 +396,13 @@ def test_idle_connections_are_few_and_end(service, monkeypatch):
         idle = [stack.enter_context(socket.create_connection((address.hostname, address.port))) for _ in range(400)]
         assert listing(exports) == []
         deadline = time.monotonic() + 5
-        while (threads := psutil.Process(process.pid).num_threads()) > connections.STRANGERS + 10:
+        while (threads := psutil.Process(process.pid).num_threads()) > protocol.STRANGERS + 10:
             assert time.monotonic() < deadline, threads
             time.sleep(0.05)
         trickling = idle[-1]
         trickling.sendall(b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n")
         ended = False
-        while not ended and time.monotonic() < began + connections.PATIENCE + 5:
+        while not ended and time.monotonic() < began + protocol.PATIENCE + 5:
             time.sleep(0.5)
             try:
                 trickling.sendall(b"x: y\r\n")

@@ -16,8 +16,7 @@ from botocore.tokens import SSOTokenProvider
 from etl_manager import redaction
 from etl_manager.aws.errors import aws_errors
 from etl_manager.errors import DiscoveryError, TargetError
-from etl_manager.targets import open_target
-from etl_manager.targets.base import TargetOptions
+from etl_manager.targets import TargetOptions, open_target
 
 KEY = "KEYkeyKEYkey+KEYkeyKEYkey/0001"
 TOKEN = "TOKENtoken/TOKENtoken+0002=="

@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from etl_manager.errors import TargetError
-from etl_manager.targets import open_target
-from etl_manager.targets.base import TargetOptions
+from etl_manager.targets import TargetOptions, open_target
 
 
 @pytest.fixture(autouse=True)

@@ -14,8 +14,7 @@ import psycopg
 import pytest
 
 from etl_manager.errors import TargetError
-from etl_manager.targets import open_target
-from etl_manager.targets.base import TargetOptions
+from etl_manager.targets import TargetOptions, open_target
 
 
 @pytest.fixture(scope="module")

@@ -23,8 +23,7 @@ from etl_manager.config import load
 from etl_manager.errors import ConfigError, TargetError
 from etl_manager.progress import NullProgress
 from etl_manager.provisioning.startup import open_bastion
-from etl_manager.targets import open_target
-from etl_manager.targets.base import TargetOptions
+from etl_manager.targets import TargetOptions, open_target
 from etl_manager.targets.local import forget
 from etl_manager.targets.state import private_path
 
@@ -157,7 +156,7 @@ def run(target, script: str) -> dict:
 def test_says_what_it_is(target):
     """It is emulated, and says where it answers."""
     assert (target.name, target.emulated, target.region) == ("local", True, REGION)
-    assert target.endpoint_url.startswith("http://127.0.0.1:")
+    assert target.aws.endpoint_url.startswith("http://127.0.0.1:")
 
 
 def test_stacks_name_what_phase_1_leaves(target):
@@ -226,7 +225,7 @@ def test_close_leaves_only_the_state(state):
     """After close nothing runs or listens; the next one finds the data; reset forgets it."""
     options = TargetOptions(region=REGION, state=state)
     first = open_target("local", options)
-    server, endpoint = first.postgres._process.pid, first.endpoint_url
+    server, endpoint = first.postgres._process.pid, first.aws.endpoint_url
     with psycopg.connect(first.witness_conninfo("postgres")) as connection:
         connection.execute("CREATE TABLE kept ()")
     run(first, "touch /tmp/kept")
