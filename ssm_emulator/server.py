@@ -12,7 +12,7 @@ import socket
 import struct
 import threading
 from collections.abc import Iterable, Mapping
-from functools import cached_property
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
 
 from ssm_emulator import compat
@@ -264,11 +264,16 @@ def _request(action: str, content: bytes) -> dict[str, Any]:
         request = json.loads(content or b"{}")
     except (ValueError, RecursionError):
         raise AwsError("SerializationException", "The body is not JSON.") from None
-    shape = own_session().get_service_model("ssm").operation_model(action).input_shape
-    report = ParamValidator().validate(request, shape)
+    report = ParamValidator().validate(request, _ssm_model().operation_model(action).input_shape)
     if report.has_errors():
         raise AwsError("ValidationException", report.generate_report())
     return dict(request)
+
+
+@cache
+def _ssm_model() -> Any:
+    """Return AWS's own model of SSM, as botocore has it."""
+    return own_session().get_service_model("ssm")
 
 
 def _cut(environ: Environ) -> None:

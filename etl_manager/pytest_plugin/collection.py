@@ -30,6 +30,7 @@ _CONFIG_ERROR = pytest.StashKey[ConfigError]()
 _KNOWN_TAGS = pytest.StashKey[frozenset[str]]()
 SCENARIO = pytest.StashKey[Scenario]()
 """Where the ``stash`` of a collected test keeps its scenario, placeholders filled in."""
+_HAS_SCENARIOS = pytest.StashKey[bool]()
 ROW = pytest.StashKey[Mapping[str, str]]()
 """Where the ``stash`` of a collected test keeps its row of the Examples table; empty without one."""
 
@@ -95,8 +96,11 @@ def pytest_collection(session: pytest.Session) -> Generator[None, object, object
 
 
 def has_scenarios(session: pytest.Session) -> bool:
-    """Return whether a scenario is among the tests of *session*; a worker's are a part of such ones."""
-    return workers.is_worker(session.config) or any(SCENARIO in item.stash for item in session.items)
+    """Return whether a scenario is among the collected tests of *session*; a worker's are a part of such ones."""
+    if _HAS_SCENARIOS not in session.stash:
+        here = any(SCENARIO in item.stash for item in session.items)
+        session.stash[_HAS_SCENARIOS] = here or workers.is_worker(session.config)
+    return session.stash[_HAS_SCENARIOS]
 
 
 @pytest.hookimpl(trylast=True)

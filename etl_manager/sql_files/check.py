@@ -25,7 +25,7 @@ def check(config: Config) -> None:
 
     Raises:
         ConfigError: When one of them destroys, cannot be read to its end, or could change something where it must not;
-            each with file, line and statement. Also when there is no tenant rules.
+            each with file, line and statement. Also when there is no tenant template.
     """
     changes = [_File(config.root, "tenant", file.as_posix()) for file in phases.changes(config.root)]
     data = {file: _File(config.root, "tenant", file.as_posix()) for file in phases.data_files(config.root)}
@@ -33,7 +33,7 @@ def check(config: Config) -> None:
         raise ConfigError(
             f"There is no tenant template: no SQL file in {phases.TENANT}/changes",
             context={"project": config.root},
-            hint="Its first change makes what every tenant has; docs/tenant-rules.md tells more.",
+            hint="Its first change makes what every tenant has; docs/tenant-template.md tells more.",
         )
     files = [
         _File(config.root, phase.name, file.as_posix())

@@ -27,7 +27,7 @@ ROOT = Path(__file__).resolve().parents[2]
 IMPORTED = (
     "pytest", "gherkin.parser", "mako.lookup", "allure_commons", "boto3", "botocore.httpsession", "psycopg", "jinja2",
     "pydantic", "pygments.formatters.terminal", "etl_manager.provisioning.startup", "etl_manager.report.folder",
-    "etl_manager.report.page", "etl_manager.targets.aws", "etl_manager.targets.local", "etl_manager.sql_files.check",
+    "etl_manager.report.page", "etl_manager.targets.aws", "etl_manager.targets.local",
 )  # fmt: skip
 """Not what pytest rewrites as it imports it: its plugins, the suite's and the steps."""
 
@@ -116,6 +116,8 @@ def _serve(control: socket.socket) -> tuple[str, Sequence[str]]:
     compat.preload()
     haste.make_haste()
     haste.read_models()
+    check(configuration.load(ROOT / "config.json", ROOT))  # what it reads of the project's SQL is kept
+    unraisableexception.gc_collect_harder = lambda _: None  # each of 200 runs would look through all that is imported
     gc.freeze()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -155,6 +157,10 @@ def _become(asked: Mapping[str, str], answers: int, outputs: Sequence[int]) -> t
 
 if __name__ == "__main__":
     sys.path[0] = str(ROOT)
+    from _pytest import unraisableexception
+
+    from etl_manager import config as configuration
+    from etl_manager.sql_files.check import check
     from ssm_emulator import compat
     from tests.support import haste
 
