@@ -16,6 +16,7 @@ DECLARE
     builder text;
     told text;
     began timestamptz := clock_timestamp();
+    seen timestamptz := '-infinity';
 BEGIN
     LOOP
         PERFORM pg_stat_clear_snapshot();
@@ -26,12 +27,16 @@ BEGIN
            AND datname IN ('postgres', (SELECT database FROM pg_temp.configuration))
          ORDER BY pid
          LIMIT 1;
-        EXIT WHEN builder IS NULL;
+        -- Between two files of a build there is no session of it for a moment.
+        EXIT WHEN builder IS NULL AND clock_timestamp() > seen + interval '2 s';
+        IF builder IS NOT NULL THEN
+            seen := clock_timestamp();
+        END IF;
         IF clock_timestamp() > began + current_setting('etl_manager.lock_wait')::interval THEN
-            RAISE 'another run builds here: %', builder
+            RAISE 'another run builds here: %', coalesce(builder, told)
             USING HINT = format('Waited %s for it. Run again when it has ended.', current_setting('etl_manager.lock_wait'));
         END IF;
-        IF builder IS DISTINCT FROM told THEN
+        IF builder <> told OR told IS NULL THEN
             RAISE INFO '[PROGRESS] waits=%', builder;
             told := builder;
         END IF;

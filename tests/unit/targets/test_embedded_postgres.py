@@ -17,12 +17,15 @@ import pytest
 from etl_manager.errors import TargetError
 from etl_manager.targets.postgres import EmbeddedPostgres, stop_stale
 from tests.support.haste import durable_clusters
+from tests.support.project import ROOT
 
 # Starts a server, tells its process id, and dies as `kill -9` makes it die.
 KILLED_RUN = """
 import os, signal, sys
 from pathlib import Path
 from etl_manager.targets.postgres import EmbeddedPostgres
+from tests.support import haste
+haste.make_haste()  # where the next one's cluster is
 server = EmbeddedPostgres(Path(sys.argv[1]))
 server.start()
 print(server._process.pid, flush=True)
@@ -177,7 +180,7 @@ def test_stop_leaves_no_process(postgres):
 def test_server_of_a_killed_run_is_stopped(postgres):
     """A server that a killed run left is stopped at the next start, which then works."""
     run = subprocess.run(
-        [sys.executable, "-c", KILLED_RUN, postgres.directory], check=False, capture_output=True, text=True
+        [sys.executable, "-c", KILLED_RUN, postgres.directory], cwd=ROOT, check=False, capture_output=True, text=True
     )
     assert run.returncode == -signal.SIGKILL, run.stderr
     left = int(run.stdout)
