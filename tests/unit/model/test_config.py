@@ -97,6 +97,7 @@ def test_every_problem_is_told_at_once_with_its_path(project):
 @pytest.mark.parametrize(
     ("document", "told"),
     [
+        ("", "not valid JSON"),
         ('{"tenants": [', "not valid JSON"),
         ("[]", "must be a JSON object"),
         ('{"tenants": ["a_b"], "tenants": ["c_d"]}', "'tenants' twice"),
@@ -105,6 +106,12 @@ def test_every_problem_is_told_at_once_with_its_path(project):
         ('{"tags": ' + 5_000 * "1" + "}", "The configuration cannot be used"),
         ('{"tags": ' + 100_000 * "[", "The configuration cannot be used"),
         ({"tenants": []}, "tenants: Tuple should have at least 1 item"),
+        ({"tenants": "tenant_a"}, "tenants: "),
+        ({"tenants": ['a"; drop schema x']}, "tenants[0]: 'a\"; drop schema x' is not a plain name"),
+        ({"tenants": ["TENANT A"]}, "tenants[0]: 'TENANT A' is not a plain name"),
+        ({"tenants": ["t" * 64]}, "has 64 bytes; PostgreSQL keeps 63"),
+        ({"tenants": ["pg_tenant"]}, "tenants[0]: 'pg_tenant' is a schema of PostgreSQL's own"),
+        ({"aurora": {"databaseName": "template1"}}, "aurora.databaseName:"),
         ({"aurora": {"databaseName": "postgres"}}, "aurora.databaseName:"),
         (
             {"tenants": ["a_b"], "aurora": {"otherSchemas": ["auth", "a_b"]}},
