@@ -132,10 +132,15 @@ class Bastion:
         return {line["tenant"]: line["tables"] for line in self.inspect(**changes) if line["kind"] == "tenant"}
 
     def waiting(self, count: int = 1, database: str | None = None) -> None:
-        """Return as soon as *count* engines wait for a lock; they do so for as long as the test holds it."""
+        """Return as soon as *count* engines wait for a lock of a client; they do so for as long as the test holds it.
+
+        For the server's own, such as autovacuum, they wait a moment now and then.
+        """
         query = (
-            "SELECT count(*) FROM pg_stat_activity"
+            "SELECT count(*) FROM pg_stat_activity AS engine"
             " WHERE starts_with(application_name, '2-sql-execute') AND datname = %s AND wait_event_type = 'Lock'"
+            " AND EXISTS (SELECT FROM pg_stat_activity AS holder WHERE holder.backend_type = 'client backend'"
+            " AND holder.pid = ANY (pg_blocking_pids(engine.pid)))"
         )
         deadline = time.monotonic() + 30
         with self.connect("postgres") as connection:
