@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import os
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -22,6 +21,7 @@ _ENOUGH = 8 << 30
 SERVICES = ("cloudformation", "ec2", "rds", "s3", "secretsmanager", "ssm", "sts")
 
 _statements = NewCluster._statements
+_usual_base = state._BASE
 
 
 def _hasty(cluster: NewCluster) -> list[str]:
@@ -34,11 +34,25 @@ def make_haste() -> None:
     What a test builds survives no crash of the machine, nor needs to; and each session of boto3 would read a second's
     worth of models that never differ. Databases are made and dropped all the time: a third of a server's time on disks.
     """
-    if os.geteuid() == 0 and MEMORY.is_mount() and shutil.disk_usage(MEMORY).free > _ENOUGH:
+    if os.geteuid() == 0 and MEMORY.is_mount() and _holds_clusters():
         state._BASE = MEMORY
     gc.set_threshold(50_000, 20, 20)
     NewCluster._statements = _hasty  # type: ignore[method-assign]
     botocore.session.create_loader = cache(botocore.session.create_loader)
+
+
+def _holds_clusters() -> bool:
+    """Return whether there is room, and programs may run from there: a server's are copied, too."""
+    found = os.statvfs(MEMORY)
+    return found.f_bavail * found.f_frsize > _ENOUGH and not found.f_flag & os.ST_NOEXEC
+
+
+@contextmanager
+def usual_places() -> Iterator[None]:
+    """Look for what is kept outside of a state directory where programs keep it that make no haste."""
+    hasty, state._BASE = state._BASE, _usual_base
+    yield
+    state._BASE = hasty
 
 
 @contextmanager

@@ -19,6 +19,7 @@ import pytest
 
 from etl_manager.targets.postgres import EmbeddedPostgres
 from etl_manager.targets.state import private_folder
+from tests.support.haste import usual_places
 
 ROOT = Path(__file__).parents[3]
 BARE = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8", "HOME": "/nonexistent", "AWS_EC2_METADATA_DISABLED": "true"}
@@ -107,8 +108,9 @@ def make_project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[
 
     yield make
     for project in made:
-        EmbeddedPostgres(project / ".local/postgres").forget()
-        shutil.rmtree(private_folder(project / ".local/bastion", "bastion"))  # the space in its path keeps it elsewhere
+        with usual_places():
+            EmbeddedPostgres(project / ".local/postgres").forget()
+            shutil.rmtree(private_folder(project / ".local/bastion", "bastion"))  # for the space in its path
 
 
 @pytest.fixture(scope="session")
@@ -145,7 +147,8 @@ def serve(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[C
     for service in started:
         service.process.send_signal(signal.SIGTERM)
         assert service.process.wait(30) == 0
-        EmbeddedPostgres(service.state / "postgres").forget()
+        with usual_places():
+            EmbeddedPostgres(service.state / "postgres").forget()
 
 
 @pytest.fixture(scope="session")

@@ -23,6 +23,8 @@ from etl_manager.errors import ConfigError
 from etl_manager.gate import check
 from etl_manager.project import ENGINE, engine_files
 from etl_manager.sql_files import check as sql_files
+from etl_manager.targets.local import forget
+from tests.support.haste import usual_places
 
 ROOT = Path(__file__).parents[3]
 OWNED = {
@@ -38,7 +40,7 @@ OWNED = {
 
 
 @pytest.fixture(scope="module")
-def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A venv with the wheel of this checkout and the libraries of this venv, but nothing of the checkout."""
     folder = tmp_path_factory.mktemp("installed")
     build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", folder, ROOT]
@@ -49,7 +51,9 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     [wheel] = folder.glob("*.whl")
     pip = [folder / "venv/bin/python", "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", wheel]
     subprocess.run(pip, check=True, capture_output=True)
-    return folder
+    yield folder
+    with usual_places():
+        forget(folder / "shop/.local")
 
 
 def run(installed: Path, *words: str, cwd: Path) -> subprocess.CompletedProcess[str]:

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from etl_manager.targets.local import forget
+from tests.support.haste import usual_places
 
 # The command line is wired elsewhere; this is the command itself.
 _COMMAND = """
@@ -75,4 +76,5 @@ def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Se
     for service in started:
         service.process.terminate()
         service.process.wait(30)
-    forget(state)
+    with usual_places():
+        forget(state)

@@ -14,6 +14,7 @@ import pytest
 
 from etl_manager.targets.emulated_aws import DEFAULT_INSTANCE
 from etl_manager.targets.local import forget
+from tests.support.haste import usual_places
 
 
 def state_of(service) -> Path:
@@ -74,7 +75,8 @@ def test_database_url_leads_to_the_tenants_database(serve, tmp_path):
     with psycopg.connect(url) as connection:
         assert connection.info.dbname == "other_analytics"
     assert service.end(signal.SIGTERM) == 0
-    forget(tmp_path / "state")
+    with usual_places():
+        forget(tmp_path / "state")
 
 
 @pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
