@@ -17,7 +17,6 @@ from etl_manager.database.snapshot import Catalogue
 from etl_manager.errors import ProvisioningError, VerificationError
 from etl_manager.gate.inputs import matches_future_tables
 from etl_manager.gate.verdict import Source, Verdict, blocking_reasons
-from etl_manager.progress import NullProgress
 from etl_manager.project import engine_files, path_of
 from etl_manager.provisioning.startup import start_run, target_options
 from etl_manager.targets import open_target
@@ -167,15 +166,7 @@ def read_catalogue(verdict: Verdict, root: Path) -> Catalogue:
         raise ProvisioningError("containers do not outlive their run; gate again")
     config = configuration.load(root / verdict.source.config, root)
     with closing(open_target(verdict.target, target_options(config, region=verdict.region))) as target:
-        run = start_run(
-            config,
-            target,
-            verify_only=True,
-            skip_copy=False,
-            progress=NullProgress(),
-            attach=lambda *_: None,
-            warn=lambda _line: None,
-        )
+        run = start_run(config, target, verify_only=True)
         with closing(run):
             found = run.environment
             if not verdict.emulated and verdict.endpoint != f"{found.host}:{found.port}":

@@ -10,7 +10,7 @@ from etl_manager.bastion.session import BastionSession, RunRecords
 from etl_manager.bastion.transfer import Bucket
 from etl_manager.bastion.workspace import build
 from etl_manager.config import Config
-from etl_manager.progress import Progress
+from etl_manager.progress import NullProgress, Progress
 from etl_manager.provisioning.record import RunContext
 from etl_manager.provisioning.run import LOG, ProvisioningRun
 from etl_manager.provisioning.sql_runner import Attach, SqlRunner
@@ -20,6 +20,12 @@ from etl_manager.targets import Target, TargetOptions
 
 ON_AWS = "aws"
 """The target whose preflight is shown, and includes the bastion."""
+
+_UNSEEN = NullProgress()
+
+
+def _ignore(*_: object) -> None:
+    """Leave the report as it is, or a warning unsaid."""
 
 
 def target_options(config: Config, *, region: str | None, profile: str | None = None, **options: Any) -> TargetOptions:
@@ -42,17 +48,18 @@ def start_run(
     target: Target,
     *,
     verify_only: bool,
-    skip_copy: bool,
-    progress: Progress,
-    attach: Attach,
-    warn: Callable[[str], None],
+    skip_copy: bool = False,
+    progress: Progress = _UNSEEN,
+    attach: Attach = _ignore,
+    warn: Callable[[str], None] = _ignore,
     wanted: Collection[str] = (),
     only_tenants: Sequence[str] = (),
     timeouts: Timeouts = DEFAULT_TIMEOUTS,
 ) -> ProvisioningRun:
     """Discover what is behind *target* and return a run on it, which the caller closes; *wanted* as there.
 
-    With *only_tenants* SQL works on these alone, of those in the configuration.
+    With *only_tenants* SQL works on these alone, of those in the configuration. Nobody is told and nothing reported where
+    *progress*, *attach* and *warn* are left out.
 
     On ``aws`` the run's first command is sent here: what it finds on the bastion belongs to the preflight. Elsewhere
     it is sent when a phase needs it.

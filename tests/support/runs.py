@@ -10,7 +10,6 @@ from typing import Any
 from etl_manager import config as configuration
 from etl_manager.config import Config
 from etl_manager.errors import ProvisioningError
-from etl_manager.progress import NullProgress
 from etl_manager.provisioning.run import AGAIN, VERIFICATION, ProvisioningRun
 from etl_manager.provisioning.startup import start_run
 from etl_manager.ssm.retry import Timeouts
@@ -77,9 +76,7 @@ def full_run(account: Account, config: Config | None = None, timeouts: Timeouts 
             config,
             account,
             verify_only=False,
-            skip_copy=False,
             progress=told,
-            attach=lambda *_: None,
             warn=told.say,
             wanted=(VERIFICATION, AGAIN),
             timeouts=timeouts,
@@ -101,15 +98,7 @@ def full_run(account: Account, config: Config | None = None, timeouts: Timeouts 
 
 def open_run(target: Target, root: Path = ROOT, *, verify_only: bool = False) -> ProvisioningRun:
     """Open a run of the project in *root*, of which nobody is told anything; whoever opens it closes it."""
-    return start_run(
-        configuration.load(root / "config.json", root),
-        target,
-        verify_only=verify_only,
-        skip_copy=False,
-        progress=NullProgress(),
-        attach=lambda *_: None,
-        warn=lambda _: None,
-    )
+    return start_run(configuration.load(root / "config.json", root), target, verify_only=verify_only)
 
 
 def warm(account: Callable[..., Account]) -> Path:

@@ -11,7 +11,6 @@ import pytest
 from botocore.exceptions import ClientError, ConnectionClosedError, ReadTimeoutError
 
 from etl_manager.errors import CommandError
-from etl_manager.progress import NullProgress
 from etl_manager.provisioning.startup import start_run
 from etl_manager.ssm.retry import Retry, Timeouts
 from etl_manager.ssm.run_command import RunCommand
@@ -227,16 +226,7 @@ def test_comment_is_kept_within_what_ssm_takes(channel, calm):
 def test_step_reaches_boto3_in_few_frames(account):
     """From a step down: the run, the session, RunCommand, and then AWS's library; nothing that only passes on."""
     config = project()
-    run = start_run(
-        config,
-        account(),
-        verify_only=False,
-        skip_copy=False,
-        progress=NullProgress(),
-        attach=lambda *_: None,
-        warn=print,
-        timeouts=BRIEF,
-    )
+    run = start_run(config, account(), verify_only=False, warn=print, timeouts=BRIEF)
     ways: dict[str, list[str]] = {}
 
     def note(params: dict[str, Any], **_: Any) -> None:

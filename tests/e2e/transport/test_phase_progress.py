@@ -35,7 +35,6 @@ def test_phase_that_takes_long_tells_how_far_it_is(account, database, caplog):
         project(),
         account(),
         verify_only=False,
-        skip_copy=False,
         progress=progress,
         attach=lambda name, text, _: attached.update({name: text}),
         warn=shown.append,

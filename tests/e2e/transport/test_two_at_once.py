@@ -7,7 +7,6 @@ from dataclasses import replace
 
 import pytest
 
-from etl_manager.progress import NullProgress
 from etl_manager.provisioning.startup import start_run
 from tests.support.runs import BRIEF, full_run, project
 
@@ -26,10 +25,7 @@ BUILDS = "SELECT FROM pg_stat_activity WHERE wait_event = 'advisory'"
 @pytest.mark.parametrize("verify_only", [False, True])
 def test_second_run_waits_for_a_build_and_tells_for_whom(account, database, verify_only):
     """Also one that only verifies: half a database is no finding. Both are proven."""
-    first = start_run(
-        project(), account(), verify_only=False, skip_copy=False, progress=NullProgress(), attach=lambda *_: None,
-        warn=print, timeouts=BRIEF,
-    )  # fmt: skip
+    first = start_run(project(), account(), verify_only=False, warn=print, timeouts=BRIEF)
     first.ensure("database")
     shown: list[str] = []
     with database.connect() as holder, concurrent.futures.ThreadPoolExecutor(1) as pool:
@@ -39,8 +35,8 @@ def test_second_run_waits_for_a_build_and_tells_for_whom(account, database, veri
         while not holder.execute(BUILDS.encode()).fetchall():
             assert not building.done(), building.result()
         second = start_run(
-            project(), account(), verify_only=verify_only, skip_copy=False, progress=NullProgress(),
-            attach=lambda *_: None, warn=print, timeouts=replace(BRIEF, progress_delay=0.5, execution_timeout=60),
+            project(), account(), verify_only=verify_only, warn=print,
+            timeouts=replace(BRIEF, progress_delay=0.5, execution_timeout=60),
         )  # fmt: skip
 
         def status(line: str) -> None:
