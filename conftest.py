@@ -9,6 +9,8 @@ pytest_plugins = [
     "etl_manager.pytest_plugin",
     # The step modules, one a noun:
     "steps.database",
+    "steps.schema",
+    "steps.data",
     "steps.isolation",
     "steps.verification",
     "steps.gate",

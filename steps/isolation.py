@@ -9,7 +9,7 @@ from etl_manager.database.snapshot import Attempts, DatabaseSnapshot
 from etl_manager.errors import NotApplicable
 from etl_manager.provisioning.run import ProvisioningRun
 from steps.assertions import assert_met, assert_none, assert_same_set
-from steps.database import Subject
+from steps.schema import Subject
 
 STATEMENTS = {"SELECT", "INSERT", "UPDATE", "DELETE"}
 """What is tried as each tenant's role, in its own schema and in another's."""
