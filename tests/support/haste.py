@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import gc
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from functools import cache
 from pathlib import Path
+from unittest import mock
 
 import botocore.session
 
@@ -47,20 +47,14 @@ def _holds_clusters() -> bool:
     return found.f_bavail * found.f_frsize > _ENOUGH and not found.f_flag & os.ST_NOEXEC
 
 
-@contextmanager
-def usual_places() -> Iterator[None]:
+def usual_places() -> AbstractContextManager[object]:
     """Look for what is kept outside of a state directory where programs keep it that make no haste."""
-    hasty, state._BASE = state._BASE, _usual_base
-    yield
-    state._BASE = hasty
+    return mock.patch.object(state, "_BASE", _usual_base)
 
 
-@contextmanager
-def durable_clusters() -> Iterator[None]:
+def durable_clusters() -> AbstractContextManager[object]:
     """Make clusters as the local target makes them."""
-    NewCluster._statements = _statements  # type: ignore[method-assign]
-    yield
-    NewCluster._statements = _hasty  # type: ignore[method-assign]
+    return mock.patch.object(NewCluster, "_statements", _statements)
 
 
 def read_models() -> None:
