@@ -226,19 +226,14 @@ class BastionSession:
         ]
         own = {} if self.skip_copy else self.archive.values()
         body = [*(["own_copy || return"] if own else []), "run_files() {", *runs, "}", "run_files", "stop_looking"]
-        for is_last_try in (False, True):
+
+        def compose() -> Script:
             values = self._connection_values(connection) | own
-            script = Script(("batch.sh", "unseal.sh"), body, values, closing, phases=phases, tells_progress=True)
-            try:
-                with self._after_transfer(script) as whole:
-                    result, done = self._read(self.run_command.run(whole, purpose), closing=closing)
-                _check_files(result, done, files, inspection)
-                return result, done
-            except WorkspaceReplaced:
-                if is_last_try:
-                    raise
-                self._state = None
-        raise AssertionError  # the last try returns or raises
+            return Script(("batch.sh", "unseal.sh"), body, values, closing, phases=phases, tells_progress=True)
+
+        result, done = self._run_transferred(compose, purpose)
+        _check_files(result, done, files, inspection)
+        return result, done
 
     def run_user_command(
         self, line: str, connection: Connection, upload: tuple[str, bytes] | None = None
@@ -260,11 +255,12 @@ class BastionSession:
         body = [self._upload(*upload)] if upload else []
         body += [f"framed command run_line {quote(line)}", "return 0"]
         templates = ("batch.sh", "unseal.sh", "command.sh")
-        script = Script(templates, body, self._connection_values(connection), closing=True)
-        with self._after_transfer(script) as whole:
-            result = self.run_command.run(whole, "bastion command")
-            _, [part] = self._read(result, closing=True, errors="surrogateescape")
-            return result, part
+
+        def compose() -> Script:
+            return Script(templates, body, self._connection_values(connection), closing=True)
+
+        result, [part] = self._run_transferred(compose, "bastion command", errors="surrogateescape")
+        return result, part
 
     def close(self) -> None:
         """Delete this run's folder with its key, once, and only when the run was opened; warn where that fails.
@@ -293,6 +289,21 @@ class BastionSession:
         self.records.release()
         self.warn(f"[WARNING] The clean-up on the bastion did not complete: {failure}")
 
+    def _run_transferred(
+        self, compose: Callable[[], Script], purpose: str, errors: str = "replace"
+    ) -> tuple[CommandResult, list[SqlFileResult]]:
+        """Run what *compose* gives, after the transfer when one is due; again where another run was in the transfer's way."""
+        for is_last_try in (False, True):
+            script = compose()
+            try:
+                with self._after_transfer(script) as whole:
+                    return self._read(self.run_command.run(whole, purpose), closing=script.closing, errors=errors)
+            except WorkspaceReplaced:
+                if is_last_try:
+                    raise
+                self._state = None
+        raise AssertionError  # the last try returns or raises
+
     @contextmanager
     def _after_transfer(self, script: Script) -> Iterator[Script]:
         """Give what to run in place of *script*, with the last part of the transfer before it where one is due."""
@@ -306,7 +317,7 @@ class BastionSession:
         self._state = self.state.with_archive(self.archive)
 
     def _read(
-        self, result: CommandResult, *, closing: bool, errors: str = "replace"
+        self, result: CommandResult, *, closing: bool, errors: str
     ) -> tuple[CommandResult, list[SqlFileResult]]:
         self._opened = not closing or result.paged
         if not self._opened:

@@ -110,6 +110,29 @@ def test_workspace_that_another_run_made_meanwhile_is_taken(account, ballast):
     assert bastion.left() == ["workspace"]
 
 
+def test_command_whose_parts_another_run_took_away_is_tried_once_more(account, ballast, monkeypatch):
+    """A person's command as a phase's: two first ones at once, with the same archive, are in each other's way."""
+    bastion = account()
+    found, run, _ = opened(bastion, heavy(ballast))
+    parts = bastion.tmp / f"workspace.parts-{run.archive.digest}"
+    send = run.run_command.run
+    purposes = []
+
+    def send_and_lose(script, purpose):
+        result = send(script, purpose)
+        purposes.append(purpose)
+        if purpose.startswith("transfer") and purposes.count(purpose) == 1:
+            shutil.rmtree(parts)
+        return result
+
+    monkeypatch.setattr(run.run_command, "run", send_and_lose)
+    result, told = run.run_user_command("ls sql", found.connection)
+    assert (result.exit_status, told.exit_code) == (0, 0)
+    assert "ballast" in told.stdout.split()
+    assert (purposes.count("transfer part 1 of 7"), purposes.count("bastion command")) == (2, 1)
+    assert bastion.left() == ["workspace"]
+
+
 def test_workspace_that_was_moved_aside_goes_after_a_day(account):
     """What killed runs left goes by their mark, or where it is empty; a person's own is kept, whatever it is called."""
     bastion = account()
