@@ -19,10 +19,10 @@
 \else
   \set config_file config.json
 \endif
-\set config `cat :'config_file'`
 
 SELECT to_regclass('pg_temp.configuration') IS NULL AS to_configure \gset
 \if :to_configure
+\set config `cat :'config_file'`
 BEGIN READ WRITE;
 
 -- Names in the database must not decide what our names mean, and a limit meant for

@@ -7,13 +7,13 @@
 -- A change without a transaction is one whose first comment has a line "-- no-transaction".
 SELECT to_regclass('pg_temp.change') IS NULL AS to_read_template \gset
 \if :to_read_template
-\set template `LC_ALL=C; export LC_ALL; cd sql/aurora/tenant/changes 2>/dev/null || exit 0; cd ..; echo here; for file in changes/*.sql data/*.sql; do if test -f "$file"; then printf '%s %s\n' "$(printf %s "$file" | base64 -w0)" "$(base64 -w0 <"$file")"; fi; done`
+\set template `LC_ALL=C; export LC_ALL; cd sql/aurora/tenant/changes 2>/dev/null || exit 0; cd ..; echo here; for file in changes/*.sql data/*.sql; do if test -f "$file"; then printf '%s %s\n' "$(base64 -w0 <"$file")" "$file"; fi; done`
 BEGIN READ WRITE;
 
 CREATE TEMPORARY TABLE template_file AS
-SELECT convert_from(decode(split_part(line, ' ', 1), 'base64'), 'UTF8') AS name,
-       decode(split_part(line, ' ', 2), 'base64')                       AS content,
-       ''                                                               AS text
+SELECT substr(line, strpos(line, ' ') + 1)        AS name,
+       decode(split_part(line, ' ', 1), 'base64') AS content,
+       ''                                         AS text
   FROM regexp_split_to_table(:'template', E'\r?\n') WITH ORDINALITY AS listed (line, number)
  WHERE line NOT IN ('', 'here');
 

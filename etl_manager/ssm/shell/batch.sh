@@ -60,7 +60,7 @@ look() {
 # it has ended. A line that nobody knows beforehand ends what belongs to the file.
 looked() {
     local end reader status
-    end=look.$TOKEN.$(date +%s%N)
+    end=look.$TOKEN.$RANDOM$RANDOM
     if [[ -n $1 ]]; then
         printf '[INFO] %s: by the psql that looked before\n' "$1" >&2
         printf '\\set look_again yes\n\\i %s\n' "$1" >&6
@@ -95,7 +95,7 @@ uptime_into() {
 # The command writes into pipes: many programs, psql too, do not report that they could not write to a full disk; cat and sed do.
 # What the SQL says of its progress is kept apart while it runs, for progress.sh, and is no part of the output.
 framed() {
-    local name=$1 status started finished stdout_writer stderr_writer
+    local name=$1 status started finished stdout_writer stderr_writer sizes
     shift
     mkfifo "$OUT.stdout-pipe" "$OUT.stderr-pipe" || { output_lost=yes; return 1; }
     printf '%s' "$name" >"$OUT.running"
@@ -108,8 +108,9 @@ framed() {
     status=$?
     uptime_into finished
     written "$stdout_writer" && written "$stderr_writer" || output_lost=yes
+    mapfile -t sizes < <(stat -c %s "$OUT.stdout" "$OUT.stderr")
     printf '%s file exit=%d milliseconds=%d stdout=%d stderr=%d name=%s\n' "$MARK" "$status" \
-        $((finished - started)) "$(wc -c <"$OUT.stdout")" "$(wc -c <"$OUT.stderr")" "$name" || output_lost=yes
+        $((finished - started)) "${sizes[0]:-}" "${sizes[1]:-}" "$name" || output_lost=yes
     cat "$OUT.stdout" "$OUT.stderr" || output_lost=yes
     rm -f "$OUT.stdout"* "$OUT.stderr"* "$OUT.running" "$OUT.progress"
     return "$status"
