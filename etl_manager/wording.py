@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import csv
+import io
+from collections.abc import Iterable, Sequence
 
 MOST_NAMED, MOST_LISTED = 10, 20
 """Names in a line, and lines below one another, that a message shows; the report and the log have them all."""
@@ -23,6 +25,13 @@ def first_of(lines: Sequence[object], most: int = MOST_LISTED) -> list[str]:
     """Return the first *most* of *lines*, and a line that says how many more there are."""
     more = len(lines) - most
     return [*map(str, lines[:most]), *([f"… and {more:,} more"] if more > 0 else [])]
+
+
+def as_csv(rows: Iterable[Iterable[object]]) -> str:
+    """Return *rows* as a table that spreadsheets read."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue()
 
 
 def bulleted(lines: Sequence[object]) -> str:

@@ -9,8 +9,7 @@ from collections.abc import Iterable
 
 import pytest
 
-MOST_SHOWN = 20
-"""Differences shown in one message: the rest is counted."""
+from etl_manager.wording import bulleted, first_of
 
 
 class ProofFailed(pytest.fail.Exception):  # type: ignore[misc, name-defined] # pytest gives its type no name
@@ -43,9 +42,7 @@ def assert_none(what: str, differences: Iterable[object]) -> None:
     """Fail when there are *differences*: each is a line of the message."""
     lines = [str(difference) for difference in differences]
     if lines:
-        shown = lines[:MOST_SHOWN] + ([f"… and {len(lines) - MOST_SHOWN} more"] if len(lines) > MOST_SHOWN else [])
-        message = "\n".join([f"{what}: {len(lines)}", *(f"  - {line}" for line in shown)])
-        raise ProofFailed(message, "none", "\n".join(shown))
+        raise ProofFailed(f"{what}: {len(lines)}\n{bulleted(lines)}", "none", "\n".join(first_of(lines)))
 
 
 def assert_same_set(what: str, *, expected: set[object], found: set[object]) -> None:

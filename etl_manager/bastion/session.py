@@ -316,9 +316,7 @@ class BastionSession:
             yield whole
         self._state = self.state.with_archive(self.archive)
 
-    def _read(
-        self, result: CommandResult, *, closing: bool, errors: str
-    ) -> tuple[CommandResult, list[SqlFileResult]]:
+    def _read(self, result: CommandResult, *, closing: bool, errors: str) -> tuple[CommandResult, list[SqlFileResult]]:
         self._opened = not closing or result.paged
         if not self._opened:
             self.records.forget(self.run_id)

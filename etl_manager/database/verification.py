@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +11,7 @@ from typing import NamedTuple
 from etl_manager.database.difference import Difference
 from etl_manager.database.snapshot import DatabaseSnapshot
 from etl_manager.errors import VerificationError
-from etl_manager.wording import bulleted, number_of
+from etl_manager.wording import as_csv, bulleted, number_of
 
 _SCHEMAS = ("schemaname",)
 _TABLES = ("schemaname", "tablename", "tableowner")
@@ -80,9 +78,7 @@ class Verification:
 
     def csv(self) -> str:
         """Return it as CSV, a line for each tenant and table, and one for each schema that is not configured."""
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(["tenant", "schema", "table", "exists", "owner", "rows", "differences"])
+        lines: list[Sequence[object]] = [("tenant", "schema", "table", "exists", "owner", "rows", "differences")]
         for tenant, state in self.facts.tenants.items():
             schema = "exists" if tenant in self.schemas else "missing"
             for table in (*self.facts.template.tables, None):
@@ -90,12 +86,11 @@ class Verification:
                 if table is not None:
                     owner, rows = self.tables.get((tenant, table)), self.counts.get((tenant, table), "")
                     exists = "missing" if owner is None else "exists"
-                    writer.writerow([tenant, schema, table, exists, owner or "", rows, "; ".join(found) or "none"])
+                    lines.append((tenant, schema, table, exists, owner or "", rows, "; ".join(found) or "none"))
                 elif found:
-                    writer.writerow([tenant, schema, "", "", "", "", "; ".join(found)])
-        for stray in self.facts.strays:
-            writer.writerow([stray.tenant, "exists", "", "", "", "", stray.problem])
-        return text.getvalue()
+                    lines.append((tenant, schema, "", "", "", "", "; ".join(found)))
+        lines += [(stray.tenant, "exists", "", "", "", "", stray.problem) for stray in self.facts.strays]
+        return as_csv(lines)
 
     def _disagreements(self, *, live: bool) -> Iterator[str]:
         facts = self.facts

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import logging
 import os
 import secrets
@@ -37,7 +35,7 @@ from etl_manager.report import LOG, RESULTS, SUMMARY, VERDICT_PAGE, allure, fold
 from etl_manager.report.page import headline
 from etl_manager.report.results import Record
 from etl_manager.report.verdict import RunVerdict, run_metadata
-from etl_manager.wording import number_of
+from etl_manager.wording import as_csv, number_of
 
 
 class ReportSession:
@@ -205,9 +203,7 @@ class AllureHooks:
         self._begun += 1
         self._recorder.begin_step(_title(step))
         if step.datatable is not None:
-            table = io.StringIO()
-            csv.writer(table).writerows(step.datatable.raw())
-            allure.attach("table of the step", table.getvalue(), "csv")
+            allure.attach("table of the step", as_csv(step.datatable.raw()), "csv")
 
     def pytest_bdd_after_step(self) -> None:
         """Close a step that passed."""

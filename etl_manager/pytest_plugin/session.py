@@ -23,14 +23,12 @@ from etl_manager.pytest_plugin.staging import STAGING
 from etl_manager.redaction import redact
 from etl_manager.report import allure
 from etl_manager.targets import open_target
-from etl_manager.wording import enumeration, number_of
+from etl_manager.wording import enumeration, first_of, number_of
 
 RUN = pytest.StashKey[ProvisioningRun]()
 """Where ``pytestconfig.stash`` keeps the run once it was started."""
 PROGRESS = pytest.StashKey[Progress]()
 """Where ``pytestconfig.stash`` keeps the `Progress` of the run."""
-MOST_SHOWN = 20
-"""Differences on the terminal that no run repairs; the scenarios and the verification name them all."""
 EMULATED = pytest.StashKey[bool]()
 """Whether the target is something else than AWS; known once it was started, also where no cluster was found."""
 NOT_STARTED = "The run could not start"
@@ -248,10 +246,8 @@ def pytest_terminal_summary(
     _write_changes(terminalreporter, run, proven=exitstatus == pytest.ExitCode.OK and not left)
     if left:
         terminalreporter.write_line("Not as the configuration says, and left as it is:", red=True)
-    for difference in left[:MOST_SHOWN]:
-        terminalreporter.write_line(redact(f"  {difference.with_hint}"), red=True)
-    if len(left) > MOST_SHOWN:
-        terminalreporter.write_line(f"  … and {len(left) - MOST_SHOWN} more")
+    for line in first_of([difference.with_hint for difference in left]):
+        terminalreporter.write_line(redact(f"  {line}"), red=True)
 
 
 def _write_changes(terminalreporter: pytest.TerminalReporter, run: ProvisioningRun, *, proven: bool) -> None:

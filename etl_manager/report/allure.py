@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
 import json
 import os
 import re
@@ -32,6 +30,7 @@ from etl_manager.redaction import masked, redact
 from etl_manager.report import compat
 from etl_manager.report.feature_files import ScenarioId
 from etl_manager.report.results import FAILURE_KIND, PREREQUISITE, SCENARIO
+from etl_manager.wording import as_csv
 
 Function = TypeVar("Function", bound=Callable[..., object])
 
@@ -328,9 +327,7 @@ class Recorder:
         """Attach what was expected and found; or what is known of a failure without output, such as its SSM command."""
         expected, found = _sides(error)
         if expected is not None:
-            table = io.StringIO()
-            csv.writer(table, lineterminator="\n").writerows([("expected", "found"), (expected, found)])
-            self.attach("expected and found", table.getvalue(), "csv")
+            self.attach("expected and found", as_csv([("expected", "found"), (expected, found)]), "csv")
         if isinstance(error, ProvisioningError) and error.context and error.kind.status != Status.SKIPPED:
             facts = {"what": error.message, **error.context, "next": error.hint}
             self.attach("facts of the failure", json.dumps(facts, indent=2, default=str, ensure_ascii=False), "json")
