@@ -301,8 +301,10 @@ SELECT space, 'function', NULL, format('%s %s', noun, named), format('%s %s', no
                  'language ' || (SELECT lanname FROM pg_language WHERE oid = prolang),
                  CASE provolatile WHEN 'i' THEN 'immutable' WHEN 's' THEN 'stable' ELSE 'volatile' END,
                  CASE WHEN proisstrict THEN 'strict' END, CASE WHEN prosecdef THEN 'security definer' END,
-                 CASE WHEN proleakproof THEN 'leakproof' END, 'parallel ' || proparallel::text, 'cost ' || procost, 'rows ' || prorows,
-                 'set ' || proconfig::text, prokind, pg_temp.own(nullif(prosupport, 0)::regproc::text, scope),
+                 CASE WHEN proleakproof THEN 'leakproof' END,
+                 'parallel ' || CASE proparallel WHEN 's' THEN 'safe' WHEN 'r' THEN 'restricted' ELSE 'unsafe' END,
+                 'cost ' || procost, CASE WHEN proretset THEN 'rows ' || prorows END, CASE prokind WHEN 'w' THEN 'window' END,
+                 'set ' || proconfig::text, pg_temp.own(nullif(prosupport, 0)::regproc::text, scope),
                  (SELECT concat_ws(' ', aggtransfn, aggfinalfn, aggcombinefn, aggsortop, aggtranstype::regtype, agginitval)
                     FROM pg_aggregate WHERE aggfnoid = routine.oid),
                  'as', coalesce(pg_temp.own(deparsed.value, scope), prosrc), probin), NULL
