@@ -44,9 +44,19 @@ def _built(cloud: Cloud, new_project: Callable[[], Project]) -> Project:
     return project
 
 
+@pytest.fixture(scope="session")
+def restored(cloud: Cloud, _built: Project) -> Callable[[], Project]:
+    """Give the project whose account is provisioned, as it was before anything was done to it."""
+
+    def restore() -> Project:
+        if DATABASE not in cloud.databases() or cloud.snapshot() != cloud.snapshot(PRISTINE):
+            cloud.restore()
+        return _built
+
+    return restore
+
+
 @pytest.fixture
-def built(cloud: Cloud, _built: Project) -> Project:
+def built(restored: Callable[[], Project]) -> Project:
     """A project whose account is provisioned; it is again after each test."""
-    if DATABASE not in cloud.databases() or cloud.snapshot() != cloud.snapshot(PRISTINE):
-        cloud.restore()
-    return _built
+    return restored()
