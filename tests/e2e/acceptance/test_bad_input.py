@@ -114,7 +114,6 @@ def secret(cloud: Cloud, content: str | None) -> Iterator[None]:
 SECRETS: dict[str, tuple[Any, str]] = {
     "deleted": (None, "Secrets Manager refused: InvalidRequestException"),
     "not JSON": ("hunter2-in-the-clear", "The secret of the cluster is not JSON"),
-    "without password": (json.dumps({"username": "postgres"}), "The secret of the cluster holds no password"),
     "with a line break": (json.dumps({"password": "hunter2\nin-the-clear"}), "holds a line break or NUL"),
 }
 

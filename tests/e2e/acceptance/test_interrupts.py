@@ -80,7 +80,7 @@ def test_runs_that_are_ended_in_mid_phase_leave_nothing_running_and_the_next_is_
         assert not list((project.path / ".local/bastion/tmp").glob("etl-manager-run-*"))
     assert interrupted(project, "SIGKILL").status == -signal.SIGKILL
     (project.path / SLOW).unlink()
-    following = project.run()
+    following = project.run(*ONCE)
     assert following.status == 0, following.terminal
     assert project.processes() == []
     with project.cluster() as cluster:
@@ -110,4 +110,4 @@ def test_ctrl_c_cancels_the_command_on_the_bastion_and_cleans_up(built, cloud):
     while cloud.rows(asleep) != [(0,)]:
         assert time.monotonic() < deadline, "the statement goes on in the server"
         time.sleep(0.1)
-    assert built.run(*ONCE).status == 0
+    assert built.run("features/3-data.feature").status == 0

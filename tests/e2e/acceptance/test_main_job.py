@@ -63,7 +63,7 @@ def test_second_run_changes_nothing_and_says_so(first, project):
     """A run on a proven database says on terminal, in log and report that nothing was changed, and nothing was."""
     with project.cluster() as cluster:
         before = cluster.snapshot()
-    again = project.run()
+    again = project.run(*ONCE)
     with project.cluster() as cluster:
         after = cluster.snapshot()
     assert again.status == 0, again.terminal
@@ -93,7 +93,7 @@ def changed(first: Outcome, project: Project) -> Changed:
     proof = project.run("features/", "--verify-only")
     project.write("config.json", project.config | {"tenants": [*TENANTS, "tenant_d"]})
     try:
-        run = project.run()
+        run = project.run(*ONCE)
     finally:
         project.write("config.json", project.config)
     with project.cluster() as cluster:
