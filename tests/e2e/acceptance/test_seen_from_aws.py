@@ -6,7 +6,7 @@ import base64
 import re
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ import pytest
 from tests.support.aws import Cloud
 from tests.support.outcome import Outcome
 from tests.support.project import Project
+from tests.support.runs import open_run
 
 
 @dataclass(frozen=True)
@@ -103,20 +104,21 @@ def test_full_run_on_an_empty_bastion_sends_at_most_6_commands(full):
     assert any("receive 1 <<" in script(command) for command in full.commands)
 
 
-def test_later_runs_send_few_commands(built, cloud):
-    """Nothing is sent twice: with an up-to-date workspace 2 are enough, to prove and to build twice.
+def test_proof_sends_few_commands(built, cloud):
+    """Where the workspace has to be made first, the archive takes up to four more than the 2 that prove.
 
-    No command of theirs carries the archive, as the first run's did; where the workspace has to be made first, that
-    takes up to four more.
+    test_spread_over_workers counts those of a run that builds.
     """
     cloud.forget_workspace()
-    for words, most in ((["--verify-only"], 6), (["--verify-only"], 2), ([], 2)):
-        with cloud.counted() as commands:
-            outcome = built.run("features/", *words)
-        assert outcome.status == 0, outcome.terminal
-        assert 0 < len(commands) <= most
-        assert f"SendCommands of this run: {len(commands)}" in outcome.log
-        assert any("receive 1 <<" in script(command) for command in commands) == (most == 6)
+    with cloud.counted() as commands, closing(open_run(cloud.target, built.path, verify_only=True)) as run:
+        run.verification()
+    assert 0 < len(commands) == run.commands_sent <= 6
+    with cloud.counted() as commands:
+        outcome = built.run("features/", "--verify-only")
+    assert outcome.status == 0, outcome.terminal
+    assert len(commands) == 2
+    assert "SendCommands of this run: 2" in outcome.log
+    assert not any("receive 1 <<" in script(command) for command in commands)
 
 
 def script(command: dict[str, Any]) -> str:

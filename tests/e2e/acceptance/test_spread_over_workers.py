@@ -45,9 +45,17 @@ def proven(project: Project, *arguments: str) -> tuple[Outcome, object]:
     return outcome, (outcome.status, outcome.counts, verdict(project), results(project))
 
 
-def test_whole_run_is_shared_by_the_workers(built, cloud):
-    """Three processes prove from the commands of one run what one process proves, and Phase 3 may start."""
-    _, alone = proven(built, "--require-gate")
+def test_whole_run_is_shared_by_the_workers(transferred, cloud):
+    """Three processes prove from the commands of one run what one process proves, and Phase 3 may start.
+
+    With an up-to-date workspace each run sends 2 commands: none carries the archive.
+    """
+    built = transferred
+    with cloud.counted() as commands:
+        whole, alone = proven(built, "--require-gate")
+    assert len(commands) == 2
+    assert "SendCommands of this run: 2" in whole.log
+    assert not any("receive 1 <<" in "\n".join(command["Parameters"]["commands"]) for command in commands)
     with cloud.counted() as commands:
         outcome, shared = proven(built, "--require-gate", "--junitxml", "junit.xml", *WORKERS)
     assert "2 workers [6 items]" in outcome.terminal
@@ -72,7 +80,7 @@ DRIFT = {
 def test_what_is_broken_is_told_as_by_one_process(built, cloud):
     """Each scenario fails, or is not run, for the same reason; what ends a phase is told once."""
     cloud.execute(*DRIFT)
-    with added(built, "sql/aurora/verification/zz-mistake.sql", "SELECT 1/0;\n"):
+    with added(built, "sql/aurora/verification/zz-mistake.sql", "SELECT 1;\n\\frobnicate\n"):
         _, alone = proven(built)
         outcome, shared = proven(built, "-n", "1")
     assert "1 worker [6 items]" in outcome.terminal
@@ -80,4 +88,8 @@ def test_what_is_broken_is_told_as_by_one_process(built, cloud):
     assert (outcome.status, verdict(built)["ready"]) == (1, False)
     for title, reason in DRIFT.values():
         assert reason in outcome.failures()[title]
-    assert "not run because phase verification failed" in outcome.terminal
+    told = "not run because phase verification failed: psql could not go on: invalid command \\frobnicate"
+    assert told in outcome.terminal
+    assert told in outcome.log
+    assert json.dumps(told)[1:-1] in outcome.evidence
+    assert "sql/aurora/verification/zz-mistake.sql:2" in outcome.terminal
