@@ -1,12 +1,15 @@
-"""What tests do without, for speed: the disk, and reading botocore's models again and again."""
+"""What tests do without, for speed: the disk, and reading botocore's models and what is installed again and again."""
 
 from __future__ import annotations
 
 import gc
+import importlib.metadata
 import os
+import sys
 from contextlib import AbstractContextManager
-from functools import cache
+from functools import cache, wraps
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 import botocore.session
@@ -39,6 +42,25 @@ def make_haste() -> None:
     gc.set_threshold(50_000, 20, 20)
     NewCluster._statements = _hasty  # type: ignore[method-assign]
     botocore.session.create_loader = cache(botocore.session.create_loader)
+    _read_installed_once()
+
+
+def _read_installed_once() -> None:
+    """Keep what is installed: pytest reads it of all packages for each plugin that a run names, twenty times a run."""
+    distributions = importlib.metadata.distributions
+    read = importlib.metadata.Distribution.entry_points.fget
+    assert read is not None
+
+    @cache
+    def found(_: tuple[str, ...]) -> list[importlib.metadata.Distribution]:
+        return list(distributions())
+
+    @wraps(distributions)
+    def kept(**how: Any) -> Any:
+        return distributions(**how) if how else iter(found(tuple(sys.path)))
+
+    importlib.metadata.distributions = kept
+    importlib.metadata.Distribution.entry_points = property(cache(read))  # type: ignore[assignment]
 
 
 def _holds_clusters() -> bool:

@@ -20,6 +20,8 @@ from tests.support.outcome import Outcome
 
 ROOT = Path(__file__).parents[2]
 TENANTS = ("tenant_a", "tenant_b", "tenant_c")
+ONCE = ("features/", "-m", "not idempotence")
+"""A run that does not build a second time: half the work, where it is not the second time that is looked at."""
 NO_PLUGINS = ("-p", "no:cacheprovider", "-p", "no:hypothesispytest")
 """Of those a run finds here, Hypothesis's is the developers' only, and the cache would be left in the project."""
 

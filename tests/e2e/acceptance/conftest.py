@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import closing
 
 import pytest
 
 from tests.support import aws
 from tests.support.aws import Cloud
 from tests.support.cluster import DATABASE, PRISTINE
-from tests.support.project import Project
+from tests.support.project import ONCE, Project
+from tests.support.runs import open_run
 
 
 @pytest.fixture(scope="session")
@@ -38,15 +40,33 @@ def _built(cloud: Cloud, new_project: Callable[[], Project]) -> Project:
     project = new_project()
     project.environment = cloud.environment
     cloud.empty()
-    outcome = project.run()
+    outcome = project.run(*ONCE)
     assert outcome.status == 0, outcome.terminal
     cloud.keep()
     return project
 
 
+@pytest.fixture(scope="session")
+def restored(cloud: Cloud, _built: Project) -> Callable[[], Project]:
+    """Give the project whose account is provisioned, as it was before anything was done to it."""
+
+    def restore() -> Project:
+        if DATABASE not in cloud.databases() or cloud.snapshot() != cloud.snapshot(PRISTINE):
+            cloud.restore()
+        return _built
+
+    return restore
+
+
 @pytest.fixture
-def built(cloud: Cloud, _built: Project) -> Project:
+def transferred(built: Project, cloud: Cloud) -> Project:
+    """A project that is provisioned, and that the workspace on the bastion is of, whoever used it before."""
+    with closing(open_run(cloud.target, built.path, verify_only=True)) as run:
+        run.ensure("database")
+    return built
+
+
+@pytest.fixture
+def built(restored: Callable[[], Project]) -> Project:
     """A project whose account is provisioned; it is again after each test."""
-    if DATABASE not in cloud.databases() or cloud.snapshot() != cloud.snapshot(PRISTINE):
-        cloud.restore()
-    return _built
+    return restored()

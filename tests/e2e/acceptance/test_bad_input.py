@@ -114,7 +114,6 @@ def secret(cloud: Cloud, content: str | None) -> Iterator[None]:
 SECRETS: dict[str, tuple[Any, str]] = {
     "deleted": (None, "Secrets Manager refused: InvalidRequestException"),
     "not JSON": ("hunter2-in-the-clear", "The secret of the cluster is not JSON"),
-    "without password": (json.dumps({"username": "postgres"}), "The secret of the cluster holds no password"),
     "with a line break": (json.dumps({"password": "hunter2\nin-the-clear"}), "holds a line break or NUL"),
 }
 
@@ -144,21 +143,6 @@ def test_wrong_password_is_told_with_where_and_as_whom(built, cloud):
     assert "Traceback" not in outcome.terminal
     assert "hunter2" not in outcome.terminal + outcome.log + outcome.evidence
     assert cloud.snapshot() == before
-
-
-def test_sql_syntax_error_shows_file_and_line_and_builds_nothing_more(built, cloud):
-    """The error names the SQL file and line, once; later phases are not run because of it."""
-    cloud.empty()
-    (built.path / "sql/aurora/schema/a-mistake.sql").write_text("SELECT 1;\n\nSELEC 2;\n")
-    try:
-        outcome = built.run()
-    finally:
-        (built.path / "sql/aurora/schema/a-mistake.sql").unlink()
-    assert outcome.status == 1
-    assert 'PostgreSQL refused a statement: syntax error at or near "SELEC"' in outcome.terminal
-    assert "sql/aurora/schema/a-mistake.sql:3" in outcome.terminal
-    assert "Traceback" not in outcome.terminal
-    assert cloud.rows("SELECT nspname FROM pg_namespace WHERE nspname ~ 'tenant'") == []
 
 
 OBSTACLES = {

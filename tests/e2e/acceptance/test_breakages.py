@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from contextlib import closing
 
 import pytest
 
-from tests.support.cluster import DATABASE
+from etl_manager.errors import PhaseSkipped, VerificationError
+from tests.e2e.acceptance.test_permissions_and_live_data import HIDDEN, POLICY, SIXTH
 from tests.support.project import Project
+from tests.support.runs import open_run
 
 BREAKAGES = {
     "row deleted": (
@@ -60,10 +63,11 @@ BREAKAGES = {
         "tenant_b: table users: expected logged, found unlogged",
     ),
     "column and table too many": (
-        "ALTER TABLE tenant_b.users ADD note text; CREATE TABLE tenant_c.notes (note text)",
-        "tenant_b: column users.note: expected absent, found text null",
+        "ALTER TABLE tenant_a.users ADD note text; CREATE TABLE tenant_c.notes (note text)",
+        "tenant_a: column users.note: expected absent, found text null",
         "tenant_c: table notes: expected absent, found ordinary table",
     ),
+    "row that a policy hides": ("; ".join([*POLICY, SIXTH]), *HIDDEN),
     "tenant schema that nobody configured": (
         "CREATE SCHEMA tenant_z",
         "tenant schemas that config.json does not name: 1",
@@ -75,10 +79,9 @@ TOGETHER = (
     ("row deleted", "row altered", "row too many"),
     ("table dropped", "owner changed", "column of another type"),
     ("schema dropped", "owner of the schema changed", "primary key dropped"),
-    ("table unlogged", "tenant schema that nobody configured"),
-    ("column and table too many",),
+    ("table unlogged", "row that a policy hides", "column and table too many", "tenant schema that nobody configured"),
 )
-"""Each in a tenant of its own: that each is found for itself, tests/defects proves without a whole run."""
+"""Most in a tenant of its own: that each is found for itself, tests/defects proves without a whole run."""
 
 
 def statuses(project: Project) -> dict[str, str]:
@@ -99,6 +102,7 @@ def test_broken_thing_fails_its_proof_and_is_left_as_it_is(built, cloud, breakag
         assert difference in proof.terminal
         assert difference in proof.log
     assert "Traceback" not in proof.terminal
+    assert "a second connection disagree" not in proof.terminal
     assert cloud.snapshot() == before
 
 
@@ -108,17 +112,21 @@ def test_each_breakage_is_tried():
 
 
 def test_missing_database_fails_every_proof_and_is_not_made(built, cloud):
-    """Where the database is gone, --verify-only says so and what to do, and makes none."""
-    cloud.empty()
-    proof = built.run("features/", "--verify-only")
+    """Where the database is not there, --verify-only says so and what to do, and makes none.
+
+    A configuration that names another database is not proven by what is in this one.
+    """
+    there = cloud.databases()
+    aurora = {"databaseName": "another_database"}
+    proof = built.run("features/", "--verify-only", "--config-json", built.write("other.json", {"aurora": aurora}))
     assert proof.status == 1
     assert proof.counts.keys() == {"failed", "skipped", "not applicable"}
     assert proof.counts["failed"] == 1
     assert "not run because the proof of phase database failed: The database" in proof.terminal
     assert statuses(built)["database-exists"] == "failed"
-    assert f"The database {DATABASE} does not exist" in proof.terminal
+    assert "The database another_database does not exist" in proof.terminal
     assert "Run without --verify-only to build it" in proof.terminal
-    assert DATABASE not in cloud.databases()
+    assert cloud.databases() == there
 
 
 @pytest.mark.parametrize(
@@ -130,59 +138,16 @@ def test_missing_database_fails_every_proof_and_is_not_made(built, cloud):
     ids=["schemas", "tables"],
 )
 def test_most_tenants_missing_is_one_failure(built, cloud, statement, told, prerequisite):
-    """Where most tenants are gone there is nothing to prove of each: one scenario counts them, the rest is not run."""
+    """Where most tenants are gone there is nothing to prove of each: one failure counts them, and what follows is not run.
+
+    test_evolution proves it of a whole run.
+    """
     cloud.execute(*(statement.format(tenant) for tenant in ("tenant_b", "tenant_c")))
-    proof = built.run("features/", "--verify-only")
-    assert proof.status == 1
-    assert proof.counts["failed"] == 1, proof.terminal
-    [(title, failure)] = proof.failures().items()
-    assert title == "The tenants of the configuration have schemas, and nobody else"
-    assert failure.startswith(f"\n{told}\n  where: missing tenant_b, tenant_c\n")
-    assert f"not run because the proof of phase schema failed: {told}\n" in proof.terminal
-    assert statuses(built)[prerequisite] == "failed"
-
-
-def test_wrong_database_fails_every_proof(built, cloud):
-    """A configuration that names another database is not proven by what is in this one."""
-    there = cloud.databases()
-    aurora = {"databaseName": "another_database"}
-    proof = built.run("features/", "--verify-only", "--config-json", built.write("other.json", {"aurora": aurora}))
-    assert proof.status == 1
-    assert "passed" not in proof.counts
-    assert "The database another_database does not exist" in proof.terminal
-    assert cloud.databases() == there
-
-
-REPAIRS = {
-    "DROP TABLE tenant_c.users": (
-        "repaired tenant_c: table users: missing → ordinary table",
-        "repaired tenant_c: rows of users: 0 → 5",
-    ),
-    "ALTER TABLE tenant_a.users OWNER TO pg_monitor": (
-        "repaired tenant_a: owner of table users: pg_monitor → postgres",
-    ),
-    "ALTER TABLE tenant_b.users DROP CONSTRAINT users_pkey": (
-        "repaired tenant_b: primary key of users: missing → constraint users_pkey PRIMARY KEY (user_id)",
-    ),
-}
-
-
-def test_provisioning_repairs_all_of_it_aloud(built, cloud):
-    """What a provisioning run mends it names, tenant, object, before and after, on terminal, in log and report."""
-    cloud.execute(*REPAIRS)
-    repair = built.run()
-    assert repair.status == 0, repair.terminal
-    for line in (line for lines in REPAIRS.values() for line in lines):
-        assert line in repair.terminal.partition("= provisioning =")[2]
-        assert line in repair.log
-        assert line in repair.evidence
-
-
-def test_what_provisioning_cannot_mend_stays_red(built, cloud):
-    """A row that was altered, and a schema nobody configured, are told by a provisioning run and left alone."""
-    cloud.execute("UPDATE tenant_c.users SET email = 'x' WHERE user_id = 2", "CREATE SCHEMA tenant_z")
-    outcome = built.run()
-    assert outcome.status == 1
-    assert "tenant_c: sample rows of users: expected none altered, found altered 2" in outcome.terminal
-    assert "tenant_z" in outcome.terminal
-    assert cloud.rows("SELECT email FROM tenant_c.users WHERE user_id = 2") == [("x",)]
+    with closing(open_run(cloud.target, built.path, verify_only=True)) as run:
+        run.ensure("database")
+        with pytest.raises(VerificationError, match=told) as failure:
+            run.ensure("schema")
+        with pytest.raises(PhaseSkipped, match=f"the proof of phase schema failed: {told}"):
+            run.ensure("data")
+    assert failure.value.prerequisite == prerequisite
+    assert "missing tenant_b, tenant_c" in str(failure.value)

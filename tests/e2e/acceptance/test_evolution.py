@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
-from tests.support.project import Project
+from tests.support.project import ONCE, Project
 
 CHANGES = {
     "0002-orders.sql": """\
@@ -53,19 +54,31 @@ def project(cloud, built, new_project) -> Project:
     return project
 
 
+def verdict(project: Project) -> dict[str, Any]:
+    """Return the verdict of the last run."""
+    found: dict[str, Any] = json.loads((project.path / "reports/phase3-gate.json").read_text())
+    return found
+
+
 def test_template_that_grows_reaches_tenants_of_every_age(project, cloud):
     """The plan counts what is pending, a proof names it, a run applies it, and what it may not mend stays a finding."""
     before = cloud.snapshot()
     plan = project.run("features/", "--plan")
     proof = project.run("features/", "--verify-only")
+    proven = {item["id"]: item["status"] for item in verdict(project)["prerequisites"]}
     assert cloud.snapshot() == before
     assert proof.status == 1
     assert proof.counts["failed"] == 1
-    assert "4 of 4 tenants have no applied change 0002-orders.sql" in proof.terminal
+    [(title, failure)] = proof.failures().items()
+    assert title == "The tenants of the configuration have schemas, and nobody else"
+    told = "4 of 4 tenants have no applied change 0002-orders.sql"
+    assert failure.startswith(f"\n{told}\n  where: missing tenant_a, tenant_b, tenant_c, tenant_d\n")
+    assert f"not run because the proof of phase schema failed: {told}\n" in proof.terminal
+    assert proven["no-pending-changes"] == "failed"
     for name, tenants in {"0001-users.sql": 2, "0002-orders.sql": 4, "0006-orders-total.sql": 4}.items():
         assert f"pending change {name}: {tenants} tenants (" in plan.terminal
 
-    lame = project.run()
+    lame = project.run(*ONCE)
     assert lame.status == 1
     assert lame.counts["failed"] == 1
     cause = 'tenant "tenant_c": sql/aurora/tenant/changes/0002-orders.sql, line 1: there is no primary key for referenced table'
@@ -77,7 +90,7 @@ def test_template_that_grows_reaches_tenants_of_every_age(project, cloud):
     assert "Nothing was changed" not in told
 
     cloud.execute("ALTER TABLE tenant_c.users ADD PRIMARY KEY (user_id)")
-    outcome = project.run()
+    outcome = project.run(*ONCE)
     assert outcome.status == 1
     assert "tenant_c: column users.note: expected absent, found" in outcome.terminal
     assert outcome.failures().keys() == {
@@ -99,10 +112,10 @@ def test_template_that_grows_reaches_tenants_of_every_age(project, cloud):
     green = project.run()
     assert green.status == 0, green.terminal
     assert "Nothing was changed: everything was as the configuration says." in green.terminal
-    verdict = json.loads((project.path / "reports/phase3-gate.json").read_text())
-    assert verdict["ready"]
-    assert verdict["tables"] == ["orders", "users"]
-    assert verdict["data_filter"].count(".orders") == 4
+    found = verdict(project)
+    assert found["ready"]
+    assert found["tables"] == ["orders", "users"]
+    assert found["data_filter"].count(".orders") == 4
 
 
 def test_change_that_was_edited_after_it_was_applied(project, cloud):

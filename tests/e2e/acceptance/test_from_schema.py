@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 
 import pytest
 
+from tests.support import forks
 from tests.support.cluster import DATABASE
 from tests.support.project import Project
 
@@ -51,11 +51,9 @@ LEDGER = "SELECT tenant, change, adopted FROM etl_manager.applied ORDER BY tenan
 
 def template(project: Project, schema: str) -> subprocess.CompletedProcess[str]:
     """Call ``etl-manager template --from-schema`` in the project's folder."""
-    return subprocess.run(
-        [sys.executable, "-m", "etl_manager", "template", "--from-schema", schema, "--aws-region", "us-east-1"],
-        cwd=project.path, env={"PATH": os.environ["PATH"], "LANG": "C.UTF-8", **project.environment},
-        stdin=subprocess.DEVNULL, capture_output=True, check=False, text=True, timeout=60,
-    )  # fmt: skip
+    env = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8", **project.environment}
+    words = ("template", "--from-schema", schema, "--aws-region", "us-east-1")
+    return forks.run("etl_manager", *words, cwd=project.path, env=env)
 
 
 @pytest.fixture

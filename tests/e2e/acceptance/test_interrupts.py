@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.support.forks import Process
-from tests.support.project import Project
+from tests.support.outcome import Outcome
+from tests.support.project import ONCE, Project
 
 SLOW = "sql/aurora/data/a-slow.sql"
 SIGNALS = {
@@ -49,24 +50,37 @@ def project(new_project: Callable[[], Project]) -> Project:
     return new_project()
 
 
-@pytest.mark.parametrize("name", SIGNALS)
-def test_run_that_is_ended_in_mid_phase_leaves_nothing_running_and_the_next_is_green(project, name):
-    """Ctrl-C and SIGTERM stop psql, server and all; after SIGKILL, which nobody can catch, the next run cleans up."""
-    sign, send = SIGNALS[name]
+@pytest.fixture
+def slow(project: Project) -> Iterator[None]:
+    """Let the data phase of *project* sleep."""
     project.write(SLOW, "SELECT pg_sleep(120);\n")
-    try:
-        process = project.start("features/")
-        eventually(lambda: sleeping(str(project.path)), process)
-        send(process.pid, sign)
-        ended = project.outcome(process)
-    finally:
-        (project.path / SLOW).unlink()
-    if sign != signal.SIGKILL:
-        assert ended.status == 2
+    yield
+    (project.path / SLOW).unlink(missing_ok=True)
+
+
+def interrupted(project: Project, name: str) -> Outcome:
+    """Begin a run, end it by the signal *name* in the midst of its data phase, and return how it ended."""
+    sign, send = SIGNALS[name]
+    process = project.start("features/")
+    eventually(lambda: sleeping(str(project.path)), process)
+    send(process.pid, sign)
+    return project.outcome(process)
+
+
+def test_runs_that_are_ended_in_mid_phase_leave_nothing_running_and_the_next_is_green(project, slow):
+    """Ctrl-C and SIGTERM stop psql, server and all; after SIGKILL, which nobody can catch, the next run cleans up.
+
+    After Ctrl-C the next run gets as far, after SIGTERM it is the one that is killed, and the last one is proven.
+    """
+    for name in ("Ctrl-C", "SIGTERM"):
+        ended = interrupted(project, name)
+        assert ended.status == 2, name
         assert "KeyboardInterrupt" in ended.terminal
         assert project.processes() == []
         assert not list((project.path / ".local/bastion/tmp").glob("etl-manager-run-*"))
-    following = project.run()
+    assert interrupted(project, "SIGKILL").status == -signal.SIGKILL
+    (project.path / SLOW).unlink()
+    following = project.run(*ONCE)
     assert following.status == 0, following.terminal
     assert project.processes() == []
     with project.cluster() as cluster:
@@ -96,4 +110,4 @@ def test_ctrl_c_cancels_the_command_on_the_bastion_and_cleans_up(built, cloud):
     while cloud.rows(asleep) != [(0,)]:
         assert time.monotonic() < deadline, "the statement goes on in the server"
         time.sleep(0.1)
-    assert built.run().status == 0
+    assert built.run("features/3-data.feature").status == 0

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 
-import pytest
-
 from tests.e2e.acceptance.test_phases_in_order import added
 from tests.support.project import Project
 
@@ -22,28 +20,28 @@ def run_with_tidy(project: Project) -> tuple[object, dict]:
     return outcome, json.loads((project.path / "reports/phase3-gate.json").read_text())
 
 
-@pytest.mark.parametrize(
-    ("statement", "lost"),
-    [
-        ("DELETE FROM tenant_b.users WHERE user_id = 3", "tenant_b: rows of users: 5 → 4"),
-        ("DROP SCHEMA tenant_c CASCADE", "tenant_c: schema: 5 rows in 1 table → missing"),
-    ],
-)
-def test_loss_by_a_phase_is_named_everywhere(built, cloud, statement, lost):
-    """Terminal, log, Allure, verdict and both pages name it, exit status is 1, and the phase is the one that failed."""
-    cloud.execute(TIDY.format(statement))
+LOST = {
+    "DELETE FROM tenant_b.users WHERE user_id = 3": "lost tenant_b: rows of users: 5 → 4",
+    "DROP SCHEMA tenant_c CASCADE": "lost tenant_c: schema: 5 rows in 1 table → missing",
+}
+
+
+def test_losses_by_a_phase_are_named_everywhere(built, cloud):
+    """Terminal, log, Allure, verdict and both pages name rows and a schema, exit status is 1, and the phase is what failed."""
+    cloud.execute(TIDY.format("; ".join(LOST)))
     outcome, verdict = run_with_tidy(built)
     assert outcome.status == 1
-    assert f"lost {lost}" in outcome.terminal.partition("= provisioning =")[2]
-    assert f"not run because phase tidy failed: lost {lost}" in outcome.terminal
-    assert f"lost {lost}" in outcome.log
-    assert f"lost {lost}" in outcome.evidence
-    assert f"lost {lost}" in verdict["reasons"]
-    assert [phase["lost"] for phase in verdict["phases"] if phase["phase"] == "tidy"] == [[f"lost {lost}"]]
+    assert "not run because phase tidy failed: lost tenant_" in outcome.terminal
+    assert [phase["lost"] for phase in verdict["phases"] if phase["phase"] == "tidy"] == [[*LOST.values()]]
     assert "repaired tenant" not in outcome.terminal
     assert "Nothing was changed" not in outcome.terminal
-    for page in ("summary.md", "verdict.html"):
-        assert f"lost {lost.partition(':')[0]}" in (built.path / "reports" / page).read_text()
+    pages = [(built.path / "reports" / page).read_text() for page in ("summary.md", "verdict.html")]
+    for lost in LOST.values():
+        assert lost in outcome.terminal.partition("= provisioning =")[2]
+        assert lost in outcome.log
+        assert lost in outcome.evidence
+        assert lost in verdict["reasons"]
+        assert all(lost.partition(":")[0] in page for page in pages)
 
 
 def test_loss_in_the_repeat_is_named_too(built, cloud):
@@ -53,7 +51,7 @@ def test_loss_in_the_repeat_is_named_too(built, cloud):
         TIDY.format("DELETE FROM tenant_b.users WHERE user_id = 3 AND nextval('public.calls') > 1"),
     )
     with added(built, "sql/aurora/data/zz-tidy.sql", "SELECT public.tidy();\n"):
-        outcome = built.run()
+        outcome = built.run("features/4-verification.feature", "features/5-phase3-gate.feature")
     verdict = json.loads((built.path / "reports/phase3-gate.json").read_text())
     assert outcome.status == 1
     assert "lost tenant_b: rows of users: 5 → 4" in outcome.failures()["Provisioning again changes nothing"]

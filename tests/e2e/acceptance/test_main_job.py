@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from tests.support.cluster import DATABASE
 from tests.support.outcome import Outcome
-from tests.support.project import TENANTS, Project
+from tests.support.project import ONCE, TENANTS, Project
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +63,7 @@ def test_second_run_changes_nothing_and_says_so(first, project):
     """A run on a proven database says on terminal, in log and report that nothing was changed, and nothing was."""
     with project.cluster() as cluster:
         before = cluster.snapshot()
-    again = project.run()
+    again = project.run(*ONCE)
     with project.cluster() as cluster:
         after = cluster.snapshot()
     assert again.status == 0, again.terminal
@@ -76,12 +76,33 @@ def test_second_run_changes_nothing_and_says_so(first, project):
     assert sends(again) <= 6
 
 
-def test_a_deleted_row_is_proven_missing_and_then_repaired_aloud(first, project):
-    """--verify-only finds the row missing and leaves it so; provisioning puts it back and says so in three places."""
+@dataclass(frozen=True)
+class Changed:
+    """A proof and a run after a row was deleted, and what is there then; the run has a tenant more in its configuration."""
+
+    proof: Outcome
+    run: Outcome
+    rows: dict[str, list[int]] | None
+
+
+@pytest.fixture(scope="module")
+def changed(first: Outcome, project: Project) -> Changed:
+    """A row is deleted and looked for; then a fourth name is in the configuration, with no other change."""
     with project.cluster() as cluster:
         cluster.execute("DELETE FROM tenant_b.users WHERE user_id = 3")
     proof = project.run("features/", "--verify-only")
-    repair = project.run()
+    project.write("config.json", project.config | {"tenants": [*TENANTS, "tenant_d"]})
+    try:
+        run = project.run(*ONCE)
+    finally:
+        project.write("config.json", project.config)
+    with project.cluster() as cluster:
+        return Changed(proof, run, cluster.users())
+
+
+def test_a_deleted_row_is_proven_missing_and_then_repaired_aloud(changed):
+    """--verify-only finds the row missing and leaves it so; provisioning puts it back and says so in three places."""
+    proof, repair = changed.proof, changed.run
     assert proof.status == 1
     assert "rows of tenant_b.users: expected 5, found 4" in proof.terminal
     assert sends(proof) <= 3
@@ -90,36 +111,27 @@ def test_a_deleted_row_is_proven_missing_and_then_repaired_aloud(first, project)
     assert line in repair.terminal.partition("= provisioning =")[2]
     assert line in repair.log
     assert line in repair.evidence
-    with project.cluster() as cluster:
-        assert cluster.rows("SELECT count(*) FROM tenant_b.users") == [(5,)]
+    assert changed.rows["tenant_b"] == [1, 2, 3, 4, 5]
 
 
-def test_a_fourth_tenant_is_built_and_proven_by_its_name_in_the_config_alone(first, project):
+def test_a_fourth_tenant_is_built_and_proven_by_its_name_in_the_config_alone(changed):
     """With a fourth name in the configuration and no other change, its schema, rows and proofs are there."""
-    project.write("config.json", project.config | {"tenants": [*TENANTS, "tenant_d"]})
-    try:
-        outcome = project.run()
-    finally:
-        project.write("config.json", project.config)
+    outcome = changed.run
     assert outcome.status == 0, outcome.terminal
     assert "created tenant_d: schema: missing → exists" in outcome.terminal
     assert "created tenant_d: change 0001-users.sql: pending → applied" in outcome.terminal
-    assert "3 created, 0 repaired." in outcome.terminal
+    assert "3 created, 1 repaired." in outcome.terminal
     assert "tenant_d has its sample users" in outcome.evidence
-    with project.cluster() as cluster:
-        assert cluster.rows("SELECT count(*) FROM tenant_d.users") == [(5,)]
+    assert changed.rows["tenant_d"] == [1, 2, 3, 4, 5]
 
 
-def test_reset_local_begins_anew(first, project):
-    """--reset-local forgets what was built: the same run creates it all again."""
-    with project.cluster() as cluster:
-        cluster.execute("CREATE TABLE public.mark ()")
-    outcome = project.run("features/", "--reset-local")
+def test_reset_local_begins_anew(changed, project):
+    """--reset-local forgets what was built: the same run creates it all again, without the fourth tenant."""
+    outcome = project.run(*ONCE, "--reset-local")
     assert outcome.status == 0, outcome.terminal
     assert "10 created, 0 repaired." in outcome.terminal
     with project.cluster() as cluster:
-        assert cluster.rows("SELECT to_regclass('public.mark')::text") == [(None,)]
-        assert DATABASE in cluster.databases()
+        assert cluster.users() == {tenant: [1, 2, 3, 4, 5] for tenant in TENANTS}
 
 
 def test_nothing_is_left_running(first, project):

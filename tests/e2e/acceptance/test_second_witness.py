@@ -69,14 +69,20 @@ def test_witness_that_cannot_connect_is_trouble_and_shows_no_password(built, clo
     assert cloud.target.postgres.password not in str(trouble.value)
 
 
-def test_lying_verification_fails_the_run(new_project):
-    """On the local target a verification that prints what is not there is found out, by the inspection first."""
-    project = new_project()
-    true = (project.path / "sql/aurora/verification/verify-setup.sql").read_text()
+def test_lying_verification_fails_the_run(built, cloud):
+    """A verification that prints what is not there is found out, by the inspection first.
+
+    The scenario is alone, on a fresh cluster: what is verified is built before.
+    """
+    cloud.empty()
+    true = (built.path / "sql/aurora/verification/verify-setup.sql").read_text()
     lie = true.replace("row_count.rows AS user_count", "row_count.rows + 1 AS user_count")
     assert lie != true
-    project.write("sql/aurora/verification/verify-setup.sql", lie)
-    outcome = project.run("features/4-verification.feature::Exactly the configured tenants are shown")
+    built.write("sql/aurora/verification/verify-setup.sql", lie)
+    try:
+        outcome = built.run("features/4-verification.feature::Exactly the configured tenants are shown")
+    finally:
+        built.write("sql/aurora/verification/verify-setup.sql", true)
     assert outcome.status == 1
     assert "The verification's output and the inspection disagree" in outcome.terminal
     assert "rows: only the verification has tenant_a.users 6" in outcome.terminal

@@ -6,6 +6,8 @@ import os
 
 import pytest
 
+from tests.e2e.acceptance.test_phases_in_order import added
+
 WARNINGS = (
     "[WARNING] Workspace directory /tmp/workspace does not exist on Bastion Host",
     "[WARNING] You may need to run without --skip-copy first to transfer files",
@@ -26,29 +28,16 @@ def test_skip_copy_without_a_workspace_gives_the_two_warnings(built, cloud):
     assert not cloud.workspace.exists()
 
 
-def test_skip_copy_uses_the_workspace_that_is_there(built, cloud):
-    """With a workspace, --skip-copy is green and sends no archive."""
-    assert built.run("features/", "--verify-only").status == 0
+def test_skip_copy_uses_the_workspace_that_is_there(transferred, cloud):
+    """With a workspace, --skip-copy is green and sends no archive; one of an older project is used as it is, and that is told."""
     inode = cloud.workspace.stat().st_ino
-    outcome = built.run("features/", "--skip-copy", "--verify-only")
+    outcome = transferred.run("features/", "--skip-copy", "--verify-only")
     assert outcome.status == 0, outcome.terminal
     assert "[WARNING]" not in outcome.terminal
-    assert cloud.workspace.stat().st_ino == inode
-
-
-def test_skip_copy_says_when_the_workspace_is_not_what_the_project_holds(built, cloud):
-    """A workspace of an older project is used as it is, and that is told."""
-    assert built.run("features/", "--verify-only").status == 0
-    inode = cloud.workspace.stat().st_ino
-    (built.path / "sql/shared/note.sql").write_text("-- new\n")
-    try:
-        outcome = built.run("features/", "--skip-copy", "--verify-only")
-    finally:
-        (built.path / "sql/shared/note.sql").unlink()
-    assert outcome.status == 0, outcome.terminal
-    assert (
-        "[WARNING] The workspace /tmp/workspace on the bastion is not what this project holds now" in outcome.terminal
-    )
+    with added(transferred, "sql/shared/note.sql", "-- new\n"):
+        older = transferred.run("features/", "--skip-copy", "--verify-only")
+    assert older.status == 0, older.terminal
+    assert "[WARNING] The workspace /tmp/workspace on the bastion is not what this project holds now" in older.terminal
     assert cloud.workspace.stat().st_ino == inode
 
 

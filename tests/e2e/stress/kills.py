@@ -69,11 +69,15 @@ class Kill:
 
 @dataclass
 class Stage:
-    """A project with its bastion and its database; *cloud* is the account it runs on, which outlives its runs, or None."""
+    """A project with its bastion and its database; *cloud* is the account it runs on, which outlives its runs, or None.
+
+    Each of its runs is asked for *words*.
+    """
 
     project: Project
     tenants: int
     cloud: Cloud | None
+    words: tuple[str, ...]
     seconds: float = field(default=0.0, init=False)
 
     def __post_init__(self) -> None:
@@ -85,7 +89,7 @@ class Stage:
             self.project.environment = self.cloud.environment
         self.prepare(built=False)
         started = time.monotonic()
-        outcome = self.project.run()
+        outcome = self.project.run(*self.words)
         assert outcome.status == 0, outcome.terminal
         self.seconds = time.monotonic() - started
         with self.cluster() as cluster:
@@ -171,7 +175,7 @@ class Stage:
         """
         moment = kill.moment * self.seconds
         for _ in range(8):
-            suite, started = self.project.start("features/"), time.monotonic()
+            suite, started = self.project.start(*self.words), time.monotonic()
             while suite.poll() is None:
                 if time.monotonic() - started >= moment and (pids := self.victims(kill.victim, suite)):
                     for pid in pids:
@@ -222,7 +226,7 @@ def recovered(stage: Stage, kill: Kill) -> dict[str, Any]:
             noise.unlink(missing_ok=True)
         if not kill.at_once:
             _settled(stage.processes)
-        following = stage.project.run()
+        following = stage.project.run(*stage.words)
     finally:
         noise.unlink(missing_ok=True)
     config = json.loads((stage.project.path / "config.json").read_text())

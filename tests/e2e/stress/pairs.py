@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import random
 import re
-import subprocess
-import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.support import project
+from tests.support import forks, project
 from tests.support.aws import Cloud
 from tests.support.cluster import DATABASE
 from tests.support.outcome import Outcome
@@ -25,7 +24,7 @@ FILE = Path(__file__).with_name("pairs.json")
 """What was measured last."""
 BUILDS = "SELECT count(*) FROM pg_stat_activity WHERE application_name ~ '^2-sql-execute.* building$'"
 HELD = re.compile(r"reports is in use by process \d+ since \d{4}-")
-COMMAND = (sys.executable, "-m", "etl_manager", "-p", "aurora-postgresql", "--bastion-command", "echo said; sleep 0.5")
+COMMAND = ("-p", "aurora-postgresql", "--bastion-command", "echo said; sleep 0.5")
 
 
 @dataclass(frozen=True)
@@ -37,8 +36,11 @@ class Place:
     cloud: Cloud
 
 
-def met(place: Place, seed: int) -> dict[str, Any]:
-    """Begin from an empty cluster, have them meet as *seed* says, and return what was found: the figures of the report."""
+def met(place: Place, seed: int, *words: str) -> dict[str, Any]:
+    """Begin from an empty cluster, have them meet as *seed* says, and return what was found: the figures of the report.
+
+    A run that builds is asked for *words*.
+    """
     dice = random.Random(f"pair {seed}")  # noqa: S311 - it can be repeated
     kind = KINDS[seed % len(KINDS)]
     place.cloud.empty()
@@ -47,7 +49,7 @@ def met(place: Place, seed: int) -> dict[str, Any]:
     if kind == "three --bastion-command":
         ends, told = _commands(place), ""
     else:
-        ends, told = _runs(place, kind, pause)
+        ends, told = _runs(place, kind, pause, words)
     proven = _proven(kind, ends, told)
     rows = {} if kind == "three --bastion-command" else _rows(place.cloud)
     return {
@@ -61,17 +63,17 @@ def met(place: Place, seed: int) -> dict[str, Any]:
     }
 
 
-def _runs(place: Place, kind: str, pause: float) -> tuple[list[Outcome], str]:
+def _runs(place: Place, kind: str, pause: float, words: Sequence[str]) -> tuple[list[Outcome], str]:
     """Start a run, and after *pause* another one; return how they end, and what the second was told of the first."""
     second = place.one if kind == "one folder" else place.other
-    first = place.one.start("features/")
+    first = place.one.start(*words)
     if kind == "--verify-only beside a build":
         while first.poll() is None and place.cloud.rows(BUILDS, "postgres") == [(0,)]:
             time.sleep(0.02)
         processes = [first, second.start("features/", "--verify-only")]
     else:
         time.sleep(pause)
-        processes = [first, second.start("features/")]
+        processes = [first, second.start(*words)]
     ends = [place.one.outcome(processes[0]), second.outcome(processes[1])]
     waited = re.search(r"waits for another run, (process \d+ \(.*?\), connected since [\d: -]+)", _log(second))
     refused = HELD.search(ends[0].terminal + ends[1].terminal)
@@ -87,15 +89,11 @@ def _log(project: Project) -> str:
 def _commands(place: Place) -> list[Outcome]:
     """Run three commands of the user's at once on an empty bastion."""
     environment = {**project.shell(), **place.cloud.environment}
-    running = [
-        subprocess.Popen(COMMAND, cwd=place.one.path, env=environment, text=True, stdin=subprocess.DEVNULL,
-                         stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-        for _ in range(3)
-    ]  # fmt: skip
+    running = [forks.start("etl_manager", *COMMAND, cwd=place.one.path, env=environment) for _ in range(3)]
     found = []
     for each in running:
-        said, _ = each.communicate(timeout=120)
-        found.append(Outcome(each.returncode if "said" in said else -1, said, "", ""))
+        said, _ = each.communicate()
+        found.append(Outcome((each.returncode or 0) if "said" in said else -1, said, "", ""))
     return found
 
 

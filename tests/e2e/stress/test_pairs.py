@@ -11,7 +11,7 @@ from etl_manager.targets import TargetOptions
 from etl_manager.targets.local import LocalTarget
 from tests.e2e.stress.pairs import FIGURES, Place, met
 from tests.support.aws import Cloud
-from tests.support.project import Project
+from tests.support.project import ONCE, Project
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +29,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
 @pytest.mark.stress
 def test_pair(pair, place, record_property):
     """Each run is proven, or is told who was there before it."""
-    found = met(place, pair)
+    found = met(place, pair, "features/")
     terminal = found.pop("terminal")
     record_property(FIGURES, json.dumps(found))
     assert found["as wanted"], f"{found}\n{terminal}"
@@ -37,6 +37,6 @@ def test_pair(pair, place, record_property):
 
 @pytest.mark.parametrize("seed", range(4))
 def test_harness_meets_and_all_end_as_wanted(seed, place):
-    """One of each kind in every test run: what `make stress` does works."""
-    found = met(place, seed)
+    """One of each kind in every test run, of runs that do not build a second time: what `make stress` does works."""
+    found = met(place, seed, *ONCE)
     assert found["as wanted"], f"{found}\n{found['terminal']}"
