@@ -38,7 +38,7 @@ class Process:
     def __init__(self, answers: socket.socket, *pipes: int) -> None:
         """Wait until it has begun."""
         self._answers = answers.makefile("r")
-        self._pipes = pipes
+        self._printed = dict.fromkeys(pipes, b"")
         self.pid = int(self._answers.readline())
         self.returncode: int | None = None
 
@@ -53,11 +53,21 @@ class Process:
         if self.poll() is None:
             os.kill(self.pid, sign)
 
+    def lines(self, last: str, timeout: float = 60) -> list[str]:
+        """Return the lines it prints, up to the line *last*; it runs on."""
+        out = next(iter(self._printed))
+        while f"{last}\n".encode() not in self._printed[out]:
+            assert select.select([out], [], [], timeout)[0], self._printed
+            piece = os.read(out, 65_536)
+            assert piece, (self.communicate(), self.returncode)
+            self._printed[out] += piece
+        return self._printed[out].decode().splitlines()
+
     def communicate(self, timeout: float = 120) -> tuple[str, str]:
         """Return what it prints to its end, or raise `subprocess.TimeoutExpired` after *timeout* seconds."""
         deadline = time.monotonic() + timeout
-        printed = dict.fromkeys(self._pipes, b"")
-        waiting: list[Any] = [*self._pipes, self._answers]
+        printed = self._printed
+        waiting: list[Any] = [*printed, self._answers]
         while waiting:
             ready, _, _ = select.select(waiting, [], [], max(deadline - time.monotonic(), 0))
             if not ready:
@@ -70,7 +80,8 @@ class Process:
                 waiting.remove(each)
                 if each is not self._answers:
                     os.close(each)
-        out, err = [*(text.decode().replace("\r\n", "\n") for text in printed.values()), ""][:2]
+        texts = (text.decode(errors="surrogateescape").replace("\r\n", "\n") for text in printed.values())
+        out, err = [*texts, ""][:2]
         return out, err
 
 

@@ -64,8 +64,13 @@ def project(source: Path = ROOT / "config.json", root: Path = ROOT, **transfer: 
     return loaded.changed(bastion={"auto_transfer": loaded.transfer.model_copy(update=transfer)})
 
 
-def full_run(account: Account, config: Config | None = None, timeouts: Timeouts = BRIEF) -> Outcome:
-    """Build, build again, verify and close, as ``pytest features/ --target aws`` does, and judge as its sentences do."""
+def full_run(
+    account: Account, config: Config | None = None, timeouts: Timeouts = BRIEF, *, again: bool = True
+) -> Outcome:
+    """Build, build again, verify and close, as ``pytest features/ --target aws`` does, and judge as its sentences do.
+
+    Without *again* it is a run of ``-m "not idempotence"``: the same commands, of which the long one carries less.
+    """
     config = config or project()
     told = Told()
     run: ProvisioningRun | None = None
@@ -78,12 +83,13 @@ def full_run(account: Account, config: Config | None = None, timeouts: Timeouts 
             verify_only=False,
             progress=told,
             warn=told.say,
-            wanted=(VERIFICATION, AGAIN),
+            wanted=(VERIFICATION, AGAIN) if again else (VERIFICATION,),
             timeouts=timeouts,
         )
         for phase in config.phases[:-1]:
             run.ensure(phase.name)
-        run.rerun_all_phases()
+        if again:
+            run.rerun_all_phases()
         found = run.verification()
         tables = [(tenant, "users") for tenant in config.tenants]
         counts = dict.fromkeys(tables, config.sample_data.users_per_tenant)
@@ -102,8 +108,8 @@ def open_run(target: Target, root: Path = ROOT, *, verify_only: bool = False) ->
 
 
 def warm(account: Callable[..., Account]) -> Path:
-    """Return the root of a bastion that has the workspace of the project."""
+    """Return the root of a bastion that has the workspace of the project; its database is built."""
     ready = account()
-    full_run(ready)
+    full_run(ready, again=False)
     ready.close()
     return ready.host.root

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
 from etl_manager.targets.postgres import EmbeddedPostgres
-from tests.support import aws, cluster
+from tests.support import aws, cluster, runs
 from tests.support.aws import Account
 from tests.support.cluster import Cluster
 
@@ -19,16 +21,41 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostg
         yield found
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture
 def account(postgres: EmbeddedPostgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Account]]:
-    """Open accounts; all are stopped at the end."""
+    """Open accounts; they are stopped at the test's end."""
     with aws.accounts(tmp_path_factory.mktemp("accounts"), postgres) as open_:
         yield open_
 
 
+@pytest.fixture(scope="session")
+def warm(postgres: EmbeddedPostgres, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The root of a bastion that has the workspace, for copies."""
+    with aws.accounts(tmp_path_factory.mktemp("warm"), postgres) as open_:
+        return runs.warm(open_)
+
+
 @pytest.fixture
-def database(postgres: EmbeddedPostgres) -> Cluster:
-    """The cluster, with nothing built on it yet."""
+def warmed(account: Callable[..., Account], warm: Path, tmp_path: Path) -> Callable[..., Account]:
+    """Open accounts whose bastions have the workspace."""
+    numbers = itertools.count()
+
+    def open_(*faults: str) -> Account:
+        root = tmp_path / f"bastion{next(numbers)}"
+        aws.copy(warm, root)
+        return account(*faults, root=root)
+
+    return open_
+
+
+@pytest.fixture
+def database(postgres: EmbeddedPostgres) -> Iterator[Cluster]:
+    """The cluster, with nothing built on it yet; what a killed psql had it do is ended, the next test would wait for it."""
     found = Cluster(postgres.conninfo)
     found.empty()
-    return found
+    yield found
+    found.execute(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+        " WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()",
+        database="postgres",
+    )

@@ -6,13 +6,6 @@ import pytest
 
 from tests.e2e.transport import faults
 from tests.e2e.transport.faults import CASES, DOCUMENT
-from tests.support import runs
-
-
-@pytest.fixture(scope="session")
-def warm(account):
-    """The root of a bastion that has the workspace."""
-    return runs.warm(account)
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.title)
@@ -21,7 +14,7 @@ def test_run_on_a_bad_day_ends_as_documented(case, account, database, warm):
 
     Where chance decides what a command left, the next run is proven all the same; the stress test has it so for all.
     """
-    row, outcome = faults.row(case, account, database, warm, followed=bool(case.left))
+    row, outcome = faults.row(case, account, database, warm)
     assert outcome.proven == case.proven, outcome.message
     assert row in DOCUMENT.read_text(encoding="utf-8").splitlines()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 import traceback
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,6 +16,7 @@ from etl_manager.provisioning.startup import start_run
 from etl_manager.ssm.retry import Retry, Timeouts
 from etl_manager.ssm.run_command import RunCommand
 from etl_manager.ssm.script import Script
+from tests.support import aws
 from tests.support.aws import Account
 from tests.support.runs import BRIEF, project
 
@@ -67,9 +69,10 @@ BROKEN = ClientError(
 
 
 @pytest.fixture(scope="module")
-def calm(account) -> Account:
-    """An account without faults."""
-    return account()
+def calm(postgres, tmp_path_factory) -> Iterator[Account]:
+    """An account without faults, which these tests share."""
+    with aws.accounts(tmp_path_factory.mktemp("calm"), postgres) as open_:
+        yield open_()
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ CREATE EVENT TRIGGER slow ON ddl_command_start WHEN TAG IN ('CREATE SCHEMA') EXE
 TOLD = "schema, applying changes: 1 of 3 tenants, "
 
 
-def test_phase_that_takes_long_tells_how_far_it_is(account, database, caplog):
+def test_phase_that_takes_long_tells_how_far_it_is(warmed, database, caplog):
     """The second tenant's schema is not made before the terminal has shown that the first one's is; the log has it too."""
     caplog.set_level(logging.INFO, "etl_manager")
     shown: list[str] = []
@@ -33,7 +33,7 @@ def test_phase_that_takes_long_tells_how_far_it_is(account, database, caplog):
     progress = NullProgress()
     run = start_run(
         project(),
-        account(),
+        warmed(),
         verify_only=False,
         progress=progress,
         attach=lambda name, text, _: attached.update({name: text}),

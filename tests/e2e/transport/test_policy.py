@@ -90,10 +90,10 @@ def test_every_call_is_allowed_and_everything_allowed_is_called():
     assert operator - called().keys() == set()
 
 
-def test_calls_of_real_runs_are_those_of_the_source(account, database):
+def test_calls_of_real_runs_are_those_of_the_source(warmed, database):
     """Recorded by botocore's own event, over a run, a lost answer, and the engine asked for."""
-    bastion = account("reset=after:SendCommand@2")
-    assert full_run(bastion).proven
+    bastion = warmed("reset=after:SendCommand@2")
+    assert full_run(bastion, again=False).proven
     aws.as_aws(bastion)
     discover(project(), bastion.client, Preflight(), emulated=False)
     operator = actions(*policies()[:3])

@@ -57,7 +57,7 @@ def stack(account: Account, name: str, **outputs: str) -> None:
 def test_table_shows_all_a_run_stands_on_and_costs_no_command(account, database):
     """Caller, region, stack, endpoint, secret, bastion, psql and PostgreSQL; at most 6 SendCommands with it, then 2."""
     bastion = account()
-    first, second = full_run(bastion), full_run(bastion)
+    first, second = (full_run(bastion, again=False) for _ in range(2))
     postgres = bastion.postgres
     shown = table(first.said)
     assert shown.pop("psql").startswith("psql (PostgreSQL) 16.")
@@ -98,7 +98,7 @@ def test_tmp_of_the_bastion_may_be_mounted_noexec(account, database, noexec):
     """On a hardened image nothing in the workspace can be executed, and everything is built and proven all the same."""
     bastion = account()
     noexec(bastion.tmp)
-    assert full_run(bastion).proven
+    assert full_run(bastion, again=False).proven
     assert not os.access(bastion.tmp / "workspace/scripts/2-sql-execute.sh", os.X_OK)
 
 

@@ -20,6 +20,7 @@ from etl_manager.errors import CommandError, DiscoveryError, WorkspaceError
 from etl_manager.provisioning.startup import open_bastion
 from etl_manager.targets import TargetOptions
 from etl_manager.targets.aws import AwsTarget
+from tests.support import aws
 from tests.support.aws import Account
 from tests.support.project import ROOT
 from tests.support.runs import BRIEF, Told, full_run, project
@@ -76,7 +77,17 @@ def holds_the_archive(account: Account, config: Config) -> bool:
     )
 
 
-def test_parts_that_arrived_are_not_sent_again(account, ballast):
+@pytest.fixture(scope="module")
+def in_parts(postgres, ballast, tmp_path_factory) -> tuple[Account, Told]:
+    """A transfer in many parts that nothing comes in the way of."""
+    folder = tmp_path_factory.mktemp("parts")
+    with aws.accounts(folder, postgres) as open_, pytest.MonkeyPatch.context() as patch:
+        patch.setattr("etl_manager.bastion.transfer.MANY_PARTS", 5)
+        whole = open_()
+        return whole, transfer(whole, heavy(ballast, max_command_bytes=12_000))
+
+
+def test_parts_that_arrived_are_not_sent_again(account, ballast, in_parts):
     """A run that ended in the middle of a transfer leaves its parts; the next one sends the others."""
     config = heavy(ballast, max_command_bytes=12_000)
     broken = account("delivery-timeout=0.1@4")
@@ -86,8 +97,7 @@ def test_parts_that_arrived_are_not_sent_again(account, ballast):
     sent = len(comments(broken, "transfer")) - 1
     next_ = account(root=broken.host.root)
     transfer(next_, config)
-    whole = account()
-    transfer(whole, config)
+    whole, _ = in_parts
     assert sent == 2
     assert len(comments(next_, "transfer")) == len(comments(whole, "transfer")) - sent
     assert holds_the_archive(next_, config)
@@ -166,10 +176,9 @@ def test_workspace_that_was_moved_aside_goes_after_a_day(account):
     assert {name: (bastion.tmp / name).exists() for name in kept} == kept
 
 
-def test_many_parts_are_remarked_on(account, ballast, monkeypatch):
+def test_many_parts_are_remarked_on(in_parts):
     """Where a bucket would be worth its while, that is said."""
-    monkeypatch.setattr("etl_manager.bastion.transfer.MANY_PARTS", 5)
-    told = transfer(account(), heavy(ballast, max_command_bytes=12_000))
+    _, told = in_parts
     assert any("bastion.autoTransfer.bucket" in line for line in told.said)
 
 

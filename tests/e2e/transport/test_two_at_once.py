@@ -5,8 +5,7 @@ from __future__ import annotations
 import concurrent.futures
 from dataclasses import replace
 
-import pytest
-
+from etl_manager.provisioning.run import ProvisioningRun
 from etl_manager.provisioning.startup import start_run
 from tests.support.runs import BRIEF, full_run, project
 
@@ -20,38 +19,46 @@ CREATE EVENT TRIGGER held ON ddl_command_start WHEN TAG IN ('CREATE SCHEMA') EXE
 """
 """Has a build wait in the middle of its schema phase, until the test lets it go on."""
 BUILDS = "SELECT FROM pg_stat_activity WHERE wait_event = 'advisory'"
+WAITS = "waits for another run"
 
 
-@pytest.mark.parametrize("verify_only", [False, True])
-def test_second_run_waits_for_a_build_and_tells_for_whom(account, database, verify_only):
-    """Also one that only verifies: half a database is no finding. Both are proven."""
-    first = start_run(project(), account(), verify_only=False, warn=print, timeouts=BRIEF)
+def test_others_wait_for_a_build_and_tell_for_whom(warmed, database):
+    """A run that builds and one that only verifies: half a database is no finding. All are proven."""
+    first = start_run(project(), warmed(), verify_only=False, warn=print, timeouts=BRIEF)
     first.ensure("database")
-    shown: list[str] = []
-    with database.connect() as holder, concurrent.futures.ThreadPoolExecutor(1) as pool:
+    shown: dict[str, list[str]] = {"schema": [], "inspection": []}
+    with database.connect() as holder, concurrent.futures.ThreadPoolExecutor(3) as pool:
         holder.execute(HELD.encode())
         holder.execute("SELECT pg_advisory_lock(15)")
         building = pool.submit(first.ensure, "data")
         while not holder.execute(BUILDS.encode()).fetchall():
             assert not building.done(), building.result()
-        second = start_run(
-            project(), account(), verify_only=verify_only, warn=print,
-            timeouts=replace(BRIEF, progress_delay=0.5, execution_timeout=60),
-        )  # fmt: skip
 
-        def status(line: str) -> None:
-            shown.append(line)
-            if "waits for another run" in line:
-                holder.execute("SELECT pg_advisory_unlock_all()")
+        def other(phase: str) -> ProvisioningRun:
+            run = start_run(
+                project(), warmed(), verify_only=phase == "inspection", warn=print,
+                timeouts=replace(BRIEF, progress_delay=0.5, execution_timeout=60),
+            )  # fmt: skip
 
-        second.sql_runner.bastion.run_command.on_status = status
-        found = second.ensure("verification" if verify_only else "data")
-        assert all(state.schema_exists for state in found.tenants.values())
-        assert all(state.schema_exists for state in building.result(30).tenants.values())
-    first.close()
-    second.close()
-    phase = "inspection" if verify_only else "schema"
-    [told, *_] = [line for line in shown if "waits for another run" in line]
-    assert told.startswith(f"{phase}: waits for another run, process ")
-    assert ", connected since 2" in told
-    assert full_run(account()).proven
+            def status(line: str) -> None:
+                shown[phase].append(line)
+                if all(any(WAITS in line for line in lines) for lines in shown.values()) and not holder.closed:
+                    holder.execute("SELECT pg_advisory_unlock_all()")
+
+            run.sql_runner.bastion.run_command.on_status = status
+            return run
+
+        others = {phase: other(phase) for phase in shown}
+        waiting = [
+            pool.submit(run.ensure, "verification" if phase == "inspection" else "data")
+            for phase, run in others.items()
+        ]
+        for run in (*waiting, building):
+            assert all(state.schema_exists for state in run.result(40).tenants.values())
+    for run in (first, *others.values()):
+        run.close()
+    for phase, lines in shown.items():
+        [told, *_] = [line for line in lines if WAITS in line]
+        assert told.startswith(f"{phase}: {WAITS}, process ")
+        assert ", connected since 2" in told
+    assert full_run(warmed(), again=False).proven

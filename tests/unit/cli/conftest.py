@@ -19,6 +19,7 @@ import pytest
 
 from etl_manager.targets.postgres import EmbeddedPostgres
 from etl_manager.targets.state import private_folder
+from tests.support import forks
 from tests.support.haste import usual_places
 
 ROOT = Path(__file__).parents[3]
@@ -38,7 +39,7 @@ class Service:
 
     project: Path
     state: Path
-    process: subprocess.Popen[str]
+    process: forks.Process
     exports: dict[str, str]
 
     @property
@@ -59,12 +60,9 @@ class Service:
         )  # fmt: skip
 
     def run(self, *words: str | Path) -> subprocess.CompletedProcess[str]:
-        """Run 2-etl-manager.sh to its end."""
-        process = self.start("-p", "aurora-postgresql", "-c", "config.json", *words)
-        stdout, stderr = process.communicate(timeout=60)
-        return subprocess.CompletedProcess(
-            words, process.returncode, stdout.decode(errors="surrogateescape"), stderr.decode(errors="surrogateescape")
-        )
+        """Run what 2-etl-manager.sh does once it has a Python, to its end."""
+        words = ("-p", "aurora-postgresql", "-c", "config.json", *words)
+        return forks.run("etl_manager", *words, cwd=self.project, env=self.environment)
 
     def client(self, name: str) -> Any:
         """Return a boto3 client of the service's AWS."""
@@ -126,15 +124,9 @@ def serve(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[C
 
     def start(*options: str) -> Service:
         state = tmp_path_factory.mktemp("state")
-        process = subprocess.Popen(
-            [sys.executable, "-m", "etl_manager", "local", "--state", state, *options],
-            cwd=project, env=BARE, text=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-        )  # fmt: skip
-        assert process.stdout
+        process = forks.start("etl_manager", "local", "--state", state, *options, cwd=project, env=BARE)
         exports = {}
-        for line in process.stdout:
-            if line == "ready\n":
-                break
+        for line in process.lines("ready")[:-1]:
             word, assignment = shlex.split(line)
             assert word == "export"
             name, _, value = assignment.partition("=")
@@ -146,9 +138,9 @@ def serve(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[C
     yield start
     for service in started:
         service.process.send_signal(signal.SIGTERM)
-        assert service.process.wait(30) == 0
-        with usual_places():
-            EmbeddedPostgres(service.state / "postgres").forget()
+        service.process.communicate(30)
+        assert service.process.returncode == 0
+        EmbeddedPostgres(service.state / "postgres").forget()
 
 
 @pytest.fixture(scope="session")

@@ -3,44 +3,27 @@
 from __future__ import annotations
 
 import os
-import queue
+import signal
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from etl_manager.targets.local import forget
-from tests.support.haste import usual_places
-
-# The command line is wired elsewhere; this is the command itself.
-_COMMAND = """
-import argparse
-from etl_manager.cli import local as local_service
-parser = argparse.ArgumentParser()
-local_service.add_arguments(parser)
-raise SystemExit(local_service.run(parser.parse_args()))
-"""
+from tests.support import forks
+from tests.support.project import ROOT
 
 
 class Service:
-    """A running service and what it printed."""
+    """A running service on *state*, and what it printed until it was ready."""
 
-    def __init__(self, *arguments: str) -> None:
-        self.process = subprocess.Popen(
-            [sys.executable, "-c", _COMMAND, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        )
-        self.lines: list[str] = []
-        self._printed: queue.Queue[str] = queue.Queue()
-        threading.Thread(target=self._read, daemon=True).start()
-
-    def ready(self) -> Service:
-        """Wait until it said so."""
-        while not self.lines or self.lines[-1] != "ready":
-            self.lines.append(self._printed.get(timeout=60))
-        return self
+    def __init__(self, state: Path, *arguments: str) -> None:
+        self.state = state
+        words = ("local", "--state", state, *arguments)
+        self.process = forks.start("etl_manager", *words, cwd=ROOT, env=os.environ, errors_apart=True)
+        self.lines = self.process.lines("ready")
 
     def shell(self, script: str) -> subprocess.CompletedProcess[str]:
         """Run *script* in a bash that took over the exported lines, and has nothing else of AWS or PostgreSQL."""
@@ -51,15 +34,11 @@ class Service:
             env=environment, check=False, capture_output=True, text=True, timeout=120,
         )  # fmt: skip
 
-    def end(self, sign: int) -> int:
-        """Send *sign*, and return the exit status."""
+    def end(self, sign: int = signal.SIGTERM) -> tuple[int | None, str]:
+        """Send *sign*; return the exit status, and what it said of trouble."""
         self.process.send_signal(sign)
-        return self.process.wait(30)
-
-    def _read(self) -> None:
-        assert self.process.stdout is not None
-        for line in self.process.stdout:
-            self._printed.put(line.rstrip("\n"))
+        _, trouble = self.process.communicate(30)
+        return self.process.returncode, trouble
 
 
 @pytest.fixture(scope="module")
@@ -68,13 +47,12 @@ def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Se
     state = tmp_path_factory.mktemp("service") / "state"
     started: list[Service] = []
 
-    def start(*arguments: str) -> Service:
-        started.append(Service("--state", str(state), *arguments))
-        return started[-1].ready()
+    def start(*arguments: str, state: Path = state) -> Service:
+        started.append(Service(state, *arguments))
+        return started[-1]
 
     yield start
     for service in started:
-        service.process.terminate()
-        service.process.wait(30)
-    with usual_places():
-        forget(state)
+        if service.process.poll() is None:
+            service.end()
+    forget(state)

@@ -7,7 +7,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
@@ -16,16 +15,14 @@ import pytest
 
 from etl_manager.errors import TargetError
 from etl_manager.targets.postgres import EmbeddedPostgres, stop_stale
+from tests.support import forks
 from tests.support.haste import durable_clusters
-from tests.support.project import ROOT
 
 # Starts a server, tells its process id, and dies as `kill -9` makes it die.
 KILLED_RUN = """
 import os, signal, sys
 from pathlib import Path
 from etl_manager.targets.postgres import EmbeddedPostgres
-from tests.support import haste
-haste.make_haste()  # where the next one's cluster is
 server = EmbeddedPostgres(Path(sys.argv[1]))
 server.start()
 print(server._process.pid, flush=True)
@@ -45,6 +42,23 @@ def postgres(tmp_path):
     server = EmbeddedPostgres(tmp_path / "postgres")
     yield server
     server.forget()
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """One that was started and stopped."""
+    server = EmbeddedPostgres(tmp_path_factory.mktemp("made") / "postgres")
+    server.start()
+    server.stop()
+    yield server
+    server.forget()
+
+
+@pytest.fixture
+def stopped(made):
+    """The same, for tests that leave no more in it than a run does."""
+    yield made
+    made.stop()
 
 
 @pytest.fixture(scope="module")
@@ -140,8 +154,9 @@ def test_password_bites_and_is_kept_to_its_owner(running):
         assert (running.directory / name).stat().st_mode & 0o777 == 0o600
 
 
-def test_second_start_finds_everything(postgres):
+def test_second_start_finds_everything(stopped):
     """Data, password and port survive a stop."""
+    postgres = stopped
     postgres.start()
     with psycopg.connect(postgres.conninfo("postgres")) as connection:
         connection.execute("CREATE TABLE kept AS SELECT 42 AS answer")
@@ -156,19 +171,18 @@ def test_second_start_finds_everything(postgres):
         again.stop()
 
 
-def test_taken_port_is_given_up(postgres):
+def test_taken_port_is_given_up(stopped):
     """When somebody else has the port meanwhile, another is taken."""
-    postgres.start()
-    port = postgres.port
-    postgres.stop()
+    port = stopped.port
     with socket.create_server(("127.0.0.1", port)):
-        postgres.start()
-        assert postgres.port != port
-        assert ask(postgres, "SELECT 1") == 1
+        stopped.start()
+        assert stopped.port != port
+        assert ask(stopped, "SELECT 1") == 1
 
 
-def test_stop_leaves_no_process(postgres):
+def test_stop_leaves_no_process(stopped):
     """After a stop the server is gone, with connections open too; a second stop is harmless."""
+    postgres = stopped
     postgres.start()
     pid = int((postgres._data / "postmaster.pid").read_text().split()[0])
     with psycopg.connect(postgres.conninfo("postgres"), autocommit=True):
@@ -177,11 +191,11 @@ def test_stop_leaves_no_process(postgres):
     assert not runs(pid)
 
 
-def test_server_of_a_killed_run_is_stopped(postgres):
+def test_server_of_a_killed_run_is_stopped(stopped, tmp_path):
     """A server that a killed run left is stopped at the next start, which then works."""
-    run = subprocess.run(
-        [sys.executable, "-c", KILLED_RUN, postgres.directory], cwd=ROOT, check=False, capture_output=True, text=True
-    )
+    postgres = stopped
+    (tmp_path / "killed.py").write_text(KILLED_RUN)
+    run = forks.run("killed", postgres.directory, cwd=tmp_path, env=os.environ)
     assert run.returncode == -signal.SIGKILL, run.stderr
     left = int(run.stdout)
     assert runs(left)
@@ -190,10 +204,9 @@ def test_server_of_a_killed_run_is_stopped(postgres):
     assert ask(postgres, "SELECT 1") == 1
 
 
-def test_lock_file_of_nobody(postgres):
+def test_lock_file_of_nobody(stopped):
     """A lock file whose process is something else is removed, and that process left alone."""
-    postgres.start()
-    postgres.stop()
+    postgres = stopped
     lock = postgres._data / "postmaster.pid"
     lock.write_text(f"{os.getppid()}\n{postgres._data}\n0\n1\n\n127.0.0.1\n\nready\n")
     stop_stale(postgres._data)
@@ -212,31 +225,31 @@ def test_interrupted_initialisation(postgres):
     assert not part.exists()
 
 
-def test_data_of_another_version(postgres):
+def test_data_of_another_version(stopped):
     """Data of another major version is not touched; the error says what to do."""
-    postgres.start()
-    postgres.stop()
     with pytest.raises(TargetError, match="--reset-local"):
-        EmbeddedPostgres(postgres.directory, major=18).start()
+        EmbeddedPostgres(stopped.directory, major=18).start()
+    stopped.start()
+    assert ask(stopped, "SELECT 1") == 1
 
 
-def test_state_from_when_the_master_was_a_superuser(postgres):
+def test_state_from_when_the_master_was_a_superuser(stopped):
     """A cluster of an earlier version of the project is not used in silence, nor touched; the error says what to do."""
-    postgres.start()
-    postgres.stop()
-    (postgres.directory / "admin-password").unlink()
-    with pytest.raises(TargetError, match="its master user is a superuser") as failed:
-        EmbeddedPostgres(postgres.directory).start()
+    password = stopped.directory / "admin-password"
+    password.rename(password.with_name("aside"))
+    try:
+        with pytest.raises(TargetError, match="its master user is a superuser") as failed:
+            EmbeddedPostgres(stopped.directory).start()
+    finally:
+        password.with_name("aside").rename(password)
     assert "--reset-local" in str(failed.value)
-    assert (postgres._data / "PG_VERSION").exists()
+    assert (stopped._data / "PG_VERSION").exists()
 
 
-def test_data_of_another_master_user(postgres):
+def test_data_of_another_master_user(stopped):
     """A cluster made for another master user is told, not an authentication that fails."""
-    postgres.start()
-    postgres.stop()
     with pytest.raises(TargetError, match="has the master user postgres, wanted is chief"):
-        EmbeddedPostgres(postgres.directory, user="chief").start()
+        EmbeddedPostgres(stopped.directory, user="chief").start()
 
 
 @pytest.mark.parametrize("name", ["rdsadmin", "rds_superuser", "pg_monitor"])

@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import socket
-import subprocess
-import sys
 from pathlib import Path
 
 import psycopg
@@ -14,11 +12,8 @@ import pytest
 
 from etl_manager.targets.emulated_aws import DEFAULT_INSTANCE
 from etl_manager.targets.local import forget
-from tests.support.haste import usual_places
-
-
-def state_of(service) -> Path:
-    return Path(service.process.args[service.process.args.index("--state") + 1])
+from tests.support import forks
+from tests.support.project import ROOT
 
 
 def processes_of(state: Path) -> list[str]:
@@ -38,8 +33,8 @@ def processes_of(state: Path) -> list[str]:
 @pytest.mark.parametrize("port", ["65536", "-1", "http", "99999999"])
 def test_a_port_out_of_range_is_wrong_use(tmp_path, port):
     """It is told at once, as every wrong word on the command line is, and nothing is started."""
-    words = [sys.executable, "-m", "etl_manager", "local", "--state", tmp_path / "state", f"--port={port}"]
-    done = subprocess.run(words, check=False, capture_output=True, text=True)
+    words = ("local", "--state", tmp_path / "state", f"--port={port}")
+    done = forks.run("etl_manager", *words, cwd=ROOT, env=os.environ)
     assert done.returncode == 64
     assert "is no port: it is a number from 0 to 65535" in done.stderr
     assert "Traceback" not in done.stderr
@@ -59,14 +54,14 @@ def test_prints_how_to_reach_it(serve):
     assert "export AWS_DEFAULT_REGION=ap-northeast-1" in service.lines
     with psycopg.connect(service.shell('printf %s "${DATABASE_URL%/*}/postgres"').stdout) as connection:
         assert connection.execute("SELECT current_user").fetchone() == ("rdsadmin",)
-    assert service.end(signal.SIGTERM) == 0
+    assert service.end() == (0, "")
 
 
 def test_database_url_leads_to_the_tenants_database(serve, tmp_path):
     """To the one the configuration names, as soon as it exists; until then there is what the help and README say."""
     config = tmp_path / "other.json"
     config.write_text('{"aurora": {"databaseName": "other_analytics", "masterUsername": "chief"}}')
-    service = serve("--state", str(tmp_path / "state"), "--config-json", str(config))  # a cluster's master user stays
+    service = serve("--config-json", str(config), state=tmp_path / "state")  # a cluster's master user stays
     url = service.shell('printf %s "$DATABASE_URL"').stdout
     with pytest.raises(psycopg.OperationalError, match='database "other_analytics" does not exist'):
         psycopg.connect(url)
@@ -74,9 +69,8 @@ def test_database_url_leads_to_the_tenants_database(serve, tmp_path):
         first.execute("CREATE DATABASE other_analytics OWNER chief")  # the user that the configuration names
     with psycopg.connect(url) as connection:
         assert connection.info.dbname == "other_analytics"
-    assert service.end(signal.SIGTERM) == 0
-    with usual_places():
-        forget(tmp_path / "state")
+    assert service.end() == (0, "")
+    forget(tmp_path / "state")
 
 
 @pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
@@ -87,7 +81,6 @@ def test_ends_without_a_trace(serve, sign):
         f"aws ssm send-command --instance-ids {DEFAULT_INSTANCE} --document-name AWS-RunShellScript"
         " --parameters 'commands=[\"(setsid sleep 300 &) ; sleep 300\"]'"
     ).check_returncode()
-    assert len(processes_of(state_of(service))) > 2
-    assert service.end(sign) == 0
-    assert service.process.stderr.read() == ""
-    assert processes_of(state_of(service)) == []
+    assert len(processes_of(service.state)) > 2
+    assert service.end(sign) == (0, "")
+    assert processes_of(service.state) == []

@@ -26,6 +26,7 @@ from etl_manager.provisioning.startup import open_bastion
 from etl_manager.targets import TargetOptions, open_target
 from etl_manager.targets.local import forget
 from etl_manager.targets.state import private_path
+from tests.support import forks
 
 ROOT = Path(__file__).parents[3]
 REGION = "eu-central-1"
@@ -33,8 +34,6 @@ KILLED_RUN = """
 import os, signal, sys, time
 from pathlib import Path
 from etl_manager.targets import TargetOptions, open_target
-from tests.support import haste
-haste.make_haste()  # where the next one's cluster is
 target = open_target("local", TargetOptions(region="eu-central-1", state=Path(sys.argv[1])))
 target.client("ssm").send_command(
     InstanceIds=[target.aws.instance_id], DocumentName="AWS-RunShellScript",
@@ -48,12 +47,26 @@ os.kill(os.getpid(), signal.SIGKILL)
 
 
 @pytest.fixture(scope="module")
-def target(tmp_path_factory):
-    with_bite = tmp_path_factory.mktemp("local") / "a b'c"
-    opened = open_target("local", TargetOptions(region=REGION, state=with_bite, master_username="master"))
+def in_use(tmp_path_factory):
+    """The folder of the state that `target` uses."""
+    return tmp_path_factory.mktemp("local") / "a b'c"
+
+
+@pytest.fixture(scope="module")
+def target(in_use):
+    opened = open_target("local", TargetOptions(region=REGION, state=in_use, master_username="master"))
     yield opened
     opened.close()
-    forget(with_bite)
+    forget(in_use)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A state of an earlier run, for tests that leave no more in it than a run does."""
+    state = tmp_path_factory.mktemp("made") / "state"
+    open_target("local", TargetOptions(region=REGION, state=state)).close()
+    yield state
+    forget(state)
 
 
 WITNESS = """
@@ -78,17 +91,20 @@ assert opened == [], opened
 """
 
 
-@pytest.mark.parametrize(
-    "variables",
-    [
-        {"AWS_PROFILE": "nobody"},
-        {"AWS_DEFAULT_PROFILE": "nobody", "AWS_DEFAULTS_MODE": "nonsense", "AWS_STS_REGIONAL_ENDPOINTS": "nonsense"},
-        {"AWS_CONFIG_FILE": ".aws/malformed", "AWS_SHARED_CREDENTIALS_FILE": ".aws/malformed"},
-        {"AWS_ENDPOINT_URL": "http://127.0.0.1:99999", "AWS_MAX_ATTEMPTS": "many"},
-    ],
-    ids=" ".join,
-)
-def test_nothing_of_the_operators_aws_is_read(state, tmp_path, variables):
+VARIABLES = {
+    "AWS_PROFILE": "nobody",
+    "AWS_DEFAULT_PROFILE": "nobody",
+    "AWS_DEFAULTS_MODE": "nonsense",
+    "AWS_STS_REGIONAL_ENDPOINTS": "nonsense",
+    "AWS_CONFIG_FILE": ".aws/malformed",
+    "AWS_SHARED_CREDENTIALS_FILE": ".aws/malformed",
+    "AWS_ENDPOINT_URL": "http://127.0.0.1:99999",
+    "AWS_MAX_ATTEMPTS": "many",
+}
+"""Each breaks whoever reads it, on its own."""
+
+
+def test_nothing_of_the_operators_aws_is_read(state, tmp_path):
     """Neither variables nor profiles nor files, however broken, and no instance metadata: no such file is opened."""
     for name in ("config", "credentials", "malformed"):
         path = tmp_path / ".aws" / name
@@ -98,7 +114,7 @@ def test_nothing_of_the_operators_aws_is_read(state, tmp_path, variables):
     kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
     done = subprocess.run(
         [sys.executable, "-c", WITNESS, state],
-        env={**kept, "HOME": str(tmp_path), "PYTHONPATH": root, **variables},
+        env={**kept, "HOME": str(tmp_path), "PYTHONPATH": root, **VARIABLES},
         cwd=tmp_path, check=False, capture_output=True, text=True,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
@@ -209,16 +225,11 @@ def test_operators_aws_settings_mean_nothing(target, monkeypatch):
     assert target.client("sts").get_caller_identity()["Account"]
 
 
-def test_second_user_is_told_who_the_first_is(state):
+def test_second_user_is_told_who_the_first_is(target, in_use):
     """The state has one user at a time; the error names the process and since when it has it."""
-    first = open_target("local", TargetOptions(region=REGION, state=state))
-    try:
-        with pytest.raises(
-            TargetError, match=rf"in use by process {os.getpid()} since \d{{4}}-\d\d-\d\d \d\d:\d\d:\d\d"
-        ):
-            open_target("local", TargetOptions(region=REGION, state=state))
-    finally:
-        first.close()
+    with pytest.raises(TargetError, match=rf"in use by process {os.getpid()} since \d{{4}}-\d\d-\d\d \d\d:\d\d:\d\d"):
+        open_target("local", TargetOptions(region=REGION, state=in_use))
+    assert target.client("sts").get_caller_identity()["Account"]  # the first goes on
 
 
 def test_close_leaves_only_the_state(state):
@@ -248,15 +259,14 @@ def test_close_leaves_only_the_state(state):
     fresh.close()
 
 
-def test_killed_run_is_cleaned_up_after(state):
+def test_killed_run_is_cleaned_up_after(made, tmp_path):
     """What a killed run left, server and commands, is gone once the next one has started."""
-    killed = subprocess.run(
-        [sys.executable, "-c", KILLED_RUN, state], cwd=ROOT, check=False, capture_output=True, text=True
-    )
+    (tmp_path / "killed.py").write_text(KILLED_RUN)
+    killed = forks.run("killed", made, cwd=tmp_path, env=os.environ)
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     left = [int(pid) for pid in killed.stdout.split()]
     assert [runs(pid) for pid in left] == [True, True]
-    target = open_target("local", TargetOptions(region=REGION, state=state))
+    target = open_target("local", TargetOptions(region=REGION, state=made))
     target.close()
     assert [runs(pid) for pid in left] == [False, False]
 
@@ -291,17 +301,17 @@ def test_other_peoples_files_are_left_alone(tmp_path):
     assert (tmp_path / "thesis/chapter").read_text() == "one"
 
 
-def test_forget_does_not_take_it_from_under_a_user(state):
+def test_forget_does_not_take_it_from_under_a_user(target, in_use):
     """What is in use is not forgotten."""
-    target = open_target("local", TargetOptions(region=REGION, state=state))
     with pytest.raises(TargetError, match="in use"):
-        forget(state)
-    target.close()
+        forget(in_use)
+    with psycopg.connect(target.witness_conninfo("postgres")) as connection:
+        assert connection.execute("SELECT 1").fetchone() == (1,)
 
 
-def test_instance_id_can_be_given(state):
+def test_instance_id_can_be_given(made):
     """The bastion answers under the id that was asked for."""
-    target = open_target("local", TargetOptions(region=REGION, state=state, instance_id="i-0123456789abcdef0"))
+    target = open_target("local", TargetOptions(region=REGION, state=made, instance_id="i-0123456789abcdef0"))
     try:
         [node] = target.client("ssm").describe_instance_information()["InstanceInformationList"]
         assert node["InstanceId"] == "i-0123456789abcdef0"
@@ -310,13 +320,13 @@ def test_instance_id_can_be_given(state):
         target.close()
 
 
-def test_taken_port(state):
+def test_taken_port(made):
     """A port that is taken is one error, and nothing stays behind."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(TargetError, match=f"cannot listen on port {port}: Address already in use"):
-            open_target("local", TargetOptions(region=REGION, state=state, port=port))
-    assert not list(state.glob("postgres/data/postmaster.pid"))
+            open_target("local", TargetOptions(region=REGION, state=made, port=port))
+    assert not list(made.glob("postgres/data/postmaster.pid"))
 
 
 def test_too_few_open_files_start_nothing(tmp_path):
