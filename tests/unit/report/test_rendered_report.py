@@ -6,7 +6,6 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -15,6 +14,7 @@ from etl_manager.cli.report import check
 from etl_manager.errors import ConfigError, VerificationError
 from etl_manager.report.render import TOOL, patch_allure_html, render
 from etl_manager.report.verdict import assess
+from tests.support import forks
 from tests.support.project import ROOT
 from tests.unit.report.browser import CHROMIUM, Browser
 from tests.unit.report.conftest import decoded
@@ -182,8 +182,8 @@ def test_missing_tool_is_one_message(red, tmp_path, tools, missing):
         if path is None:
             pytest.skip(f"{tool} is not installed")
         (tmp_path / tool).symlink_to(path)
-    words = [sys.executable, "-m", "etl_manager", "report", "--reports", str(red.reports), "render"]
-    done = subprocess.run(words, cwd=ROOT, env={"PATH": str(tmp_path)}, capture_output=True, text=True, check=False)
+    words = ("etl_manager", "report", "--reports", red.reports, "render")
+    done = forks.run(*words, cwd=ROOT, env={"PATH": str(tmp_path)})
     said = done.stdout + done.stderr
     assert done.returncode == 64
     assert f"The report cannot be rendered: {missing} is not installed" in said
