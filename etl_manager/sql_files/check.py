@@ -6,6 +6,7 @@ import posixpath
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path, PurePosixPath
 
 from etl_manager.config import Config, phases
@@ -203,6 +204,7 @@ def _tolerates_errors(command: Command) -> bool:
     return command.name in {"set", "unset"} and variable == "ON_ERROR_STOP" and values not in (["on"], ["1"], ["true"])
 
 
+@cache
 def _makes_backslashes_escape(statement: Statement) -> bool:
     """Return whether *statement* switches ``standard_conforming_strings`` off."""
     texts = [token.text.upper() for token in statement.tokens if token.text not in {"=", ",", "TO"}]

@@ -40,9 +40,12 @@ class Token:
         return self.text[1:-1].replace('""', '"') if quoted else ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Statement:
-    """What psql sends to the server at once; *sent_by* is ``;``, a backslash command such as ``gexec``, or empty."""
+    """What psql sends to the server at once; *sent_by* is ``;``, a backslash command such as ``gexec``, or empty.
+
+    A file is read once, however many others include it: its statements are the same objects, and what is found of each is kept.
+    """
 
     tokens: tuple[Token, ...]
     sent_by: str = ""
@@ -77,6 +80,7 @@ def words_of(tokens: Iterable[Token]) -> list[str]:
     return [token.text for token in tokens if token.kind == "word"]
 
 
+@cache
 def takes_data(statement: Statement) -> int:
     """Return how many COPY of *statement* read the lines that follow in the file."""
     tokens, found, copying, depth = statement.tokens, 0, False, 0

@@ -9,6 +9,7 @@ import re
 import shlex
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence, Set
+from functools import cache
 
 from etl_manager.sql_files.lexer import Command, Statement, Token, statements, takes_data, words, words_of
 
@@ -26,6 +27,7 @@ _BARE_VERB = re.compile(r"\s*(DROP|TRUNCATE|DELETE(?: FROM)?)\s+", re.IGNORECASE
 _DEEPEST = 5
 
 
+@cache
 def destroys(statement: Statement, depth: int = 0) -> str:
     """Return by what *statement* destroys, such as ``DROP TABLE``, or an empty string; *depth* is in how many texts it is."""
     tokens = statement.tokens
@@ -58,6 +60,7 @@ def _shell_destroys(line: str) -> str:
     return "dropdb" if any(word.endswith("dropdb") for word in words) else _of_text(words, 0)
 
 
+@cache
 def defines(statement: Statement) -> tuple[str, str] | None:
     """Return the name of the function or procedure that *statement* defines, and by what its body destroys."""
     words = [token.text for token in statement.tokens if token.kind == "word" or token.text == "("]
@@ -70,15 +73,16 @@ def defines(statement: Statement) -> tuple[str, str] | None:
     return (name, found) if (found := _first(body)) else None
 
 
-def calls(statement: Statement) -> set[str]:
+@cache
+def calls(statement: Statement) -> Set[str]:
     """Return the names in capitals that *statement*, or the body of its ``DO``, calls like a function."""
     if statement.tokens[0].text in {"CREATE", "ALTER", "DROP", "COMMENT", "GRANT", "REVOKE", "SECURITY"}:
-        return set()
-    found = {
+        return frozenset()
+    found = frozenset(
         name.text.strip('"').upper()
         for name, bracket in zip(statement.tokens, statement.tokens[1:], strict=False)
         if bracket.text == "("
-    }
+    )
     bodies = statement.strings if statement.tokens[0].text == "DO" else []
     return found.union(*(calls(inner) for body in bodies for inner in statements(body)))
 
@@ -195,6 +199,7 @@ def _uses_shell(part: Statement | Command) -> bool:
     return part.name in _SHELL or piped or "`" in arguments
 
 
+@cache
 def may_write(part: Statement | Command, phase: str) -> str:
     """Return by what *part*, in a file of the read-only *phase*, might write or leave its session, or an empty string."""
     if _uses_shell(part):

@@ -68,14 +68,14 @@ OUTSIDE: dict[str, tuple[str, list[Found]]] = {
     # Event triggers
     **{
         f"event trigger on {event}": (
-            f"SET ROLE dba; CREATE EVENT TRIGGER watch ON {event} EXECUTE FUNCTION outer_space.watch()",
-            [(None, "event-trigger-extra", "event trigger watch")],
+            f"SET ROLE dba; CREATE EVENT TRIGGER watch_{event} ON {event} EXECUTE FUNCTION outer_space.watch()",
+            [(None, "event-trigger-extra", f"event trigger watch_{event}")],
         )
         for event in ("ddl_command_start", "ddl_command_end", "sql_drop", "table_rewrite")
     },
     "event trigger in replicas": (
-        "SET ROLE dba; CREATE EVENT TRIGGER watch ON sql_drop EXECUTE FUNCTION outer_space.watch(); ALTER EVENT TRIGGER watch ENABLE REPLICA",
-        [(None, "event-trigger-extra", "event trigger watch")],
+        "SET ROLE dba; CREATE EVENT TRIGGER watch_replicas ON sql_drop EXECUTE FUNCTION outer_space.watch(); ALTER EVENT TRIGGER watch_replicas ENABLE REPLICA",
+        [(None, "event-trigger-extra", "event trigger watch_replicas")],
     ),
     # Replication
     "subscription": (
@@ -102,16 +102,16 @@ OUTSIDE: dict[str, tuple[str, list[Found]]] = {
     "schema with an invisible letter": ('CREATE SCHEMA "ac\u200bme"', [("ac\u200bme", STRAY, "schema")]),
     "schema in wide letters": ('CREATE SCHEMA "\uff41\uff43\uff4d\uff45"', [("\uff41\uff43\uff4d\uff45", STRAY, "schema")]),
     # Strays
-    "stray of tables": (_copy("other", "TABLE", "(n int)"), [("other", STRAY, "schema")]),
-    "stray of unlogged tables": (_copy("other", "UNLOGGED TABLE", "(n int)"), [("other", STRAY, "schema")]),
-    "stray of views": (_copy("other", "VIEW", "AS SELECT 1 AS n"), [("other", STRAY, "schema")]),
-    "stray of views of a tenant": ("; ".join(["CREATE SCHEMA other", *(f"CREATE VIEW other.{table} AS TABLE acme.{table}" for table in TABLES)]), [("other", STRAY, "schema")]),
-    "stray of materialized views": (_copy("other", "MATERIALIZED VIEW", "AS SELECT 1 AS n"), [("other", STRAY, "schema")]),
-    "stray of foreign tables": (_copy("other", "FOREIGN TABLE", "(n int) SERVER elsewhere"), [("other", STRAY, "schema")]),
-    "stray of partitioned tables": (_copy("other", "TABLE", "(n int) PARTITION BY LIST (n)"), [("other", STRAY, "schema")]),
+    "stray of tables": (_copy("other_tables", "TABLE", "(n int)"), [("other_tables", STRAY, "schema")]),
+    "stray of unlogged tables": (_copy("other_unlogged_tables", "UNLOGGED TABLE", "(n int)"), [("other_unlogged_tables", STRAY, "schema")]),
+    "stray of views": (_copy("other_views", "VIEW", "AS SELECT 1 AS n"), [("other_views", STRAY, "schema")]),
+    "stray of views of a tenant": ("; ".join(["CREATE SCHEMA other_views_of_a_tenant", *(f"CREATE VIEW other_views_of_a_tenant.{table} AS TABLE acme.{table}" for table in TABLES)]), [("other_views_of_a_tenant", STRAY, "schema")]),
+    "stray of materialized views": (_copy("other_materialized_views", "MATERIALIZED VIEW", "AS SELECT 1 AS n"), [("other_materialized_views", STRAY, "schema")]),
+    "stray of foreign tables": (_copy("other_foreign_tables", "FOREIGN TABLE", "(n int) SERVER elsewhere"), [("other_foreign_tables", STRAY, "schema")]),
+    "stray of partitioned tables": (_copy("other_partitioned_tables", "TABLE", "(n int) PARTITION BY LIST (n)"), [("other_partitioned_tables", STRAY, "schema")]),
     "stray of partitions": (
-        "; ".join(["CREATE SCHEMA other", *(f"CREATE TABLE outer_space.{table} (n int) PARTITION BY LIST (n); CREATE TABLE other.{table} PARTITION OF outer_space.{table} DEFAULT" for table in TABLES), "ALTER TABLE outer_space.users RENAME TO persons"]),
-        [("other", STRAY, "schema")],
+        "; ".join(["CREATE SCHEMA other_partitions", *(f"CREATE TABLE outer_space.{table} (n int) PARTITION BY LIST (n); CREATE TABLE other_partitions.{table} PARTITION OF outer_space.{table} DEFAULT" for table in TABLES), "ALTER TABLE outer_space.users RENAME TO persons"]),
+        [("other_partitions", STRAY, "schema")],
     ),
     "stray by a tenant's renaming": (
         "ALTER SCHEMA globex RENAME TO globex_old",
@@ -120,25 +120,25 @@ OUTSIDE: dict[str, tuple[str, list[Found]]] = {
     # Children and foreign keys
     "child elsewhere": ("CREATE TABLE outer_space.more () INHERITS (acme.users)", [(None, "inheritance-extra", "table outer_space.more")]),
     "child elsewhere with rows": (
-        "CREATE TABLE outer_space.more () INHERITS (acme.currencies); INSERT INTO outer_space.more VALUES ('USD', 'Dollar')",
-        [(None, "inheritance-extra", "table outer_space.more"), ("acme", "rows-too-many", "rows of currencies")],
+        "CREATE TABLE outer_space.more_with_rows () INHERITS (acme.currencies); INSERT INTO outer_space.more_with_rows VALUES ('USD', 'Dollar')",
+        [(None, "inheritance-extra", "table outer_space.more_with_rows"), ("acme", "rows-too-many", "rows of currencies")],
     ),
     "rows moved to a child elsewhere": (
-        "CREATE TABLE outer_space.more () INHERITS (acme.currencies); WITH gone AS (DELETE FROM ONLY acme.currencies WHERE code = 'EUR' RETURNING *) INSERT INTO outer_space.more TABLE gone",
-        [(None, "inheritance-extra", "table outer_space.more")],
+        "CREATE TABLE outer_space.more_moved () INHERITS (globex.currencies); WITH gone AS (DELETE FROM ONLY globex.currencies WHERE code = 'EUR' RETURNING *) INSERT INTO outer_space.more_moved TABLE gone",
+        [(None, "inheritance-extra", "table outer_space.more_moved")],
     ),
     "table of a tenant a child of another's": ("ALTER TABLE globex.users INHERIT acme.users", [("globex", "inheritance-differs", "parents of users"), ("acme", "rows-too-many", "rows of users"), ("acme", "sample-rows-altered", "sample rows of users")]),
     "foreign key from elsewhere": (
-        "CREATE TABLE outer_space.more (user_id int CONSTRAINT whose REFERENCES acme.users)",
-        [(None, "foreign-key-extra", "foreign key whose of table outer_space.more")],
+        "CREATE TABLE outer_space.referring (user_id int CONSTRAINT whose REFERENCES acme.users)",
+        [(None, "foreign-key-extra", "foreign key whose of table outer_space.referring")],
     ),
     "foreign key from elsewhere that deletes": (
-        "CREATE TABLE public.more (user_id int CONSTRAINT whose REFERENCES acme.users ON DELETE CASCADE)",
-        [(None, "foreign-key-extra", "foreign key whose of table public.more")],
+        "CREATE TABLE public.referring (user_id int CONSTRAINT whose REFERENCES acme.users ON DELETE CASCADE)",
+        [(None, "foreign-key-extra", "foreign key whose of table public.referring")],
     ),
     "foreign key of a partitioned table elsewhere": (
-        "CREATE TABLE outer_space.more (user_id int CONSTRAINT whose REFERENCES acme.users) PARTITION BY LIST (user_id); CREATE TABLE outer_space.part PARTITION OF outer_space.more DEFAULT",
-        [(None, "foreign-key-extra", "foreign key whose of table outer_space.more")],
+        "CREATE TABLE outer_space.referring_parted (user_id int CONSTRAINT whose REFERENCES acme.users) PARTITION BY LIST (user_id); CREATE TABLE outer_space.part PARTITION OF outer_space.referring_parted DEFAULT",
+        [(None, "foreign-key-extra", "foreign key whose of table outer_space.referring_parted")],
     ),
     "foreign key between tenants": (
         "ALTER TABLE globex.part_01 ADD CONSTRAINT whose FOREIGN KEY (user_id) REFERENCES acme.users",
@@ -156,6 +156,33 @@ OUTSIDE: dict[str, tuple[str, list[Found]]] = {
     "ledger not readable": ("REVOKE ALL ON etl_manager.applied FROM postgres", [(None, "ledger-not-readable", "ledger etl_manager.applied")]),
 }  # fmt: skip
 """What was altered → the statements, run as superuser, and what is to be found; nothing else is, but for what follows."""
+
+TOGETHER: tuple[tuple[str, ...], ...] = (
+    (
+        "few connections", "database a template", "PUBLIC may create schemas", "event trigger on ddl_command_start",
+        "event trigger on ddl_command_end", "event trigger on sql_drop", "event trigger on table_rewrite",
+        "event trigger in replicas", "subscription",
+    ),
+    (
+        "sessions as of a replica", "row-level security as an error", "another search path", "read-only sessions",
+        "another access method", "functions not checked", "another time zone", "NULL equal to NULL", "commits not waited for",
+        "isolation", "setting of the master here",
+    ),
+    ("search path of several", "setting of the master everywhere", "ledger edited", "ledger with another change"),
+    ("setting of all roles", "ledger edited for one tenant"),
+    (
+        "schema in another case", "schema in capitals", "schema with a blank at its end", "schema with a blank at its start",
+        "schema with a wide blank", "schema with an invisible letter", "schema in wide letters", "stray of tables",
+        "stray of unlogged tables", "stray of views", "stray of views of a tenant", "stray of materialized views",
+        "stray of foreign tables", "stray of partitioned tables", "stray of partitions",
+    ),
+    (
+        "child elsewhere", "child elsewhere with rows", "rows moved to a child elsewhere",
+        "table of a tenant a child of another's", "foreign key from elsewhere", "foreign key from elsewhere that deletes",
+        "foreign key of a partitioned table elsewhere", "foreign key between tenants",
+    ),
+)  # fmt: skip
+"""Alterations that have nothing to do with each other, made in one database; each of the others has one of its own."""
 
 FOLLOWS = {
     "another tablespace": {"expectation"},
@@ -194,12 +221,12 @@ HARMLESS: dict[str, str] = {
     "a setting of another role": "ALTER ROLE dba IN DATABASE DATABASE SET search_path = acme",
     "a publication of a table": "CREATE PUBLICATION one FOR TABLE acme.users",
     "a publication of all tables": "CREATE PUBLICATION every FOR ALL TABLES",
-    "a disabled event trigger": "SET ROLE dba; CREATE EVENT TRIGGER watch ON sql_drop EXECUTE FUNCTION outer_space.watch(); ALTER EVENT TRIGGER watch DISABLE",
+    "a disabled event trigger": "SET ROLE dba; CREATE EVENT TRIGGER asleep ON sql_drop EXECUTE FUNCTION outer_space.watch(); ALTER EVENT TRIGGER asleep DISABLE",
     "an event trigger of AWS's": "CREATE EVENT TRIGGER watch ON sql_drop EXECUTE FUNCTION outer_space.watch()",
     "default privileges of another role": "ALTER DEFAULT PRIVILEGES FOR ROLE dba GRANT INSERT ON TABLES TO PUBLIC",
     "numbers of a sequence used": "SELECT nextval('acme.invoice_number')",
     "CREATE for a named role": "GRANT CREATE ON DATABASE DATABASE TO dba",
-    "a subscription that writes elsewhere": "CREATE TABLE outer_space.more (n int); CREATE PUBLICATION ours FOR TABLE outer_space.more",
+    "a subscription that writes elsewhere": "CREATE TABLE outer_space.copied (n int); CREATE PUBLICATION ours FOR TABLE outer_space.copied",
 }  # fmt: skip
 """What changes nothing that matters: the statements, run as superuser. Nothing is found."""
 

@@ -90,11 +90,12 @@ def section() -> str:
     found = [*rows()]
     return "\n".join([
         HEADING,
-        "Each alteration is applied alone: to a tenant of twenty tables, or to a database of three such tenants, where the look",
-        "of the verification names it, and nothing else; to what SSM tells of a command; to the workspace on the bastion and the",
-        "config.json there; to what a run left in `reports/`; to a verdict, and to the project that it is of. `make test` applies",
-        "all of them to the code that runs, and prints how many were caught; the section is written by",
-        "`python -m tests.defects.report` from the same lists.",
+        "Each alteration is applied to a tenant of its own, to three tenants with roles of their own, or to a database of three",
+        "tenants of twenty tables, alone or beside others that have nothing to do with it, where the look of the verification",
+        "names it, and nothing else; to what SSM tells of a command; to the workspace on the bastion and the config.json there; to",
+        "what a run left in `reports/`; to a verdict, and to the project that it is of. `make test` applies all of them to the",
+        "code that runs, and prints how many were caught; the section is written by `python -m tests.defects.report` from the",
+        "same lists.",
         "",
         f"**{len(found)} of {len(found)} are caught (100 %)**; {len(HARMLESS)} harmless ones stay green: "
         + ", ".join(HARMLESS) + ".",

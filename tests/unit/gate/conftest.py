@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from functools import cache
@@ -14,6 +14,7 @@ import boto3
 import pytest
 from botocore.stub import Stubber
 
+from etl_manager.bastion.session import SqlFileResult
 from etl_manager.database.snapshot import Catalogue, DatabaseSnapshot
 from etl_manager.database.verification import Verification
 from etl_manager.errors import NotApplicable, ProvisioningError
@@ -66,12 +67,27 @@ class Environment:
 
     cloud: Cloud
     run: ProvisioningRun
-    verification: tuple[str, ...] = ("sql/aurora/verification/verify-setup.sql", INSPECTION_SQL, CATALOGUE)
+    provisioned: Sequence[SqlFileResult] = ()
+    """What the verification sees of it as it was provisioned."""
 
-    def prove(self, target: FakeAws | None = None, **changes: Any) -> dict[str, PrerequisiteResult]:
+    def look(self) -> Sequence[SqlFileResult]:
+        """Run the verification on the bastion as a run does; the bastion stays open for the next test."""
+        files = ("sql/aurora/verification/verify-setup.sql", INSPECTION_SQL, CATALOGUE)
+        return self.run.sql_runner.run("verification", files, self.run.config.database)
+
+    def back(self) -> None:
+        """Put the databases back where they were changed."""
+        if self.cloud.databases() != {"postgres", "template0", "template1", DATABASE, PRISTINE}:
+            self.cloud.execute("DROP DATABASE IF EXISTS legacy", database="postgres")
+        if DATABASE not in self.cloud.databases() or self.cloud.snapshot() != self.cloud.snapshot(PRISTINE):
+            self.cloud.restore()
+
+    def prove(
+        self, target: FakeAws | None = None, looked: Sequence[SqlFileResult] = (), **changes: Any
+    ) -> dict[str, PrerequisiteResult]:
         """Return what becomes of each prerequisite, on *target*, with *changes* of the configuration.
 
-        The verification runs on the bastion as it does in a run; the bastion stays open for the next test.
+        The verification is that of *looked*, or one that is made now.
         """
         config, place = self.run.config.changed(**changes), self.run.environment
         if target is not None:
@@ -79,7 +95,7 @@ class Environment:
 
         @cache
         def facts() -> GateInputs:
-            printed, inspected, seen = self.run.sql_runner.run("verification", self.verification, config.database)
+            printed, inspected, seen = looked or self.look()
             snapshot = DatabaseSnapshot.read(inspected.stdout)
             verification = Verification.read(printed.stdout, snapshot, live=False)
             return GateInputs(config, place, verification, Catalogue.read(seen.stdout), datetime.now(timezone.utc))
@@ -138,17 +154,16 @@ def _built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Environment]:
         run = open_run(cloud.target, folder, verify_only=False)
         run.ensure("data")
         cloud.keep()
-        yield Environment(cloud, run)
+        built = Environment(cloud, run)
+        built.provisioned = built.look()
+        yield built
         run.close()
 
 
 @pytest.fixture
 def environment(_built: Environment) -> Environment:
     """A provisioned environment, with its databases put back where a test changed them."""
-    if _built.cloud.databases() != {"postgres", "template0", "template1", DATABASE, PRISTINE}:
-        _built.cloud.execute("DROP DATABASE IF EXISTS legacy", database="postgres")
-    if DATABASE not in _built.cloud.databases() or _built.cloud.snapshot() != _built.cloud.snapshot(PRISTINE):
-        _built.cloud.restore()
+    _built.back()
     return _built
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import cast
 
 import pytest
 
+from etl_manager.bastion.session import SqlFileResult
 from etl_manager.database.snapshot import Catalogue, Shape
 from etl_manager.gate.inputs import LATER, examine
 from tests.unit.gate.conftest import Environment, unmet
@@ -36,6 +38,14 @@ def test_a_compiled_filter_says_that_it_takes_later_schemas_too(environment):
         assert [note for note in made.notes if note == LATER] == told
 
 
+@pytest.fixture(scope="module")
+def noted(_built):
+    """What the verification sees where there is a table beside those of the tenants."""
+    _built.back()
+    _built.cloud.execute("CREATE TABLE public.notes (note_id integer PRIMARY KEY)")
+    return _built.look()
+
+
 @pytest.mark.parametrize(
     ("own", "told"),
     [
@@ -49,10 +59,11 @@ def test_a_compiled_filter_says_that_it_takes_later_schemas_too(environment):
         ),
     ],
 )
-def test_own_filter_that_is_not_is_told_with_the_difference(environment: Environment, own: str, told: str) -> None:
+def test_own_filter_that_is_not_is_told_with_the_difference(
+    environment: Environment, noted: Sequence[SqlFileResult], own: str, told: str
+) -> None:
     """What it misses, takes too much, reaches beyond, or cannot be read is told, and config.json as the place to mend."""
-    environment.cloud.execute("CREATE TABLE public.notes (note_id integer PRIMARY KEY)")
-    found = environment.prove(zero_etl={"data_filter": own})
+    found = environment.prove(looked=noted, zero_etl={"data_filter": own})
     assert unmet(found) == {"data-filter-ready"}
     assert told in found["data-filter-ready"].detail
     assert "correct zeroEtl.dataFilter in config.json" in found["data-filter-ready"].detail

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ import pytest
 
 from etl_manager import config as configuration
 from etl_manager.report.feature_files import expected_scenarios
+from tests.support import forks
 from tests.support.outcome import Outcome
 from tests.support.project import ROOT, Project, git
 
@@ -53,8 +54,8 @@ class Gated(Project):
 
     def check(self, *words: str) -> subprocess.CompletedProcess[str]:
         """Ask whether the verdict may be relied on."""
-        command = [sys.executable, "-m", "etl_manager", "gate", "check", "reports/phase3-gate.json", *words]
-        return subprocess.run(command, cwd=self.path, check=False, capture_output=True, text=True)
+        command = ("gate", "check", "reports/phase3-gate.json", *words)
+        return forks.run("etl_manager", *command, cwd=self.path, env=os.environ)
 
     def junit(self) -> ElementTree.Element:
         """Return the verdict among the test cases of JUnit's report."""

@@ -19,7 +19,7 @@ OF_CLUSTER = INTEGRATION | {"SourceArn": CLUSTER_ARN}
 
 def test_gate_is_green_on_a_cluster_as_it_should_be(environment):
     """Where AWS itself answers, every prerequisite is met, and each says what was found."""
-    results = environment.prove(environment.aws())
+    results = environment.prove(environment.aws(), environment.provisioned)
     assert {result.status for result in results.values()} == {"passed"}
     assert results["engine-version"].detail == "aurora-postgresql 16.6"
     assert results["cluster-parameters"].detail == "set in analytics-pg, and in force on writer"
@@ -51,14 +51,15 @@ def test_broken_thing_is_told_and_nothing_else_is(
     environment: Environment, id_: str, changes: dict[str, Any], told: str
 ) -> None:
     """Broken alone, exactly that prerequisite is unmet, and it says where and how to mend it."""
-    results = environment.prove(environment.aws(**changes))
+    results = environment.prove(environment.aws(**changes), environment.provisioned)
     assert unmet(results) == {id_}
     assert told in results[id_].detail
 
 
 def test_cluster_that_rds_does_not_know_is_no_proof(environment):
     """An endpoint that RDS knows nothing of leaves what only AWS can answer unmet, and says what to compare."""
-    results = environment.prove(environment.aws(cluster={"Endpoint": "elsewhere", "DBClusterArn": CLUSTER_ARN + "x"}))
+    aws = environment.aws(cluster={"Endpoint": "elsewhere", "DBClusterArn": CLUSTER_ARN + "x"})
+    results = environment.prove(aws, environment.provisioned)
     assert unmet(results) == {"engine-version", "cluster-parameters", "quotas", "existing-integrations"}
     assert "aws rds describe-db-clusters" in results["quotas"].detail
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 
 import pytest
 
 from etl_manager.report import GATE, HISTORY, RENDERED, RESULTS, VERDICT_PAGE
 from etl_manager.report.folder import OF_A_RUN, take
+from tests.support import forks
 
 STEPS = """
 from pathlib import Path
@@ -134,11 +134,8 @@ def test_runs_that_are_refused_leave_the_reports_of_the_first_alone(project):
     """While one run has the reports others end red, say who has them, start nothing and leave nothing; two as well."""
     project.write("features/1.feature", FEATURE.replace("the log can be read", "the target is needed"))
     with take(project.path / "reports"):
-        words = project.command("features/")
-        runs = [
-            subprocess.Popen(words, cwd=project.path, env=project.environment, stdout=subprocess.PIPE, text=True)
-            for _ in range(2)
-        ]
+        words = project.command("features/")[2:]
+        runs = [forks.start(*words, cwd=project.path, env=project.environment) for _ in range(2)]
         said = [run.communicate()[0] for run in runs]
         assert [run.returncode for run in runs] == [1, 1], said
         assert left(project) == {*OF_A_RUN}

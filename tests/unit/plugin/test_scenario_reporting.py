@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import signal
-import subprocess
 import time
 from xml.etree import ElementTree
 
 import pytest
+
+from tests.support import forks
 
 STEPS = """
 
@@ -257,13 +258,11 @@ def for_ever(server):
 """,
     )
     project.write("features/1.feature", "Feature: F\n  Scenario: S\n    Given it takes for ever\n")
-    with subprocess.Popen(
-        project.command("features/"), cwd=project.path, env=project.environment, stdout=subprocess.PIPE, text=True
-    ) as run:
-        while not (project.path / "started").exists() and run.poll() is None:
-            time.sleep(0.02)
-        run.send_signal(signal.SIGTERM)
-        out, _ = run.communicate()
+    run = forks.start(*project.command("features/")[2:], cwd=project.path, env=project.environment)
+    while not (project.path / "started").exists() and run.poll() is None:
+        time.sleep(0.02)
+    run.send_signal(signal.SIGTERM)
+    out, _ = run.communicate()
     assert (run.returncode, "KeyboardInterrupt" in out) == (2, True), out
     assert (project.path / "stopped").exists()
     [result] = project.results().values()

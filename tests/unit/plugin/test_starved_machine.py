@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import subprocess
-
 import pytest
 
 from etl_manager.report import GATE, HISTORY
 from etl_manager.report.folder import OF_A_RUN
+from tests.unit.plugin.conftest import CONFTEST
 
 FEATURE = "Feature: F\n  Scenario Outline: S\n    Given the schema <name> exists\n    Examples:\n      | name |\n"
 
@@ -21,18 +20,12 @@ def project(project):
     return project
 
 
-def starved(project, limit: str, *arguments: str) -> tuple[int, str]:
-    """Run pytest there with *limit*, words of ``ulimit``; return status and output."""
-    done = subprocess.run(
-        ["bash", "-c", f'ulimit {limit} && exec "$@"', "-", *project.command("features/", *arguments)],
-        cwd=project.path,
-        env={**project.environment, "PYTHONDONTWRITEBYTECODE": "1"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
-    return done.returncode, done.stdout
+def starved(project, kilobytes: int, *arguments: str) -> tuple[int, str]:
+    """Run pytest there in a process that may write files of *kilobytes*, as by ``ulimit -f``; return status and output."""
+    limit = f"import resource\nresource.setrlimit(resource.RLIMIT_FSIZE, ({kilobytes << 10}, {kilobytes << 10}))\n"
+    project.write("conftest.py", limit + CONFTEST)
+    done = project.run_apart("features/", *arguments, PYTHONDONTWRITEBYTECODE="1")
+    return done.status, done.out + done.err
 
 
 @pytest.mark.parametrize(
@@ -43,7 +36,7 @@ def test_disk_that_fills_during_a_run(project, kilobytes):
 
     The kernel refuses to write a longer file, as it does on a full disk.
     """
-    status, out = starved(project, f"-f {kilobytes}")
+    status, out = starved(project, kilobytes)
     assert status == 1, out
     assert out.count("the run cannot write its reports: ") == 1, out
     assert "There is no report and no verdict of this run" in out
@@ -57,7 +50,7 @@ def test_disk_that_fills_during_a_run(project, kilobytes):
 def test_result_that_cannot_be_written_ends_the_run(project, arguments):
     """What comes after would be no proof: it is not run. Results that another folder is to have are asked as well."""
     project.write("features/1.feature", FEATURE + "".join(f"      | tenant_{number:03000} |\n" for number in range(3)))
-    status, out = starved(project, "-f 2", *arguments)
+    status, out = starved(project, 2, *arguments)
     assert (status, out.count("the run cannot write its reports: ")) == (1, 1), out
     assert "File too large\n  next:  Let this process write longer files: ulimit -f" in out
     assert "1 passed" in out
@@ -65,5 +58,5 @@ def test_result_that_cannot_be_written_ends_the_run(project, arguments):
 
 def test_room_enough(project):
     """The same run with room for its files."""
-    status, out = starved(project, "-f 1000")
+    status, out = starved(project, 1000)
     assert (status, "Results of 12 of 12 promised scenarios" in out) == (0, True), out

@@ -15,6 +15,8 @@ from etl_manager.errors import ProvisioningError, TargetError
 from etl_manager.pytest_plugin import workers
 
 WORKERS = ("features/", "-n", "2")
+ONE = ("features/", "-n", "1")
+"""Where one worker has all there is to see; each takes a second to begin."""
 FEATURE = """\
 @schema
 Feature: F
@@ -82,7 +84,7 @@ def test_workers_prove_all_tenants_but_the_first(spread):
 
 def test_scenario_whose_worker_died_has_failed(spread):
     """Another worker takes its place; the verdict counts the scenario as failed, and its result is missed."""
-    found = spread.run(*WORKERS, tenant_b="os._exit(9)")
+    found = spread.run(*ONE, tenant_b="os._exit(9)")
     assert found.status == 1
     assert scenarios(spread) == (4, 3, 1, 0, 0)
     assert "Results of 3 of 4 promised scenarios." in found.out
@@ -91,14 +93,14 @@ def test_scenario_whose_worker_died_has_failed(spread):
 
 def test_first_failure_ends_the_run_before_workers_begin(spread):
     """With -x what fails for the first tenant is not tried for the others."""
-    found = spread.run(*WORKERS, "-x", tenant_a="assert False")
+    found = spread.run(*ONE, "-x", tenant_a="assert False")
     assert (found.status, scenarios(spread)) == (1, (4, 1, 1, 2, 0))
     assert not (spread.path / "tenant_b.pid").exists()
 
 
 def test_failure_in_a_worker_ends_the_run(spread):
     """With -x the session ends as pytest-xdist ends it, and is no proof."""
-    found = spread.run(*WORKERS, "-x", tenant_b="assert False")
+    found = spread.run(*ONE, "-x", tenant_b="assert False")
     assert found.status == 2
     assert scenarios(spread)[2] == 1
 
@@ -106,7 +108,7 @@ def test_failure_in_a_worker_ends_the_run(spread):
 def test_report_that_a_worker_could_not_write_is_none(spread):
     """A worker has no space: there is no verdict, as if this process had failed to write."""
     full = "def full(*_): raise OSError(28, 'No space left on device', 'x-result.json')\nPath.write_bytes = full"
-    found = spread.run(*WORKERS, tenant_b=full)
+    found = spread.run(*ONE, tenant_b=full)
     assert found.status != 0
     assert "the run cannot write its reports: x-result.json: No space left on device" in found.out
     assert "There is no report and no verdict of this run: not all of it could be written." in found.out
@@ -121,7 +123,7 @@ def test_run_that_cannot_start_is_told_once(spread, monkeypatch):
 
     monkeypatch.setattr("etl_manager.pytest_plugin.session.open_target", refuse)
     code = "request.getfixturevalue('run')"
-    found = spread.run(*WORKERS, tenant_a=code, tenant_b=code, tenant_c=code)
+    found = spread.run(*ONE, tenant_a=code, tenant_b=code, tenant_c=code)
     assert (found.status, found.counts) == (1, {"passed": 1, "skipped": 3, "failed": 1})
     assert found.out.count("not run because the environment could not be opened: there is no such place") >= 1
     assert scenarios(spread) == (4, 1, 0, 3, 0)
@@ -132,7 +134,7 @@ def test_run_that_cannot_start_is_told_once(spread, monkeypatch):
 def test_mistake_in_a_feature_is_told_once(spread):
     """What cannot be collected is said by this process; nothing is run, in no process."""
     spread.write("features/2.feature", "Feature: G\n  Scenario: S\n    Given nobody knows this\n")
-    alone, found = spread.run("features/"), spread.run(*WORKERS)
+    alone, found = spread.run("features/"), spread.run(*ONE)
     text = "unknown step: Given nobody knows this"
     assert (found.status, found.out.count(text)) == (alone.status, alone.out.count(text)) == (2, 1)
     assert not (spread.path / "shared.pid").exists()
@@ -142,23 +144,23 @@ def test_plan_takes_no_workers(spread, monkeypatch):
     """A plan proves nothing, and is made as without -n."""
     run = SimpleNamespace(plan=lambda: ["schema: nothing to change"])
     monkeypatch.setattr("etl_manager.pytest_plugin.session.open_run", lambda _: nullcontext(run))
-    found = spread.run(*WORKERS, "--plan")
+    found = spread.run(*ONE, "--plan")
     assert (found.status, "schema: nothing to change" in found.out, "created: " in found.out) == (0, True, False)
 
 
 def test_single_tenant_needs_no_workers(spread):
     """With nothing to give away the run ends as without -n."""
     spread.tenants("tenant_a")
-    found = spread.run(*WORKERS)
+    found = spread.run(*ONE)
     assert (found.status, found.counts, scenarios(spread)) == (0, {"passed": 2}, (2, 2, 0, 0, 0))
 
 
 def test_tests_beside_the_features_are_spread_as_ever(spread):
     """Tests alone are collected by workers only; together with features they are run by workers."""
     spread.write("tests/test_it.py", "def test_it(worker_id):\n    assert worker_id != 'master'\n")
-    assert spread.run("tests/", "-n", "2").counts == {"passed": 1}
-    assert spread.run(".", "-n", "2").counts == {"passed": 5}
-    assert len(spread.run(*WORKERS, "--collect-only", "-q").ids) == 4
+    assert spread.run("tests/", "-n", "1").counts == {"passed": 1}
+    assert spread.run(".", "-n", "1").counts == {"passed": 5}
+    assert len(spread.run(*ONE, "--collect-only", "-q").ids) == 4
 
 
 def test_secrets_of_the_run_are_masked_beside_the_features(spread):

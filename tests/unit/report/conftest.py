@@ -30,6 +30,10 @@ REMOTE = "https://operator:hunter2@git.example.com/platform/etl-manager.git"
 """Where the copies of the project say they come from; the credentials in it must not show."""
 
 
+LONG = ("-l", "--tb=long", "-m", "database")
+"""The longest tracebacks, with all that the frames hold: of the scenarios that fail first, since the others' are the same."""
+
+
 @dataclass(frozen=True)
 class Kept:
     """A run that ended, and a copy of its reports."""
@@ -135,7 +139,7 @@ def troubles(
     kept = {}
 
     aws.agents[aws.instance_id].online = False
-    kept["agent offline"] = run(suite, folder / "offline", "-l", "--tb=long")
+    kept["agent offline"] = run(suite, folder / "offline", *LONG)
     aws.agents[aws.instance_id].online = True
 
     aws.set_faults(["undeliverable@2"])
@@ -146,7 +150,7 @@ def troubles(
     [name] = [item["Name"] for item in secrets.list_secrets()["SecretList"]]
     right = secrets.get_secret_value(SecretId=name)["SecretString"]
     secrets.put_secret_value(SecretId=name, SecretString=json.dumps(json.loads(right) | {"password": WRONG_PASSWORD}))
-    kept["wrong password"] = run(suite, folder / "refused", "-l", "--tb=long")
+    kept["wrong password"] = run(suite, folder / "refused", *LONG)
     secrets.put_secret_value(SecretId=name, SecretString=right)
 
     cloud.execute(

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -11,6 +11,7 @@ import pytest
 from etl_manager.cli.report import check
 from etl_manager.errors import VerificationError
 from etl_manager.report.folder import digest
+from tests.support import forks
 from tests.support.project import ROOT
 from tests.unit.report.folder import DATABASE, Folder
 
@@ -115,11 +116,11 @@ def test_sha256sum_reads_the_manifest(reports):
 
 def test_command_line_tells_by_its_exit_status(reports):
     """0 as it was left, 1 with the list of what is not; never a traceback."""
-    words = [sys.executable, "-m", "etl_manager", "report", "--reports", str(reports), "check"]
-    good = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
+    words = ("etl_manager", "report", "--reports", reports, "check")
+    good = forks.run(*words, cwd=ROOT, env=os.environ)
     assert (good.returncode, good.stderr) == (0, "")
     (reports / "run.log").unlink()
-    bad = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
+    bad = forks.run(*words, cwd=ROOT, env=os.environ)
     assert bad.returncode == 1
     assert "run.log: missing" in bad.stdout + bad.stderr
     assert "Traceback" not in bad.stdout + bad.stderr

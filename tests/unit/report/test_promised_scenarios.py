@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 
 import pytest
 
 from etl_manager import config as configuration
 from etl_manager.report.feature_files import ScenarioId, expected_scenarios
-from tests.support.project import ROOT
+from tests.support import forks
+from tests.support.project import NO_PLUGINS, ROOT, shell
 
 FEATURE = """\
 Feature: One
@@ -81,12 +80,7 @@ def test_unreadable_file_promises_what_nobody_gives(project, text):
 def test_count_is_that_of_pytest():
     """Two readers, the reference parser here and pytest-bdd there, find the same number in the project's features."""
     project = configuration.load(ROOT / "config.json", ROOT)
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "features/", "--collect-only", "-q"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    done = forks.run("pytest", *NO_PLUGINS, "features/", "--collect-only", "-q", cwd=ROOT, env=shell())
+    assert done.returncode == 0, done.stdout
     collected = [line for line in done.stdout.splitlines() if ".feature::" in line]
     assert len(expected_scenarios(ROOT, project)) == len(collected)

@@ -76,12 +76,13 @@ def path_with(tmp_path: Path, server: EmbeddedPostgres) -> Callable[..., str]:
     return make
 
 
+def take(bastion: Bastion) -> Mapping[str, Any]:
+    """Return everything about a database that a run could change."""
+    with bastion.connect() as connection:
+        return cluster.snapshot(connection)
+
+
 @pytest.fixture
 def snapshot() -> Callable[[Bastion], Mapping[str, Any]]:
     """Return a function that tells everything about a database that a run could change."""
-
-    def take(bastion: Bastion) -> Mapping[str, Any]:
-        with bastion.connect() as connection:
-            return cluster.snapshot(connection)
-
     return take

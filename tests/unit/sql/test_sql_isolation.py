@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -11,7 +14,7 @@ from psycopg import sql
 
 from etl_manager.targets.postgres import EmbeddedPostgres
 from tests.defects.isolation import DEFECTS
-from tests.support.engine import Bastion, workspace
+from tests.support.engine import Bastion, Finding, workspace
 
 ISOLATION = "sql/aurora/isolation/isolate-tenants.sql"
 TENANTS = ("acme", "globex", "initech")
@@ -25,34 +28,36 @@ CREATE FUNCTION total() RETURNS numeric LANGUAGE sql RETURN (SELECT sum(total) F
 """
 
 
-def write_config(bastion: Bastion, *, isolated: bool) -> None:
+def write_config(bastion: Bastion, tenants: Sequence[str] = TENANTS, *, isolated: bool) -> None:
     """Configure the tenants, with the phase isolation or without."""
     phases = {"isolation": {"connection_db": bastion.database}} if isolated else {}
-    bastion.configure(tenants=[*TENANTS], aurora={"databaseName": bastion.database, "phases": phases})
+    bastion.configure(tenants=[*tenants], aurora={"databaseName": bastion.database, "phases": phases})
+
+
+@contextmanager
+def _isolated(server: EmbeddedPostgres, folder: Path, tenants: Sequence[str]) -> Iterator[Bastion]:
+    """Build *tenants* with their roles, which outlive the database: they are dropped in the end."""
+    with workspace(server, folder) as bastion:
+        template = bastion.workspace / "sql/aurora/tenant"
+        (template / "changes/0001-users.sql").write_text(CHANGE)
+        (template / "data/users.sql").unlink()
+        write_config(bastion, tenants, isolated=True)
+        bastion.build()
+        assert {finding[1:] for finding in bastion.findings()} == {
+            (f"role {tenant}_role", "exists", "missing") for tenant in tenants
+        }
+        bastion.succeed(ISOLATION)
+        yield bastion
+    with bastion.connect("postgres") as connection:
+        for tenant in tenants:
+            connection.execute(sql.SQL("DROP ROLE IF EXISTS {}").format(sql.Identifier(f"{tenant}_role")))
 
 
 @pytest.fixture(scope="module")
 def isolated(server: EmbeddedPostgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bastion]:
     """Three tenants with roles; a test that alters them puts them right again."""
-    with workspace(server, tmp_path_factory.mktemp("isolated")) as bastion:
-        template = bastion.workspace / "sql/aurora/tenant"
-        (template / "changes/0001-users.sql").write_text(CHANGE)
-        (template / "data/users.sql").unlink()
-        write_config(bastion, isolated=True)
-        bastion.build()
-        assert {finding[1:] for finding in bastion.findings()} == {
-            (f"role {tenant}_role", "exists", "missing") for tenant in TENANTS
-        }
-        bastion.succeed(ISOLATION)
+    with _isolated(server, tmp_path_factory.mktemp("isolated"), TENANTS) as bastion:
         yield bastion
-    drop_roles(bastion)
-
-
-def drop_roles(bastion: Bastion) -> None:
-    """Drop the tenants' roles, which outlive the database."""
-    with bastion.connect("postgres") as connection:
-        for tenant in TENANTS:
-            connection.execute(sql.SQL("DROP ROLE IF EXISTS {}").format(sql.Identifier(f"{tenant}_role")))
 
 
 def attempts(bastion: Bastion) -> dict[str, tuple[str, str, list[str], list[str]]]:
@@ -102,22 +107,76 @@ def test_tables_to_come_are_covered(isolated: Bastion) -> None:
     isolated.break_things("DROP TABLE acme.more")
 
 
+WHOLE = "nobody alters these"
+PLACES = {case: f"{number:02}" for number, case in enumerate([*DEFECTS, WHOLE])}
+"""Each case has three tenants of its own."""
+
+
+def _in_place(text: str, case: str) -> str:
+    return re.sub("|".join(TENANTS), lambda tenant: f"{tenant[0]}_{PLACES[case]}", text)
+
+
+@dataclass(frozen=True)
+class Altered:
+    """What is found of all cases: as they were altered, after the phase, and after they were put right; what that repaired."""
+
+    found: list[Finding]
+    after_phase: list[Finding]
+    put_right: list[Finding]
+    repaired: list[tuple[str, str]]
+
+    @staticmethod
+    def of(case: str, findings: list[Finding]) -> list[Finding]:
+        """Return those of the tenants of *case*, and those of no tenant that it expects."""
+        expected = expectations(case)
+        return sorted(
+            each for each in findings if each[0].endswith(f"_{PLACES[case]}") or (not each[0] and each in expected)
+        )
+
+
+def expectations(case: str) -> list[Finding]:
+    """Return the findings that *case* expects, of its tenants."""
+    _, _, expected = DEFECTS[case]
+    return sorted(tuple(_in_place(text, case) for text in finding) for finding in expected)  # type: ignore[misc]
+
+
+@pytest.fixture(scope="module")
+def altered(server: EmbeddedPostgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Altered]:
+    """One database in which the tenants of each case are altered, looked at as a whole."""
+    tenants = [_in_place(tenant, case) for case in PLACES for tenant in TENANTS]
+    with _isolated(server, tmp_path_factory.mktemp("altered"), tenants) as bastion:
+
+        def execute(which: int) -> None:
+            for case, texts in DEFECTS.items():
+                bastion.break_things(*filter(None, _in_place(texts[which], case).split("; ")))
+
+        execute(0)
+        found = bastion.findings()
+        lines = [json.loads(line) for line in bastion.succeed(ISOLATION).splitlines() if line.startswith('{"kind":')]
+        repaired = [(line["tenant"], line["object"]) for line in lines if line["kind"] == "repaired"]
+        after_phase = bastion.findings()
+        execute(1)
+        yield Altered(found, after_phase, bastion.findings(), repaired)
+
+
 @pytest.mark.parametrize("case", DEFECTS)
-def test_defect_of_isolation_is_found(isolated: Bastion, case: str) -> None:
+def test_defect_of_isolation_is_found(altered: Altered, case: str) -> None:
     """It is named with tenant, expected and found, and nothing else is; the phase adds what is missing and takes nothing back."""
-    altered, undone, expected = DEFECTS[case]
-    isolated.break_things(*altered.split("; "))
-    try:
-        assert sorted(isolated.findings()) == sorted(expected)
-        printed = isolated.succeed(ISOLATION)
-        repaired = [
-            json.loads(line)["object"] for line in printed.splitlines() if line.startswith('{"kind":"repaired"')
-        ]
-        assert repaired == ([] if undone else [expected[0][1]])
-        assert sorted(isolated.findings()) == (sorted(expected) if undone else [])
-    finally:
-        isolated.break_things(*filter(None, undone.split("; ")))
-    assert isolated.findings() == []
+    _, undone, _ = DEFECTS[case]
+    expected = expectations(case)
+    assert altered.of(case, altered.found) == expected
+    repaired = [each for each in altered.repaired if each[0].endswith(f"_{PLACES[case]}")]
+    assert repaired == ([] if undone else [each[:2] for each in expected[:1]])
+    assert altered.of(case, altered.after_phase) == (expected if undone else [])
+
+
+def test_nothing_else_is_found_of_isolation(altered: Altered) -> None:
+    """Outside the cases' tenants is only what they expect there; what was put right is found no more."""
+    outside = ("", *(_in_place(tenant, WHOLE) for tenant in TENANTS))
+    expected = sorted(each for case in DEFECTS for each in expectations(case) if not each[0])
+    for findings in (altered.found, altered.after_phase):
+        assert sorted(each for each in findings if each[0] in outside) == expected
+    assert altered.put_right == []
 
 
 def test_grants_of_the_phase_are_findings_where_it_is_off(isolated: Bastion) -> None:

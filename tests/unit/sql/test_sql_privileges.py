@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 
 import pytest
 
 from etl_manager.database.difference import Difference
 from etl_manager.database.snapshot import DatabaseSnapshot, read_counts
 from tests.support.engine import kinds as all_kinds
+from tests.support.engine import workspace
+from tests.unit.sql.conftest import take
 
 POLICY = (
     "ALTER TABLE tenant_b.users ENABLE ROW LEVEL SECURITY; CREATE POLICY few ON tenant_b.users USING (user_id <= 5)"
@@ -77,54 +80,85 @@ def taker(built):
     built.break_things("DROP OWNED BY owner_of_b CASCADE", "DROP ROLE owner_of_b")
 
 
+TENANTS = {case: f"closed_{number}" for number, case in enumerate(CLOSED)}
+"""Each case has a tenant and an owner of its own; beside them are two that nobody closes."""
+OPEN = ["tenant_a", "tenant_c"]
+
+
+def in_place(text, case):
+    """Return *text* with the tenant and the owner of *case*."""
+    return text.replace("tenant_b", TENANTS[case]).replace("owner_of_b", f"owner_of_{TENANTS[case]}")
+
+
+@pytest.fixture(scope="module")
+def closed(server, tmp_path_factory):
+    """One database in which the tenants of all cases are closed, and what came of it before and after what helps."""
+    with workspace(server, tmp_path_factory.mktemp("closed")) as bastion:
+        bastion.configure(tenants=[OPEN[0], *TENANTS.values(), OPEN[1]])
+        bastion.build()
+        owners = [f"owner_of_{tenant}" for tenant in TENANTS.values()]
+        bastion.break_things(*(f"CREATE ROLE {owner}" for owner in owners))
+        for case, (damage, _) in CLOSED.items():
+            bastion.break_things(*in_place(damage, case).split("; "))
+        before = take(bastion)
+        output = bastion.succeed(bastion.SCHEMA, bastion.DATA, bastion.VERIFICATION)
+        told = SimpleNamespace(output=output, before=before, after=take(bastion))
+        told.inspected, told.counted = bastion.succeed(bastion.INSPECTION), bastion.succeed(bastion.ROWS)
+        for case, (_, expected) in CLOSED.items():
+            for remedy in dict.fromkeys(expected.values()):
+                bastion.break_things(*in_place(remedy, case).split("; "))
+        told.helped = bastion.succeed(bastion.SCHEMA, bastion.DATA, bastion.VERIFICATION)
+        yield told
+        for owner in owners:
+            bastion.break_things(f"DROP OWNED BY {owner} CASCADE", f"DROP ROLE {owner}")
+
+
 @pytest.mark.parametrize("case", CLOSED)
-def test_what_cannot_be_seen_is_found_and_left_as_it_is(built, taker, snapshot, case):
+def test_what_cannot_be_seen_is_found_and_left_as_it_is(closed, case):
     """It is a finding by its own name with what helps: neither missing, nor without rows; no phase touches or fails it."""
-    damage, expected = CLOSED[case]
-    built.break_things(*damage.split("; "))
-    before = snapshot(built)
-    output = built.succeed(built.SCHEMA, built.DATA, built.VERIFICATION)
-    assert kinds(output) == [("tenant_b", kind, remedy) for kind, remedy in expected.items()]
-    assert [line.split("|")[0].strip() for line in output.split("\n\n")[2].splitlines()[2:-1]] == [
-        "tenant_a",
-        "tenant_c",
+    _, expected = CLOSED[case]
+    tenant = TENANTS[case]
+    assert [found for found in kinds(closed.output) if found[0] == tenant] == [
+        (tenant, kind, in_place(remedy, case)) for kind, remedy in expected.items()
     ]
-    assert snapshot(built) == before
+    assert closed.after[f"{tenant}.users"] == closed.before[f"{tenant}.users"]
+
+
+def test_nothing_is_touched_and_others_are_counted(closed):
+    """The rows of those that can be seen are told, and of nobody else; the phases change nothing at all."""
+    assert {tenant for tenant, *_ in kinds(closed.output)} == {*TENANTS.values()}
+    counted = [line.split("|")[0].strip() for line in closed.output.split("\n\n")[2].splitlines()[2:-1]]
+    assert counted == OPEN
+    assert closed.after == closed.before
 
 
 @pytest.mark.parametrize("case", CLOSED)
-def test_what_helps_helps(built, taker, case):
+def test_what_helps_helps(closed, case):
     """After the statements that the findings name, a run mends the rest and no privilege is missing any more."""
-    damage, expected = CLOSED[case]
-    built.break_things(*damage.split("; "))
-    for remedy in dict.fromkeys(expected.values()):
-        built.break_things(*remedy.split("; "))
-    output = built.succeed(built.SCHEMA, built.DATA, built.VERIFICATION)
-    assert [kind for _, kind, _ in kinds(output)] == (["rows-too-many"] if "sixth" in case else [])
+    found = [kind for tenant, kind, _ in kinds(closed.helped) if tenant == TENANTS[case]]
+    assert found == (["rows-too-many"] if "sixth" in case else [])
 
 
 @pytest.mark.parametrize("case", CLOSED)
-def test_programs_are_told_too(built, taker, case):
+def test_programs_are_told_too(closed, case):
     """The inspection and the counting give no number where not all rows can be seen, and say what the user may not do."""
-    damage, expected = CLOSED[case]
-    built.break_things(*damage.split("; "))
+    _, expected = CLOSED[case]
+    name = TENANTS[case]
     denied = "see-all-rows" if "row-level-security" in expected else "read"
-    remedy = list(expected.values())[-1]
-    [tenant] = [line for line in built.inspect() if line["kind"] == "tenant" and line["tenant"] == "tenant_b"]
+    remedy = in_place(list(expected.values())[-1], case)
+    lines = [json.loads(line) for line in closed.inspected.splitlines()]
+    [tenant] = [line for line in lines if line["kind"] == "tenant" and line["tenant"] == name]
     assert (tenant["tables"], tenant["reference_rows"]) == ({"users": None}, {})
-    output = built.succeed(built.ROWS)
-    counted = [json.loads(line) for line in output.splitlines()]
-    assert [line["rows"] for line in counted] == [5, None, 5]
-    assert counted[1] == {
-        "schema": "tenant_b", "table": "users", "rows": None,
+    counted = {line["schema"]: line for line in map(json.loads, closed.counted.splitlines())}
+    assert {schema: line["rows"] for schema, line in counted.items() if schema in OPEN} == dict.fromkeys(OPEN, 5)
+    assert counted[name] == {
+        "schema": name, "table": "users", "rows": None,
         "denied": denied, "user": "postgres", "remedy": remedy,
     }  # fmt: skip
-    reason = (
-        DatabaseSnapshot.read(built.succeed(built.INSPECTION)).tenants["tenant_b"].rows("users", reference_only=True)
-    )
+    reason = DatabaseSnapshot.read(closed.inspected).tenants[name].rows("users", reference_only=True)
     assert isinstance(reason, Difference)
     assert (reason.kind, reason.remedy) == (list(expected)[-1], remedy)
-    assert read_counts(output)["tenant_b", "users"] == reason
+    assert read_counts(closed.counted)[name, "users"] == reason
 
 
 def test_whoever_bypasses_policies_sees_all_rows(built):

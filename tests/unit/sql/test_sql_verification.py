@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.engine import kinds
+from tests.support.engine import kinds, workspace
+from tests.unit.sql.conftest import take
 
 PROVEN = """\
  schemaname 
@@ -118,13 +119,40 @@ def test_proven_output_to_the_byte(built):
     assert built.succeed(built.VERIFICATION) == PROVEN
 
 
-@pytest.mark.parametrize(("damage", "expected"), FINDINGS)
-def test_each_difference_is_found(built, stranger, snapshot, damage, expected):
-    """Each broken thing alone is found, with tenant, expectation and finding; exit 0, and nothing is changed."""
-    built.break_things(*damage.split("; "))
-    before = snapshot(built)
-    assert built.findings() == [("tenant_b", *finding) for finding in expected]
-    assert snapshot(built) == before
+TENANTS = [f"broken_{number:02}" for number in range(len(FINDINGS))]
+"""Each damage is done to a tenant of its own; beside them is one that is whole."""
+
+
+@pytest.fixture(scope="module")
+def looked(server, tmp_path_factory):
+    """What one look finds of all of them, and everything as it was before the look and after it."""
+    with workspace(server, tmp_path_factory.mktemp("broken")) as bastion:
+        bastion.configure(tenants=["whole", *TENANTS])
+        bastion.build()
+        bastion.break_things("CREATE ROLE outsider", "GRANT outsider TO postgres")
+        for tenant, (damage, _) in zip(TENANTS, FINDINGS, strict=True):
+            bastion.break_things(*damage.replace("tenant_b", tenant).replace("stranger", "outsider").split("; "))
+        before = take(bastion)
+        yield bastion.findings(), before, take(bastion)
+        bastion.break_things("DROP OWNED BY outsider CASCADE", "DROP ROLE outsider")
+
+
+@pytest.mark.parametrize("number", range(len(FINDINGS)), ids=[damage for damage, _ in FINDINGS])
+def test_each_difference_is_found(looked, number):
+    """Each broken thing is found, with tenant, expectation and finding, and nothing else of that tenant is."""
+    found, _, _ = looked
+    expected = [
+        (*thing, wanted, there.replace("stranger", "outsider")) for *thing, wanted, there in FINDINGS[number][1]
+    ]
+    assert [finding for tenant, *finding in found if tenant == TENANTS[number]] == [[*each] for each in expected]
+
+
+def test_look_finds_nothing_else_and_changes_nothing(looked):
+    """The findings of a tenant stand together, as configured, and what is whole has none; exit 0, and nothing is changed."""
+    found, before, after = looked
+    assert [*dict.fromkeys(tenant for tenant, *_ in found)] == TENANTS
+    assert found == sorted(found, key=lambda finding: finding[0])
+    assert after == before
 
 
 def test_all_differences_at_once(built, stranger):
@@ -233,15 +261,25 @@ def test_table_that_may_not_be_read(built):
 
 
 STRAYS = [
-    (["tenant_a", "tenant_b"], "CREATE SCHEMA tenant_c", "tenant_c"),
-    (["tenant_a"], "CREATE SCHEMA tenant_c", "tenant_c"),
-    (["eu_shop_a", "eu_shop_b"], "CREATE SCHEMA eu_shop_c", "eu_shop_c"),
-    (["eu_shop_a", "eu_mall_b"], "CREATE SCHEMA eu_c", "eu_c"),
-    (["acme", "zeta"], "CREATE SCHEMA other; CREATE TABLE other.users (n int)", "other"),
-    (["tenant_a"], 'CREATE SCHEMA "A b"; CREATE TABLE "A b".users (n int) PARTITION BY LIST (n)', "A b"),
-    (["tenant_a"], 'CREATE SCHEMA "TENANT_A"; CREATE TABLE "TENANT_A".users (n int)', "TENANT_A"),
-    (["acme", "zeta"], "CREATE SCHEMA other; CREATE VIEW other.users AS SELECT 1 AS n", "other"),
-    (["acme", "zeta"], 'CREATE SCHEMA "Acme"', "Acme"),
+    (["tenant_a", "tenant_b"], {"tenant_c": "CREATE SCHEMA tenant_c"}),
+    (
+        ["tenant_a"],
+        {
+            "A b": 'CREATE SCHEMA "A b"; CREATE TABLE "A b".users (n int) PARTITION BY LIST (n)',
+            "TENANT_A": 'CREATE SCHEMA "TENANT_A"; CREATE TABLE "TENANT_A".users (n int)',
+            "tenant_c": "CREATE SCHEMA tenant_c",
+        },
+    ),
+    (["eu_shop_a", "eu_shop_b"], {"eu_shop_c": "CREATE SCHEMA eu_shop_c"}),
+    (["eu_shop_a", "eu_mall_b"], {"eu_c": "CREATE SCHEMA eu_c"}),
+    (
+        ["acme", "zeta"],
+        {
+            "Acme": 'CREATE SCHEMA "Acme"',
+            "other": "CREATE SCHEMA other; CREATE TABLE other.users (n int)",
+            "viewed": "CREATE SCHEMA viewed; CREATE VIEW viewed.users AS SELECT 1 AS n",
+        },
+    ),
 ]
 
 
@@ -249,45 +287,51 @@ def strays(bastion, tenants, damage):
     """Return the stray schemas that the verification finds, with or without the tenants themselves."""
     bastion.configure(tenants=tenants)
     bastion.succeed(bastion.DATABASE)
-    bastion.break_things(*damage.split("; "))
+    bastion.break_things(*damage)
     return [line for line in bastion.findings() if line[2] == "not configured: absent"]
 
 
-@pytest.mark.parametrize(("tenants", "damage", "stray"), STRAYS)
-def test_stray_tenant_schema_is_found(bastion, tenants, damage, stray):
-    """A schema nobody configured is a stray tenant by its users table, or by the prefix all tenants share."""
-    [(name, thing, expected, found)] = strays(bastion, tenants, damage)
-    assert (name, thing, expected, found.split(",")[0]) == (stray, "schema", "not configured: absent", "exists")
-    assert [line["schema"] for line in bastion.inspect() if line["kind"] == "stray_schema"] == [stray]
+@pytest.mark.parametrize(("tenants", "made"), STRAYS)
+def test_stray_tenant_schema_is_found(bastion, tenants, made):
+    """A schema nobody configured is a stray tenant by its users table, or by the prefix all tenants share.
+
+    Where aurora.otherSchemas names it as what is no tenant's, it is none; any other schema of the kind still is.
+    """
+    found = strays(bastion, tenants, [each for damage in made.values() for each in damage.split("; ")])
+    assert [(name, thing, what.split(",")[0]) for name, thing, _, what in found] == [
+        (name, "schema", "exists") for name in made
+    ]
+    bastion.configure(tenants=tenants, aurora={"databaseName": bastion.database, "otherSchemas": [*made]})
+    bastion.break_things("CREATE SCHEMA stray", "CREATE TABLE stray.users (n int)")
+    assert [line["schema"] for line in bastion.inspect() if line["kind"] == "stray_schema"] == ["stray"]
 
 
-@pytest.mark.parametrize(("tenants", "damage", "other"), STRAYS)
-def test_schema_that_is_named_as_anothers_is_no_stray(bastion, tenants, damage, other):
-    """aurora.otherSchemas names what is no tenant's; any other schema of the kind still is a stray."""
-    bastion.configure(tenants=tenants, aurora={"databaseName": bastion.database, "otherSchemas": [other]})
+def test_stray_schema_is_told_to_programs(bastion):
+    """By its name alone."""
     bastion.succeed(bastion.DATABASE)
-    bastion.break_things(*damage.split("; "), "CREATE SCHEMA stray", "CREATE TABLE stray.users (n int)")
-    found = [line["schema"] for line in bastion.inspect() if line["kind"] == "stray_schema"]
-    assert found == ["stray"]
+    bastion.break_things('CREATE SCHEMA "TENANT_A"', 'CREATE TABLE "TENANT_A".users (n int)')
+    assert [line["schema"] for line in bastion.inspect() if line["kind"] == "stray_schema"] == ["TENANT_A"]
 
 
 FOREIGN = [
-    (["tenant_a", "tenant_b"], "CREATE SCHEMA reporting"),
-    (["tenant_a", "tenant_b"], "CREATE SCHEMA tenants"),
-    (["tenant_a", "tenant_b"], "CREATE SCHEMA reporting; CREATE TABLE reporting.orders (n int)"),
-    (["tenant_a", "tenant_b"], "CREATE SCHEMA reporting; CREATE VIEW reporting.orders AS SELECT 1 AS n"),
+    (
+        ["tenant_a", "tenant_b"],
+        "CREATE SCHEMA reporting; CREATE TABLE reporting.orders (n int); CREATE VIEW reporting.sales AS SELECT 1 AS n; CREATE SCHEMA tenants",
+    ),
     (["tenant_a", "shop_b"], "CREATE SCHEMA tenant_c"),
     (["t_a", "t_b"], "CREATE SCHEMA t_c"),
     (["customer1", "customer2"], "CREATE SCHEMA customer3"),
-    (["tenant_a"], "CREATE TABLE public.users (n int)"),
-    (["tenant_a"], "CREATE SCHEMA tenant_x; ALTER EXTENSION plpgsql ADD SCHEMA tenant_x"),
+    (
+        ["tenant_a"],
+        "CREATE TABLE public.users (n int); CREATE SCHEMA tenant_x; ALTER EXTENSION plpgsql ADD SCHEMA tenant_x",
+    ),
 ]
 
 
 @pytest.mark.parametrize(("tenants", "damage"), FOREIGN)
 def test_foreign_schema_is_nobodys_business(bastion, tenants, damage):
     """Other schemas, public, an extension's, or one that shares no real prefix are not taken for tenants."""
-    assert strays(bastion, tenants, damage) == []
+    assert strays(bastion, tenants, damage.split("; ")) == []
 
 
 def test_verification_is_read_only(built):
