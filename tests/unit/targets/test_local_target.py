@@ -233,7 +233,12 @@ def test_second_user_is_told_who_the_first_is(target, in_use):
 
 
 def test_close_leaves_only_the_state(state):
-    """After close nothing runs or listens; the next one finds the data; reset forgets it."""
+    """After close nothing runs or listens; the next one finds the data; reset forgets it.
+
+    A state directory may hold other things: neither a first start nor a reset nor forgetting touches them.
+    """
+    (state / "thesis").mkdir(parents=True)
+    (state / "thesis/chapter").write_text("one")
     options = TargetOptions(region=REGION, state=state)
     first = open_target("local", options)
     server, endpoint = first.postgres._process.pid, first.aws.endpoint_url
@@ -257,6 +262,9 @@ def test_close_leaves_only_the_state(state):
         assert connection.execute("SELECT to_regclass('kept') IS NULL").fetchone() == (True,)
     assert run(fresh, "ls /tmp")["Output"] == ""
     fresh.close()
+    forget(state)
+    assert [path.name for path in state.iterdir()] == ["thesis"]
+    assert (state / "thesis/chapter").read_text() == "one"
 
 
 def test_killed_run_is_cleaned_up_after(made, tmp_path):
@@ -288,17 +296,6 @@ def test_state_that_was_removed_by_hand(tmp_path, name):
     forget(state)
     assert not state.exists()
     assert not private_path(state / "bastion", "bastion").exists()
-
-
-def test_other_peoples_files_are_left_alone(tmp_path):
-    """A state directory may hold other things: neither a first start nor a reset touches them."""
-    (tmp_path / "thesis").mkdir()
-    (tmp_path / "thesis/chapter").write_text("one")
-    for reset in (False, True):
-        open_target("local", TargetOptions(region=REGION, state=tmp_path, reset=reset)).close()
-    forget(tmp_path)
-    assert [path.name for path in tmp_path.iterdir()] == ["thesis"]
-    assert (tmp_path / "thesis/chapter").read_text() == "one"
 
 
 def test_forget_does_not_take_it_from_under_a_user(target, in_use):
