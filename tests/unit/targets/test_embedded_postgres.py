@@ -255,8 +255,10 @@ def test_data_of_another_master_user(stopped):
 @pytest.mark.parametrize("name", ["rdsadmin", "rds_superuser", "pg_monitor"])
 def test_name_of_a_role_of_the_clusters_own(tmp_path, name):
     """A master user cannot have the name of a role that is there already, on Aurora neither."""
+    server = EmbeddedPostgres(tmp_path / "postgres", user=name)
     with pytest.raises(TargetError, match=f"the master user cannot be '{name}'"):
-        EmbeddedPostgres(tmp_path / "postgres", user=name).start()
+        server.start()
+    server.forget()
 
 
 def test_unknown_version(tmp_path):

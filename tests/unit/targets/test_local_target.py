@@ -27,6 +27,7 @@ from etl_manager.targets import TargetOptions, open_target
 from etl_manager.targets.local import forget
 from etl_manager.targets.state import private_path
 from tests.support import forks
+from tests.support.haste import usual_places
 
 ROOT = Path(__file__).parents[3]
 REGION = "eu-central-1"
@@ -104,8 +105,9 @@ VARIABLES = {
 """Each breaks whoever reads it, on its own."""
 
 
-def test_nothing_of_the_operators_aws_is_read(state, tmp_path):
+def test_nothing_of_the_operators_aws_is_read(tmp_path):
     """Neither variables nor profiles nor files, however broken, and no instance metadata: no such file is opened."""
+    state = tmp_path / "state"
     for name in ("config", "credentials", "malformed"):
         path = tmp_path / ".aws" / name
         path.parent.mkdir(exist_ok=True)
@@ -117,6 +119,8 @@ def test_nothing_of_the_operators_aws_is_read(state, tmp_path):
         env={**kept, "HOME": str(tmp_path), "PYTHONPATH": root, **VARIABLES},
         cwd=tmp_path, check=False, capture_output=True, text=True,
     )  # fmt: skip
+    with usual_places():
+        forget(state)
     assert done.returncode == 0, done.stderr
     assert done.stdout == "123456789012\n"
 
