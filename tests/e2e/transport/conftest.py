@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from etl_manager.targets.postgres import EmbeddedPostgres
-from tests.support import aws, cluster, runs
+from tests.support import aws, cluster
 from tests.support.aws import Account
 from tests.support.cluster import Cluster
+from tests.support.runs import Outcome, full_run
 
 
 @pytest.fixture(scope="session")
@@ -29,10 +30,18 @@ def account(postgres: EmbeddedPostgres, tmp_path_factory: pytest.TempPathFactory
 
 
 @pytest.fixture(scope="session")
-def warm(postgres: EmbeddedPostgres, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def first_run(postgres: EmbeddedPostgres, tmp_path_factory: pytest.TempPathFactory) -> tuple[Account, Outcome]:
+    """A run where none was before, and its account, which is stopped."""
+    Cluster(postgres.conninfo).empty()
+    with aws.accounts(tmp_path_factory.mktemp("first"), postgres) as open_:
+        made = open_()
+        return made, full_run(made, again=False)
+
+
+@pytest.fixture(scope="session")
+def warm(first_run: tuple[Account, Outcome]) -> Path:
     """The root of a bastion that has the workspace, for copies."""
-    with aws.accounts(tmp_path_factory.mktemp("warm"), postgres) as open_:
-        return runs.warm(open_)
+    return first_run[0].host.root
 
 
 @pytest.fixture

@@ -54,10 +54,10 @@ def stack(account: Account, name: str, **outputs: str) -> None:
     emulated_aws.add_stack(account.aws, name, outputs)
 
 
-def test_table_shows_all_a_run_stands_on_and_costs_no_command(account, database):
+def test_table_shows_all_a_run_stands_on_and_costs_no_command(first_run, warmed):
     """Caller, region, stack, endpoint, secret, bastion, psql and PostgreSQL; at most 6 SendCommands with it, then 2."""
-    bastion = account()
-    first, second = (full_run(bastion, again=False) for _ in range(2))
+    bastion, first = first_run
+    second = full_run(warmed(), again=False)
     postgres = bastion.postgres
     shown = table(first.said)
     assert shown.pop("psql").startswith("psql (PostgreSQL) 16.")

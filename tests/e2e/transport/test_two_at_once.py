@@ -50,8 +50,7 @@ def test_others_wait_for_a_build_and_tell_for_whom(warmed, database):
 
         others = {phase: other(phase) for phase in shown}
         waiting = [
-            pool.submit(run.ensure, "verification" if phase == "inspection" else "data")
-            for phase, run in others.items()
+            pool.submit(run.ensure, "verification" if phase == "inspection" else phase) for phase, run in others.items()
         ]
         for run in (*waiting, building):
             assert all(state.schema_exists for state in run.result(40).tenants.values())

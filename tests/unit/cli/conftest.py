@@ -18,9 +18,7 @@ import psycopg
 import pytest
 
 from etl_manager.targets.postgres import EmbeddedPostgres
-from etl_manager.targets.state import private_folder
 from tests.support import forks
-from tests.support.haste import usual_places
 
 ROOT = Path(__file__).parents[3]
 BARE = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8", "HOME": "/nonexistent", "AWS_EC2_METADATA_DISABLED": "true"}
@@ -90,31 +88,15 @@ class Service:
 
 
 @pytest.fixture(scope="session")
-def make_project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], Path]]:
-    """Return a function that copies the project, as a clone that is set up; its local target's state goes away."""
-    made = []
-
-    def make() -> Path:
-        project = tmp_path_factory.mktemp("project") / "a clone"
-        for name in ("etl_manager", "ssm_emulator", "scripts", "sql"):
-            shutil.copytree(ROOT / name, project / name, ignore=shutil.ignore_patterns("__pycache__"))
-        for name in ("2-etl-manager.sh", "config.json"):
-            shutil.copy2(ROOT / name, project / name)
-        (project / ".venv").symlink_to(sys.prefix)
-        made.append(project)
-        return project
-
-    yield make
-    for project in made:
-        with usual_places():
-            EmbeddedPostgres(project / ".local/postgres").forget()
-            shutil.rmtree(private_folder(project / ".local/bastion", "bastion"))  # for the space in its path
-
-
-@pytest.fixture(scope="session")
-def project(make_project: Callable[[], Path]) -> Path:
-    """The copy that tests share, and leave as it is."""
-    return make_project()
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the project, as a clone that is set up; tests share it, and leave it as it is."""
+    project = tmp_path_factory.mktemp("project") / "a clone"
+    for name in ("etl_manager", "ssm_emulator", "scripts", "sql"):
+        shutil.copytree(ROOT / name, project / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("2-etl-manager.sh", "config.json"):
+        shutil.copy2(ROOT / name, project / name)
+    (project / ".venv").symlink_to(sys.prefix)
+    return project
 
 
 @pytest.fixture(scope="session")

@@ -9,6 +9,9 @@ import subprocess
 import pytest
 
 from etl_manager.cli import main
+from etl_manager.targets.local import forget
+from tests.support import forks
+from tests.support.project import Project
 
 
 @pytest.fixture
@@ -101,24 +104,28 @@ def test_help_names_every_option(project, bare):
     assert done.stdout.count("scripts/2-sql-execute.sh config.json sql/aurora/") == 4
 
 
-def test_local_uses_the_local_target_for_one_call(make_project, bare):
+@pytest.fixture
+def clone(tmp_path):
+    """A copy of the project with a local target of its own."""
+    found = Project(tmp_path / "a clone")
+    yield found
+    forget(found.path / ".local")
+
+
+def test_local_uses_the_local_target_for_one_call(clone, bare):
     """No AWS, no service; its state survives the call, and no process does."""
-    project = make_project()
-    words = ["./2-etl-manager.sh", "-p", "aurora-postgresql", "-c", "config.json", "--local", "--bastion-command"]
-    done = subprocess.run(
-        [*words, "scripts/2-sql-execute.sh config.json sql/aurora/database/create-multitenant-database.sql"],
-        cwd=project, env=bare, check=False, capture_output=True, text=True,
-    )  # fmt: skip
+
+    def call(*words: str) -> subprocess.CompletedProcess[str]:
+        words = ("-p", "aurora-postgresql", "-c", "config.json", "--local", "--bastion-command", *words)
+        return forks.run("etl_manager", *words, cwd=clone.path, env=bare)
+
+    done = call("scripts/2-sql-execute.sh config.json sql/aurora/database/create-multitenant-database.sql")
     assert done.returncode == 0, done.stderr
     assert "Target: local (emulated)" in done.stdout
-    done = subprocess.run(
-        [*words, "psql -d multitenant_analytics -Atc 'SELECT current_database()'", "--skip-copy"],
-        cwd=project, env=bare, check=False, capture_output=True, text=True,
-    )  # fmt: skip
+    done = call("psql -d multitenant_analytics -Atc 'SELECT current_database()'", "--skip-copy")
     assert "=== COMMAND OUTPUT ===\nmultitenant_analytics\n" in done.stdout
     assert done.returncode == 0
-    running = subprocess.run(["ps", "-eo", "args"], check=True, capture_output=True, text=True)
-    assert str(project) not in running.stdout
+    assert clone.processes() == []
 
 
 def test_it_can_be_called_from_anywhere(service, tmp_path):

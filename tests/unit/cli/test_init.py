@@ -45,11 +45,23 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     folder = tmp_path_factory.mktemp("installed")
     build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", folder, ROOT]
     subprocess.run(build, check=True, capture_output=True)
-    subprocess.run([sys.executable, "-m", "venv", folder / "venv"], check=True, capture_output=True)
+    bare = [sys.executable, "-m", "venv", "--without-pip", folder / "venv"]
+    subprocess.run(bare, check=True, capture_output=True)
     [packages] = folder.glob("venv/lib/python*/site-packages")
     packages.joinpath("libraries.pth").write_text(sysconfig.get_path("purelib"))
     [wheel] = folder.glob("*.whl")
-    pip = [folder / "venv/bin/python", "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", wheel]
+    pip = [
+        sys.executable,
+        "-m",
+        "pip",
+        "--python",
+        folder / "venv",
+        "install",
+        "--quiet",
+        "--no-deps",
+        "--no-index",
+        wheel,
+    ]
     subprocess.run(pip, check=True, capture_output=True)
     yield folder
     with usual_places():

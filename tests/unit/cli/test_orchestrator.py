@@ -15,6 +15,8 @@ from pathlib import Path
 import pytest
 from psycopg import sql
 
+from tests.support import forks
+
 FOUR = (
     "scripts/2-sql-execute.sh config.json sql/aurora/database/create-multitenant-database.sql",
     "scripts/2-sql-execute.sh config.json sql/aurora/schema/create-tenant-schemas.sql",
@@ -156,9 +158,10 @@ def test_the_environment_is_discovered_or_the_known_error_is_given(service):
 def test_the_password_is_nowhere(filled):
     """Not in a command, an output, a process's arguments, or a file that stays on the bastion."""
     password = filled.password
-    process = filled.start(
-        "-p", "aurora-postgresql", "-c", "config.json", "--bastion-command",
+    process = forks.start(
+        "etl_manager", "-p", "aurora-postgresql", "-c", "config.json", "--bastion-command",
         'cat "$PGPASSFILE"; env; psql -d postgres -c "SELECT pg_sleep(0.5)"',
+        cwd=filled.project, env=filled.environment, errors_apart=True,
     )  # fmt: skip
     seen = b""
     while process.poll() is None:
@@ -170,11 +173,11 @@ def test_the_password_is_nowhere(filled):
     stdout, stderr = process.communicate()
     assert b"pg_sleep" in seen
     assert process.returncode == 0
-    assert b"*:*:*:postgres:********" in stdout
+    assert "*:*:*:postgres:********" in stdout
     kept = b"".join(path.read_bytes() for path in filled.state.glob("bastion/**/*") if path.is_file())
     history = repr(filled.commands()).encode()
     for spelling in (password, password.replace("\\", "\\\\").replace(":", "\\:"), password[:16]):
-        for place in (stdout, stderr, seen, kept, history):
+        for place in (stdout.encode(), stderr.encode(), seen, kept, history):
             assert spelling.encode() not in place
 
 

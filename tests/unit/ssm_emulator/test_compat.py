@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 import os
 import subprocess
 import sys
@@ -12,37 +13,62 @@ import pytest
 from ssm_emulator import SandboxHost, SsmEmulator
 from tests.unit.ssm_emulator.conftest import INSTANCE
 
-ACTIONS = """
-import sys
+FIRST_CALLS = """
+import json, os, sys, traceback
 from pathlib import Path
 from ssm_emulator import SandboxHost, SsmEmulator
-with SsmEmulator({"i-0123456789abcdef0": SandboxHost(Path(sys.argv[1]))}) as emulator:
+
+def run_command(emulator):
     ssm = emulator.client("ssm")
     ssm.send_command(InstanceIds=[emulator.instance_id], DocumentName="AWS-RunShellScript",
                      Parameters={"commands": ["true"]})
     ssm.list_commands()
-    print("moto" in sys.modules)
+    before = "moto" in sys.modules
     emulator.client("sts").get_caller_identity()
-    print("moto" in sys.modules)
+    return before, "moto" in sys.modules
+
+firsts = {
+    "ssm": run_command,
+    "ec2": lambda emulator: emulator.client("ec2").describe_regions() and None,
+    "rds": lambda emulator: emulator.client("rds").describe_db_clusters() and None,
+    "s3": lambda emulator: emulator.client("s3").list_buckets() and None,
+}
+assert "moto" not in sys.modules
+for name, first in firsts.items():
+    if os.fork() == 0:  # a process of its own for each, as it is after the imports
+        try:
+            with SsmEmulator({"i-0123456789abcdef0": SandboxHost(Path(sys.argv[1], name))}) as emulator:
+                told = first(emulator)
+        except BaseException:
+            told = traceback.format_exc()
+        print(json.dumps([name, told]), flush=True)
+        os._exit(0)
+    os.wait()
 """
 
 
-def test_moto_is_loaded_by_the_first_call_that_needs_it(tmp_path):
+@pytest.fixture(scope="module")
+def first_calls(tmp_path_factory) -> dict[str, object]:
+    """What became of the first call of a process that has not imported moto, with a profile that does not exist."""
+    for name in ("ssm", "ec2", "rds", "s3"):
+        (folder := tmp_path_factory.getbasetemp() / "first" / name).mkdir(parents=True)
+    done = subprocess.run(
+        [sys.executable, "-c", FIRST_CALLS, folder.parent], env={**os.environ, "AWS_PROFILE": "none"},
+        check=True, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.stderr == ""
+    return dict(map(json.loads, done.stdout.splitlines()))
+
+
+def test_moto_is_loaded_by_the_first_call_that_needs_it(first_calls):
     """Run Command alone does not wait for moto's import."""
-    done = subprocess.run([sys.executable, "-c", ACTIONS, tmp_path], check=True, capture_output=True, text=True)
-    assert done.stdout.split() == ["False", "True"]
+    assert first_calls["ssm"] == [False, True]
 
 
 @pytest.mark.parametrize("service", ["ec2", "rds", "s3"])
-def test_operators_profile_is_not_read_for_a_service_that_is_loaded_late(tmp_path, service):
+def test_operators_profile_is_not_read_for_a_service_that_is_loaded_late(first_calls, service):
     """A profile that does not exist breaks no call, whichever service the first one is of."""
-    call = {"ec2": "describe_regions", "rds": "describe_db_clusters", "s3": "list_buckets"}[service]
-    script = ACTIONS.split("    ssm = ", maxsplit=1)[0] + f"    emulator.client('{service}').{call}()\n"
-    done = subprocess.run(
-        [sys.executable, "-c", script, tmp_path], env={**os.environ, "AWS_PROFILE": "none"},
-        check=False, capture_output=True, text=True,
-    )  # fmt: skip
-    assert (done.returncode, done.stderr) == (0, "")
+    assert first_calls[service] is None
 
 
 def test_dispatcher_of_all_services():

@@ -45,12 +45,11 @@ def project(tmp_path: Path) -> Callable[..., str]:
     return run
 
 
-@pytest.mark.parametrize("words", [[], ["-p", "ssm_emulator.pytest_plugin"]], ids=["installed", "named"])
-def test_example_of_the_readme(project, words):
-    """What the README shows first is green as it stands there, and prints what it shows; named once more as well."""
+def test_example_of_the_readme(project):
+    """What the README shows first is green as it stands there, and prints what it shows."""
     example, shown = re.search(r"```python\n(.*?)```.*?```console\n(.*?)```", README, re.S).groups()
     assert "def test_output_comes_back" in example
-    printed = project(example, *words)
+    printed = project(example)
     assert "4 passed" in printed
     assert shown.splitlines()[1] in printed
 
@@ -68,7 +67,10 @@ def test_nothing_happens_where_it_is_not_asked_for(project):
 
 
 def test_operators_settings_are_out_of_the_way_and_come_back(project):
-    """Two tests in a row reach an emulator of their own, by boto3's defaults; afterwards all is as before."""
+    """Two tests in a row reach an emulator of their own, by boto3's defaults; afterwards all is as before.
+
+    Also where the plugin, which is installed, is named once more.
+    """
     printed = project(
         "import boto3, os, pytest\n"
         "@pytest.mark.parametrize('n', [1, 2])\n"
@@ -79,6 +81,7 @@ def test_operators_settings_are_out_of_the_way_and_come_back(project):
         "def test_after():\n"
         "    assert os.environ['AWS_PROFILE'] == 'mine' and 'AWS_ENDPOINT_URL' not in os.environ\n"
         "    assert boto3.DEFAULT_SESSION is None\n",
+        "-p", "ssm_emulator.pytest_plugin",
         AWS_PROFILE="mine", HTTP_PROXY="http://127.0.0.1:1", AWS_SESSION_TOKEN="theirs",
     )  # fmt: skip
     assert "3 passed" in printed

@@ -11,24 +11,20 @@ from pathlib import Path
 
 import pytest
 
+from tests.support import forks
+
 ROOT = Path(__file__).parents[3]
 AWS = Path(sys.executable).parent / "aws"
 
 
-def start(*words: str | Path) -> tuple[subprocess.Popen[str], dict[str, str]]:
+def start(*words: str | Path) -> tuple[forks.Process, dict[str, str]]:
     """Start the service, and return it with what it exports once it is ready."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "ssm_emulator", *words],
-        cwd=ROOT, text=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-    )  # fmt: skip
-    assert process.stdout
+    process = forks.start("ssm_emulator", *words, cwd=ROOT, env=os.environ, errors_apart=True)
     exports = {}
-    for line in process.stdout:
-        if line == "ready\n":
-            return process, exports
+    for line in process.lines("ready")[:-1]:
         name, _, value = line.removeprefix("export ").strip().partition("=")
         exports[name] = value
-    pytest.fail(f"it ended: {process.stderr and process.stderr.read()}")
+    return process, exports
 
 
 def aws(exports: dict[str, str], *words: str) -> str:
@@ -68,8 +64,9 @@ def test_one_instance_in_a_folder_that_goes_away(tmp_path):
     query = "InstanceInformationList[].[InstanceId,PingStatus]"
     assert aws(exports, "describe-instance-information", "--query", query) == "i-0123456789abcdef0\tConnectionLost"
     before = {each for each in Path("/tmp").glob("ssm-emulator-*") if each.is_dir()}
-    process.terminate()
-    assert process.wait(30) == 0
+    process.send_signal(signal.SIGTERM)
+    process.communicate(30)
+    assert process.returncode == 0
     assert len(before - set(Path("/tmp").glob("ssm-emulator-*"))) == 1
 
 
@@ -84,9 +81,7 @@ def test_one_instance_in_a_folder_that_goes_away(tmp_path):
 )
 def test_wrong_use(words, said):
     """What cannot be used is one line and exit 2."""
-    done = subprocess.run(
-        [sys.executable, "-m", "ssm_emulator", *words], cwd=ROOT, check=False, capture_output=True, text=True
-    )
+    done = forks.run("ssm_emulator", *words, cwd=ROOT, env=os.environ)
     assert done.returncode == 2
     assert said in done.stderr
     assert "Traceback" not in done.stderr
@@ -96,10 +91,8 @@ def test_port_that_is_taken():
     """Who listens there already is not disturbed, and the second says why it does not start."""
     process, exports = start()
     port = exports["AWS_ENDPOINT_URL"].rpartition(":")[2]
-    done = subprocess.run(
-        [sys.executable, "-m", "ssm_emulator", "--port", port], cwd=ROOT, check=False, capture_output=True, text=True
-    )
-    process.terminate()
+    done = forks.run("ssm_emulator", "--port", port, cwd=ROOT, env=os.environ)
+    process.send_signal(signal.SIGTERM)
     process.communicate(timeout=30)
     assert (done.returncode, done.stdout) == (2, "")
     assert f"port {port} cannot be listened on" in done.stderr

@@ -27,39 +27,46 @@ def aws(serve, tmp_path_factory):
     return run
 
 
+@pytest.fixture(scope="module")
+def stack(aws):
+    """The stack of the cluster."""
+    [found] = json.loads(aws("aws cloudformation describe-stacks --stack-name AuroraPostgresStack"))["Stacks"]
+    return found
+
+
+@pytest.fixture(scope="module")
+def sent(aws):
+    """The id of a command."""
+    return aws(f"{SEND} --parameters 'commands=[\"echo hello; psql --version\"]' --output text").strip()
+
+
 def test_describe_instance_information(aws):
     """The bastion that the stack names is online."""
     shown = json.loads(aws('aws ssm describe-instance-information --filters "Key=InstanceIds,Values=$(cat id)"'))
     assert [node["PingStatus"] for node in shown["InstanceInformationList"]] == ["Online"]
 
 
-def test_describe_stacks(aws):
+def test_describe_stacks(stack):
     """The stack is complete and names the cluster."""
-    [stack] = json.loads(aws("aws cloudformation describe-stacks --stack-name AuroraPostgresStack"))["Stacks"]
     assert stack["StackStatus"] == "CREATE_COMPLETE"
     assert {"DBClusterEndpoint", "DBSecretName"} <= {each["OutputKey"] for each in stack["Outputs"]}
 
 
-def test_get_secret_value(aws):
+def test_get_secret_value(aws, stack):
     """The secret that the stack names is the database's, and opens it."""
-    secret = json.loads(
-        aws(
-            "name=$(aws cloudformation describe-stacks --stack-name AuroraPostgresStack --output text"
-            " --query 'Stacks[0].Outputs[?OutputKey==`DBSecretName`].OutputValue')\n"
-            'aws secretsmanager get-secret-value --secret-id "$name" --query SecretString --output text'
-        )
-    )
+    [name] = [each["OutputValue"] for each in stack["Outputs"] if each["OutputKey"] == "DBSecretName"]
+    get = f"aws secretsmanager get-secret-value --secret-id '{name}' --query SecretString --output text"
+    secret = json.loads(aws(get))
     assert secret["username"] == "postgres"
     assert str(secret["port"]) in aws('printf %s "$DATABASE_URL"')
 
 
-def test_send_wait_and_get(aws):
+def test_send_wait_and_get(aws, sent):
     """send-command, wait command-executed and get-command-invocation work as against AWS."""
     shown = json.loads(
         aws(
-            f"id=$({SEND} --parameters 'commands=[\"echo hello; psql --version\"]' --output text)\n"
-            "aws ssm wait command-executed --command-id $id --instance-id $(cat id)\n"
-            "aws ssm get-command-invocation --command-id $id --instance-id $(cat id)"
+            f"aws ssm wait command-executed --command-id {sent} --instance-id $(cat id)\n"
+            f"aws ssm get-command-invocation --command-id {sent} --instance-id $(cat id)"
         )
     )
     assert (shown["Status"], shown["ResponseCode"]) == ("Success", 0)
@@ -77,15 +84,10 @@ def test_wait_fails_with_the_command(aws):
     assert said.endswith("exit 255\n")
 
 
-def test_list_commands(aws):
+def test_list_commands(aws, sent):
     """list-commands shows the command with its parameters in clear."""
-    [command] = json.loads(
-        aws(
-            f"id=$({SEND} --parameters 'commands=[\"echo in clear\"]' --output text)\n"
-            "aws ssm list-commands --command-id $id"
-        )
-    )["Commands"]
-    assert command["Parameters"]["commands"] == ["echo in clear"]
+    [command] = json.loads(aws(f"aws ssm list-commands --command-id {sent}"))["Commands"]
+    assert command["Parameters"]["commands"] == ["echo hello; psql --version"]
 
 
 def test_cancel_command_kills_the_whole_group(aws):

@@ -27,6 +27,7 @@ from etl_manager.targets import TargetOptions, open_target
 from etl_manager.targets.local import forget
 from etl_manager.targets.state import private_path
 from tests.support import forks
+from tests.support.haste import usual_places
 
 ROOT = Path(__file__).parents[3]
 REGION = "eu-central-1"
@@ -104,8 +105,9 @@ VARIABLES = {
 """Each breaks whoever reads it, on its own."""
 
 
-def test_nothing_of_the_operators_aws_is_read(state, tmp_path):
+def test_nothing_of_the_operators_aws_is_read(tmp_path):
     """Neither variables nor profiles nor files, however broken, and no instance metadata: no such file is opened."""
+    state = tmp_path / "state"
     for name in ("config", "credentials", "malformed"):
         path = tmp_path / ".aws" / name
         path.parent.mkdir(exist_ok=True)
@@ -117,6 +119,8 @@ def test_nothing_of_the_operators_aws_is_read(state, tmp_path):
         env={**kept, "HOME": str(tmp_path), "PYTHONPATH": root, **VARIABLES},
         cwd=tmp_path, check=False, capture_output=True, text=True,
     )  # fmt: skip
+    with usual_places():
+        forget(state)
     assert done.returncode == 0, done.stderr
     assert done.stdout == "123456789012\n"
 
@@ -233,7 +237,12 @@ def test_second_user_is_told_who_the_first_is(target, in_use):
 
 
 def test_close_leaves_only_the_state(state):
-    """After close nothing runs or listens; the next one finds the data; reset forgets it."""
+    """After close nothing runs or listens; the next one finds the data; reset forgets it.
+
+    A state directory may hold other things: neither a first start nor a reset nor forgetting touches them.
+    """
+    (state / "thesis").mkdir(parents=True)
+    (state / "thesis/chapter").write_text("one")
     options = TargetOptions(region=REGION, state=state)
     first = open_target("local", options)
     server, endpoint = first.postgres._process.pid, first.aws.endpoint_url
@@ -257,6 +266,9 @@ def test_close_leaves_only_the_state(state):
         assert connection.execute("SELECT to_regclass('kept') IS NULL").fetchone() == (True,)
     assert run(fresh, "ls /tmp")["Output"] == ""
     fresh.close()
+    forget(state)
+    assert [path.name for path in state.iterdir()] == ["thesis"]
+    assert (state / "thesis/chapter").read_text() == "one"
 
 
 def test_killed_run_is_cleaned_up_after(made, tmp_path):
@@ -288,17 +300,6 @@ def test_state_that_was_removed_by_hand(tmp_path, name):
     forget(state)
     assert not state.exists()
     assert not private_path(state / "bastion", "bastion").exists()
-
-
-def test_other_peoples_files_are_left_alone(tmp_path):
-    """A state directory may hold other things: neither a first start nor a reset touches them."""
-    (tmp_path / "thesis").mkdir()
-    (tmp_path / "thesis/chapter").write_text("one")
-    for reset in (False, True):
-        open_target("local", TargetOptions(region=REGION, state=tmp_path, reset=reset)).close()
-    forget(tmp_path)
-    assert [path.name for path in tmp_path.iterdir()] == ["thesis"]
-    assert (tmp_path / "thesis/chapter").read_text() == "one"
 
 
 def test_forget_does_not_take_it_from_under_a_user(target, in_use):
