@@ -12,7 +12,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -226,12 +226,12 @@ class BastionSession:
         ]
         own = {} if self.skip_copy else self.archive.values()
         body = [*(["own_copy || return"] if own else []), "run_files() {", *runs, "}", "run_files", "stop_looking"]
-
-        def compose() -> Script:
-            values = self._connection_values(connection) | own
-            return Script(("batch.sh", "unseal.sh"), body, values, closing, phases=phases, tells_progress=True)
-
-        result, done = self._run_transferred(compose, purpose)
+        for a_try in self._tries():
+            with a_try:
+                values = self._connection_values(connection) | own
+                script = Script(("batch.sh", "unseal.sh"), body, values, closing, phases=phases, tells_progress=True)
+                with self._after_transfer(script) as whole:
+                    result, done = self._read(self.run_command.run(whole, purpose), closing=closing)
         _check_files(result, done, files, inspection)
         return result, done
 
@@ -255,11 +255,12 @@ class BastionSession:
         body = [self._upload(*upload)] if upload else []
         body += [f"framed command run_line {quote(line)}", "return 0"]
         templates = ("batch.sh", "unseal.sh", "command.sh")
-
-        def compose() -> Script:
-            return Script(templates, body, self._connection_values(connection), closing=True)
-
-        result, [part] = self._run_transferred(compose, "bastion command", errors="surrogateescape")
+        for a_try in self._tries():
+            with a_try:
+                script = Script(templates, body, self._connection_values(connection), closing=True)
+                with self._after_transfer(script) as whole:
+                    result = self.run_command.run(whole, "bastion command")
+                    _, [part] = self._read(result, closing=True, errors="surrogateescape")
         return result, part
 
     def close(self) -> None:
@@ -289,20 +290,21 @@ class BastionSession:
         self.records.release()
         self.warn(f"[WARNING] The clean-up on the bastion did not complete: {failure}")
 
-    def _run_transferred(
-        self, compose: Callable[[], Script], purpose: str, errors: str = "replace"
-    ) -> tuple[CommandResult, list[SqlFileResult]]:
-        """Run what *compose* gives, after the transfer when one is due; again where another run was in the transfer's way."""
-        for is_last_try in (False, True):
-            script = compose()
+    def _tries(self) -> Iterator[AbstractContextManager[None]]:
+        """Give what to transfer and run in: a second time where another run was in the way of the first transfer."""
+        replaced = []
+
+        @contextmanager
+        def first() -> Iterator[None]:
             try:
-                with self._after_transfer(script) as whole:
-                    return self._read(self.run_command.run(whole, purpose), closing=script.closing, errors=errors)
-            except WorkspaceReplaced:
-                if is_last_try:
-                    raise
-                self._state = None
-        raise AssertionError  # the last try returns or raises
+                yield
+            except WorkspaceReplaced as error:
+                replaced.append(error)
+
+        yield first()
+        if replaced:
+            self._state = None
+            yield nullcontext()
 
     @contextmanager
     def _after_transfer(self, script: Script) -> Iterator[Script]:
@@ -316,7 +318,9 @@ class BastionSession:
             yield whole
         self._state = self.state.with_archive(self.archive)
 
-    def _read(self, result: CommandResult, *, closing: bool, errors: str) -> tuple[CommandResult, list[SqlFileResult]]:
+    def _read(
+        self, result: CommandResult, *, closing: bool, errors: str = "replace"
+    ) -> tuple[CommandResult, list[SqlFileResult]]:
         self._opened = not closing or result.paged
         if not self._opened:
             self.records.forget(self.run_id)
