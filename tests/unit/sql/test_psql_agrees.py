@@ -50,8 +50,9 @@ FILES = [
 @pytest.mark.parametrize("text", FILES)
 def test_lexer_finds_what_psql_runs(built, text):
     """A canary's rows go away where, and only where, the file was found to delete."""
-    built.break_things("CREATE TABLE public.canary AS SELECT 1 AS n")
-    built.break_things(f"ALTER TABLE public.canary OWNER TO {built.server.user}")
+    built.break_things(
+        "CREATE TABLE public.canary AS SELECT 1 AS n", f"ALTER TABLE public.canary OWNER TO {built.server.user}"
+    )
     file = "sql/aurora/data/canary.sql"
     (built.workspace / file).write_bytes(text.encode())
     built.run("psql", "-X", "-q", "-d", built.database, "-f", file, PGHOST=built.server.host,

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
+
+from tests.support.engine import workspace
 
 
 def summary(output):
@@ -11,26 +15,44 @@ def summary(output):
     return dict(zip(header.replace(" ", "").split("|"), map(int, row.split("|")), strict=True))
 
 
-@pytest.mark.parametrize(
-    ("statement", "mended"),
-    [
-        ("DROP SCHEMA tenant_b CASCADE", {"schemas_created": 1, "tables_created": 1}),
-        ("DROP TABLE tenant_b.users", {"tables_created": 1}),
-        ("ALTER TABLE tenant_b.users DROP CONSTRAINT users_pkey", {"primary_keys_added": 1}),
-        ("ALTER SCHEMA tenant_b OWNER TO stranger", {"owners_set": 1}),
-        ("ALTER TABLE tenant_b.users OWNER TO stranger", {"owners_set": 1}),
-    ],
-)
-def test_structure_is_mended(built, stranger, statement, mended):
+DAMAGE = {
+    "no_schema": ("DROP SCHEMA no_schema CASCADE", {"schemas_created": 1, "tables_created": 1}),
+    "no_table": ("DROP TABLE no_table.users", {"tables_created": 1}),
+    "no_key": ("ALTER TABLE no_key.users DROP CONSTRAINT users_pkey", {"primary_keys_added": 1}),
+    "schema_given_away": ("ALTER SCHEMA schema_given_away OWNER TO receiver", {"owners_set": 1}),
+    "table_given_away": ("ALTER TABLE table_given_away.users OWNER TO receiver", {"owners_set": 1}),
+}
+"""Tenants → what is done to each, and what a build counts that mends it."""
+
+
+@pytest.fixture(scope="module")
+def mended(server, tmp_path_factory):
+    """What is found of each damaged tenant, what a build of it alone counts, and what is found after that."""
+    with workspace(server, tmp_path_factory.mktemp("mended")) as bastion:
+        bastion.configure(tenants=[*DAMAGE])
+        bastion.build()
+        bastion.break_things(
+            "CREATE ROLE receiver", "GRANT receiver TO postgres", *(each for each, _ in DAMAGE.values())
+        )
+        before = bastion.findings()
+        counted = {
+            tenant: summary(bastion.succeed(bastion.SCHEMA, ONLY_TENANTS=json.dumps([tenant]))) for tenant in DAMAGE
+        }
+        bastion.succeed(bastion.DATA)
+        yield before, counted, bastion.findings()
+        bastion.break_things("DROP OWNED BY receiver CASCADE", "DROP ROLE receiver")
+
+
+@pytest.mark.parametrize("tenant", DAMAGE)
+def test_structure_is_mended(mended, tenant):
     """A missing schema, table or key and a wrong owner are put right, counted, and proven right afterwards."""
-    built.break_things(statement)
-    assert built.findings() != []
+    before, counted, after = mended
     nothing = dict.fromkeys(
         ("schemas_created", "tables_created", "primary_keys_added", "owners_set", "not_permitted"), 0
     )
-    assert summary(built.succeed(built.SCHEMA)) == {"tenants": 3} | nothing | mended
-    built.succeed(built.DATA)
-    assert built.findings() == []
+    assert tenant in {found for found, *_ in before}
+    assert counted[tenant] == {"tenants": 1} | nothing | DAMAGE[tenant][1]
+    assert after == []
 
 
 def test_everything_is_mended_at_once(built, stranger):

@@ -11,6 +11,7 @@ import pytest
 from etl_manager.database.snapshot import Catalogue
 from etl_manager.targets.postgres import EmbeddedPostgres
 from tests.support.engine import Bastion, workspace
+from tests.unit.sql.test_sql_isolation import BESIDE_USERS, ISOLATION
 
 CATALOGUE = "sql/aurora/inspection/inspect-catalogue.sql"
 DAMAGE = (
@@ -51,9 +52,19 @@ def prove_build_repair_and_inspection(bastion: Bastion, **user: str) -> None:
 
 
 def test_newer_version(newer: EmbeddedPostgres, tmp_path: Path) -> None:
-    """On PostgreSQL 18 a master user who is no superuser builds, repairs, verifies and inspects."""
+    """On PostgreSQL 18 a master user who is no superuser builds, repairs, verifies and inspects.
+
+    So it is with the tenants' roles: it makes them, takes them and proves them.
+    """
     with workspace(newer, tmp_path) as bastion:
         prove_build_repair_and_inspection(bastion)
+        (bastion.workspace / "sql/aurora/tenant/changes/0002-more.sql").write_text(BESIDE_USERS)
+        phases = {"isolation": {"connection_db": bastion.database}}
+        bastion.configure(aurora={"databaseName": bastion.database, "phases": phases})
+        bastion.succeed(bastion.SCHEMA, ISOLATION)
+        assert bastion.findings() == []
+        tried = [(line["table"], line["neighbour"]) for line in bastion.inspect() if line["kind"] == "isolation"]
+        assert tried == [("orders", "tenant_b"), ("users", "tenant_c"), ("notes", "tenant_a")]
 
 
 def test_master_user_who_is_a_superuser(bastion: Bastion) -> None:

@@ -55,8 +55,9 @@ def look(bastion: Bastion, kind: str) -> list[dict[str, Any]]:
 def test_further_change_is_applied_once(built):
     """A new file is applied to every tenant, recorded with its digest and run, and a second run finds nothing to do."""
     digest = add(built, "0002-orders.sql", ORDERS)
-    assert look(built, "pending") == [{"change": "0002-orders.sql", "tenants": list(TENANTS)}]
-    assert [line["difference"] for line in look(built, "finding")][:1] == ["change-pending"]
+    looked = built.succeed(INSPECT)
+    assert facts(looked, "pending") == [{"change": "0002-orders.sql", "tenants": list(TENANTS)}]
+    assert [line["difference"] for line in facts(looked, "finding")][:1] == ["change-pending"]
     output = built.succeed(built.SCHEMA, RUN_ID="run 7")
     assert facts(output, "applied") == [{"changes": ["0002-orders.sql"], "tenants": list(TENANTS)}]
     assert built.rows("SELECT DISTINCT sha256, run FROM etl_manager.applied WHERE change = '0002-orders.sql'") == [
@@ -74,8 +75,9 @@ def test_canary(built):
     only = {"ONLY_TENANTS": '["tenant_b"]'}
     assert facts(built.succeed(built.SCHEMA, **only), "applied")[0]["tenants"] == ["tenant_b"]
     assert [line["tenant"] for line in facts(built.succeed(INSPECT, **only), "tenant")] == ["tenant_b"]
-    assert look(built, "pending")[0]["tenants"] == ["tenant_a", "tenant_c"]
-    assert look(built, "stray_schema") == []
+    looked = built.succeed(INSPECT)
+    assert facts(looked, "pending")[0]["tenants"] == ["tenant_a", "tenant_c"]
+    assert facts(looked, "stray_schema") == []
     done = built.engine(built.SCHEMA, ONLY_TENANTS='["tenant_x"]')
     assert done.returncode == 3
     assert 'the configuration names no tenant "tenant_x"' in done.stderr
@@ -396,10 +398,11 @@ def test_expectation_that_cannot_be_made(built):
     """Without CREATE on the database it is a finding with what helps; the rest is told all the same; nothing is left behind."""
     built.break_things(f"ALTER DATABASE {built.database} OWNER TO rdsadmin", "CREATE TABLE tenant_a.more (n int)")
     helps = f"GRANT CREATE ON DATABASE {built.database} TO postgres"
-    [fact] = look(built, "expectation")
+    looked = built.succeed(INSPECT)
+    [fact] = facts(looked, "expectation")
     assert (fact["possible"], fact["remedy"]) == (False, helps)
-    assert ("expectation", helps) in [(line["difference"], line["remedy"]) for line in look(built, "finding")]
-    assert [line["tables"]["users"] for line in look(built, "tenant")] == [5, 5, 5]
+    assert ("expectation", helps) in [(line["difference"], line["remedy"]) for line in facts(looked, "finding")]
+    assert [line["tables"]["users"] for line in facts(looked, "tenant")] == [5, 5, 5]
     built.break_things(helps)
     assert [line["difference"] for line in look(built, "finding")] == ["table-extra", "database-differs"]
     assert built.rows("SELECT count(*) FROM pg_namespace WHERE nspname LIKE 'etl_manager_scratch%'") == [(0,)]

@@ -30,7 +30,10 @@ def plainly_taken(text: str, catalogue: Collection[Triple], method: str) -> set[
         parts = re.fullmatch(r"([^.]+)\.(/.*?(?<!\\)/|[^./]+)\.(/.*/|[^./]+)", expression)
         assert parts, expression
         database, schema, table = parts[1], _matcher(parts[2], method), _matcher(parts[3], method)
-        matching = {t for t in catalogue if t[0] == database and schema(t[1]) and table(t[2])}
+        schemas, tables = (
+            set(filter(part, {t[place] for t in catalogue})) for place, part in ((1, schema), (2, table))
+        )
+        matching = {t for t in catalogue if t[0] == database and t[1] in schemas and t[2] in tables}
         taken = taken | matching if keyword == "include" else taken - matching
     return taken
 
