@@ -6,11 +6,12 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from tests.support import aws
 from tests.support.aws import Cloud
-from tests.support.cluster import DATABASE, PRISTINE
+from tests.support.cluster import PRISTINE
 from tests.support.outcome import Outcome
 from tests.support.project import ONCE, Project
 from tests.support.runs import open_run
@@ -58,9 +59,14 @@ def first_run(cloud: Cloud, _project: Project) -> Outcome:
 @pytest.fixture(scope="session")
 def restored(cloud: Cloud, _project: Project, first_run: Outcome) -> Callable[[], Project]:
     """Give the project whose account is provisioned, as it was before anything was done to it."""
+    pristine = cloud.snapshot(PRISTINE)
 
     def restore() -> Project:
-        if DATABASE not in cloud.databases() or cloud.snapshot() != cloud.snapshot(PRISTINE):
+        try:
+            touched = cloud.snapshot() != pristine
+        except psycopg.OperationalError:  # there is no database
+            touched = True
+        if touched:
             cloud.restore()
         return _project
 
