@@ -16,6 +16,8 @@ DATABASE = "multitenant_analytics"
 PRISTINE = "pristine"
 """A copy of the database as it was built; `Cluster.restore` goes back to it."""
 
+_EMPTY = f"DROP DATABASE IF EXISTS {DATABASE} WITH (FORCE)"
+
 
 @contextmanager
 def server(folder: Path) -> Iterator[EmbeddedPostgres]:
@@ -80,7 +82,7 @@ class Cluster:
 
     def empty(self) -> None:
         """Go back to a cluster on which nothing was built."""
-        self.execute(f"DROP DATABASE IF EXISTS {DATABASE} WITH (FORCE)", database="postgres")
+        self.execute(_EMPTY, database="postgres")
 
     def keep(self) -> None:
         """Remember the database as it is, for `restore`."""
@@ -88,8 +90,7 @@ class Cluster:
 
     def restore(self) -> None:
         """Go back to the database as `keep` saw it."""
-        self.empty()
-        self.execute(f"CREATE DATABASE {DATABASE} TEMPLATE {PRISTINE} OWNER postgres", database="postgres")
+        self.execute(_EMPTY, f"CREATE DATABASE {DATABASE} TEMPLATE {PRISTINE} OWNER postgres", database="postgres")
 
     def users(self) -> dict[str, list[int]] | None:
         """Return the ids of the users of each tenant, in order; None where there is no database."""

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from pathlib import Path
 
+import psycopg
 import pytest
 
 from tests.support import aws
 from tests.support.aws import Cloud
-from tests.support.cluster import DATABASE, PRISTINE
+from tests.support.cluster import PRISTINE
+from tests.support.outcome import Outcome
 from tests.support.project import ONCE, Project
 from tests.support.runs import open_run
 
@@ -36,24 +39,36 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
 
 
 @pytest.fixture(scope="session")
-def _built(cloud: Cloud, new_project: Callable[[], Project]) -> Project:
+def _project(cloud: Cloud, new_project: Callable[[], Project]) -> Project:
     project = new_project()
     project.environment = cloud.environment
-    cloud.empty()
-    outcome = project.run(*ONCE)
-    assert outcome.status == 0, outcome.terminal
-    cloud.keep()
     return project
 
 
 @pytest.fixture(scope="session")
-def restored(cloud: Cloud, _built: Project) -> Callable[[], Project]:
+def first_run(cloud: Cloud, _project: Project) -> Outcome:
+    """The run that provisions the account, with the least configuration; what it built is kept."""
+    cloud.empty()
+    minimal = (Path(__file__).parent / "minimal.json").read_text()
+    outcome = _project.run(*ONCE, "--config-json", _project.write("minimal.json", minimal))
+    assert outcome.status == 0, outcome.terminal
+    cloud.keep()
+    return outcome
+
+
+@pytest.fixture(scope="session")
+def restored(cloud: Cloud, _project: Project, first_run: Outcome) -> Callable[[], Project]:
     """Give the project whose account is provisioned, as it was before anything was done to it."""
+    pristine = cloud.snapshot(PRISTINE)
 
     def restore() -> Project:
-        if DATABASE not in cloud.databases() or cloud.snapshot() != cloud.snapshot(PRISTINE):
+        try:
+            touched = cloud.snapshot() != pristine
+        except psycopg.OperationalError:  # there is no database
+            touched = True
+        if touched:
             cloud.restore()
-        return _built
+        return _project
 
     return restore
 

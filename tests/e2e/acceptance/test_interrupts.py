@@ -17,7 +17,6 @@ from tests.support.project import ONCE, Project
 SLOW = "sql/aurora/data/a-slow.sql"
 SIGNALS = {
     "Ctrl-C": (signal.SIGINT, os.killpg),
-    "SIGTERM": (signal.SIGTERM, os.kill),
     "SIGKILL": (signal.SIGKILL, os.kill),
 }
 
@@ -68,16 +67,16 @@ def interrupted(project: Project, name: str) -> Outcome:
 
 
 def test_runs_that_are_ended_in_mid_phase_leave_nothing_running_and_the_next_is_green(project, slow):
-    """Ctrl-C and SIGTERM stop psql, server and all; after SIGKILL, which nobody can catch, the next run cleans up.
+    """Ctrl-C stops psql, server and all; after SIGKILL, which nobody can catch, the next run cleans up.
 
-    After Ctrl-C the next run gets as far, after SIGTERM it is the one that is killed, and the last one is proven.
+    After Ctrl-C the next run is the one that is killed, and the last one is proven. SIGTERM ends a run as Ctrl-C does:
+    test_scenario_reporting, and tests/e2e/transport/test_sessions.
     """
-    for name in ("Ctrl-C", "SIGTERM"):
-        ended = interrupted(project, name)
-        assert ended.status == 2, name
-        assert "KeyboardInterrupt" in ended.terminal
-        assert project.processes() == []
-        assert not list((project.path / ".local/bastion/tmp").glob("etl-manager-run-*"))
+    ended = interrupted(project, "Ctrl-C")
+    assert ended.status == 2
+    assert "KeyboardInterrupt" in ended.terminal
+    assert project.processes() == []
+    assert not list((project.path / ".local/bastion/tmp").glob("etl-manager-run-*"))
     assert interrupted(project, "SIGKILL").status == -signal.SIGKILL
     (project.path / SLOW).unlink()
     following = project.run(*ONCE)

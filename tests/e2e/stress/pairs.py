@@ -68,8 +68,9 @@ def _runs(place: Place, kind: str, pause: float, words: Sequence[str]) -> tuple[
     second = place.one if kind == "one folder" else place.other
     first = place.one.start(*words)
     if kind == "--verify-only beside a build":
-        while first.poll() is None and place.cloud.rows(BUILDS, "postgres") == [(0,)]:
-            time.sleep(0.02)
+        with place.cloud.connect("postgres") as connection:
+            while first.poll() is None and connection.execute(BUILDS).fetchone() == (0,):
+                time.sleep(0.02)
         processes = [first, second.start("features/", "--verify-only")]
     else:
         time.sleep(pause)
