@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import pickle
 import secrets
+import socket
 from contextlib import suppress
 from pathlib import Path
 from threading import Thread
@@ -141,9 +142,8 @@ class RecordServer:
 
     def __init__(self) -> None:
         """Listen, where this user's processes only can ask; nothing is answered yet."""
-        from multiprocessing.connection import Client, Listener  # of no use to a run without workers
+        from multiprocessing.connection import Listener  # of no use to a run without workers
 
-        self._connect = Client
         self._password = secrets.token_bytes(32)
         self._listener = Listener(family="AF_UNIX", backlog=64, authkey=self._password)
         self._answering: Thread | None = None
@@ -170,7 +170,8 @@ class RecordServer:
         """Answer nobody any more."""
         self._closed = True
         if self._answering:
-            with suppress(OSError, EOFError):
-                self._connect(str(self._listener.address), authkey=self._password).close()  # it waits to be asked
+            # It waits to be asked, or has ended: who connects waits for no answer.
+            with suppress(OSError), socket.socket(socket.AF_UNIX) as asking:
+                asking.connect(str(self._listener.address))
             self._answering.join(timeout=1)
         self._listener.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from contextlib import closing, nullcontext
 from multiprocessing import AuthenticationError
 from multiprocessing.connection import Client
@@ -199,3 +200,17 @@ def test_record_is_for_workers_only(tmp_path):
         with pytest.raises(ProvisioningError, match="it never began"):
             workers.record(config)
     assert redaction.redact(secret) == redaction.MASK
+
+
+def test_server_that_answered_its_last_is_closed_all_the_same(tmp_path):
+    """Closing waits for nobody: the last worker may be answered just as it begins."""
+    server = workers.RecordServer()
+    server.open(workers.Handout(None, "it never began", ()))
+    server._closed = True  # as `close` begins
+    with pytest.raises(ProvisioningError, match="it never began"):
+        workers.record(told(server, tmp_path))
+    server._answering.join(10)
+    closes = threading.Thread(target=server.close, daemon=True)
+    closes.start()
+    closes.join(10)
+    assert not closes.is_alive()
